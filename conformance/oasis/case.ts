@@ -1,0 +1,67 @@
+/**
+ * The OASIS test cases: XML files with the requests and responses of one session.
+ *
+ * KMIP Profiles 2.1 §5.4 (encoding) and the "Test Cases" documents of KMIP 1.0 to 2.1. A file is a
+ * sequence of RequestMessage and ResponseMessage elements; `$NAME` values are placeholders, `$NOW` and
+ * `$NOW+3600` are times relative to the run. Remarks between the elements are ignored.
+ *
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import { parseXmlElements, type XmlElement } from '#wire/ttlv/xml.ts'
+
+/** Request and expected response. */
+export interface Step {
+  readonly request: XmlElement
+  readonly response: XmlElement
+}
+
+export interface Case {
+  /** File name without its ending, as the published lists name the case. */
+  readonly name: string
+  readonly steps: readonly Step[]
+}
+
+/** Published cases are small; the limits only keep a wrong file from being read for ever. */
+const LIMITS = { depthMax: 64, itemsMax: 100_000 }
+
+/**
+ * Reads one file.
+ *
+ * @throws when the file is no sequence of requests and responses in turn.
+ */
+export function readCase(path: string): Case {
+  const name = basename(path, '.xml')
+  const messages = readMessages(path)
+  const steps: Step[] = []
+  for (let index = 0; index < messages.length; index += 2) {
+    const [request, response] = [messages[index], messages[index + 1]]
+    if (request?.name !== 'RequestMessage' || response?.name !== 'ResponseMessage') {
+      throw new Error(`Cannot read case ${name}: message ${index + 1} has no response behind it`)
+    }
+    steps.push({ request, response })
+  }
+  return { name, steps }
+}
+
+/** All messages of a file, in order. */
+export function readMessages(path: string): readonly XmlElement[] {
+  const root = parseXmlElements(readFileSync(path, 'utf8'), LIMITS)
+  return root.children.filter(({ name }) => name.endsWith('Message'))
+}
+
+/** The element with every `value` that begins with `$` replaced by what `value` returns. */
+export function substitute(
+  element: XmlElement,
+  value: (placeholder: string, element: XmlElement) => string,
+): XmlElement {
+  const { attributes } = element
+  const found = attributes['value']
+  const replaced = found?.startsWith('$') ? value(found, element) : found
+  return {
+    name: element.name,
+    attributes: replaced === found ? attributes : { ...attributes, value: replaced as string },
+    children: element.children.map((inner) => substitute(inner, value)),
+  }
+}

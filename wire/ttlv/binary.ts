@@ -1,0 +1,253 @@
+/**
+ * TTLV, the binary encoding of KMIP messages.
+ *
+ * KMIP 2.1 §9.1 "TTLV Encoding". An item is: tag (3 bytes), type (1 byte), length in bytes (4 bytes,
+ * big-endian, padding not counted except in structures), value, zero padding to a multiple of 8.
+ *
+ * Pure: bytes in, values out, no I/O and no policy. The caller limits the size of a message, because
+ * it knows the transport; depth and number of items are limited here, because only this module walks
+ * them. Byte strings are views of the input, not copies: whoever keeps one longer must copy it.
+ * Padding is written as zeros and not looked at when read.
+ *
+ * @module
+ */
+import { Buffer, isUtf8 } from 'node:buffer'
+import { WireError } from '#wire/errors.ts'
+import { type Item, ItemType, tagHex } from './item.ts'
+
+/** What a decoder refuses to walk; see `core/limits.ts` for the configured values. */
+export interface DecodeLimits {
+  /** Structures within structures. */
+  readonly depthMax: number
+  /** Items in one message, structures included. */
+  readonly itemsMax: number
+}
+
+/** Header of an item: tag, type and length. */
+export const ITEM_HEADER_BYTES = 8
+
+/**
+ * Bytes that the message beginning at `offset` has in all, or undefined while its header is
+ * incomplete.
+ *
+ * @throws `WireError` `invalidMessage` when the bytes cannot be the start of a KMIP message.
+ */
+export function messageBytes(bytes: Uint8Array, offset = 0): number | undefined {
+  if (bytes.length - offset < ITEM_HEADER_BYTES) return undefined
+  if (bytes[offset] !== 0x42 || bytes[offset + 3] !== ItemType.Structure) {
+    throw new WireError('invalidMessage', 'Cannot read message: does not start with a KMIP structure')
+  }
+  return ITEM_HEADER_BYTES + uint32(bytes, offset + 4)
+}
+
+/**
+ * Decodes exactly one item that fills `bytes`.
+ *
+ * @throws `WireError` `invalidMessage` when the bytes are not one well-formed item within `limits`.
+ */
+export function decodeItem(bytes: Uint8Array, limits: DecodeLimits): Item {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const decoder = new Decoder(buffer, limits)
+  const item = decoder.item(buffer.length, 0)
+  if (decoder.offset !== buffer.length) {
+    throw malformed(`${buffer.length - decoder.offset} bytes follow the item`)
+  }
+  return item
+}
+
+class Decoder {
+  offset = 0
+  readonly #bytes: Buffer
+  readonly #limits: DecodeLimits
+  #items = 0
+
+  constructor(bytes: Buffer, limits: DecodeLimits) {
+    this.#bytes = bytes
+    this.#limits = limits
+  }
+
+  /** Reads one item that ends at or before `end`. */
+  item(end: number, depth: number): Item {
+    const start = this.offset
+    if (end - start < ITEM_HEADER_BYTES) throw malformed('an item header is cut off')
+    if (++this.#items > this.#limits.itemsMax) {
+      throw malformed(`more than ${this.#limits.itemsMax} items`)
+    }
+    const bytes = this.#bytes
+    const tag = bytes.readUIntBE(start, 3)
+    const first = tag >>> 16
+    if (first !== 0x42 && first !== 0x54) throw malformed(`${tagHex(tag)} is no tag`)
+    const length = uint32(bytes, start + 4)
+    const valueStart = start + ITEM_HEADER_BYTES
+    if (length > end - valueStart) {
+      throw malformed(`${tagHex(tag)} claims ${length} bytes of ${end - valueStart} that remain`)
+    }
+    this.offset = valueStart
+    return this.#value(tag, bytes[start + 3] as number, length, end, depth)
+  }
+
+  #value(tag: number, type: number, length: number, end: number, depth: number): Item {
+    if (type === ItemType.Structure) return this.#structure(tag, length, depth)
+    const at = this.offset
+    this.offset = at + padded(length)
+    if (this.offset > end) throw malformed(`padding of ${tagHex(tag)} is cut off`)
+    const read = READERS[type]
+    if (read === undefined) throw malformed(`${tagHex(tag)} has the unknown type ${type}`)
+    return { tag, type, value: read(this.#bytes, at, length, tag) } as Item
+  }
+
+  #structure(tag: number, length: number, depth: number): Item {
+    if (depth >= this.#limits.depthMax) {
+      throw malformed(`structures nest deeper than ${this.#limits.depthMax}`)
+    }
+    const end = this.offset + length
+    const value: Item[] = []
+    while (this.offset < end) value.push(this.item(end, depth + 1))
+    return { tag, type: ItemType.Structure, value }
+  }
+}
+
+type ReadValue = (bytes: Buffer, at: number, length: number, tag: number) => unknown
+
+/** By item type; each checks the length that its type fixes. */
+const READERS: readonly (ReadValue | undefined)[] = (() => {
+  const readers: (ReadValue | undefined)[] = []
+  readers[ItemType.Integer] = (bytes, at, length, tag) => {
+    fixed(length, 4, tag)
+    return bytes.readInt32BE(at)
+  }
+  readers[ItemType.LongInteger] = readInt64
+  readers[ItemType.BigInteger] = (bytes, at, length, tag) => {
+    if (length === 0 || length % 8 !== 0) {
+      throw malformed(`big integer ${tagHex(tag)} has ${length} bytes, not a multiple of 8`)
+    }
+    return bytes.subarray(at, at + length)
+  }
+  readers[ItemType.Enumeration] = readUint32
+  readers[ItemType.Boolean] = (bytes, at, length, tag) => {
+    fixed(length, 8, tag)
+    const low = uint32(bytes, at + 4)
+    if (uint32(bytes, at) !== 0 || low > 1) throw malformed(`${tagHex(tag)} is neither 0 nor 1`)
+    return low === 1
+  }
+  readers[ItemType.TextString] = (bytes, at, length, tag) => {
+    const text = bytes.subarray(at, at + length)
+    if (!isUtf8(text)) throw malformed(`text ${tagHex(tag)} is not UTF-8`)
+    return text.toString('utf8')
+  }
+  readers[ItemType.ByteString] = (bytes, at, length) => bytes.subarray(at, at + length)
+  readers[ItemType.DateTime] = readInt64
+  readers[ItemType.Interval] = readUint32
+  readers[ItemType.DateTimeExtended] = readInt64
+  return readers
+})()
+
+function readUint32(bytes: Buffer, at: number, length: number, tag: number): number {
+  fixed(length, 4, tag)
+  return uint32(bytes, at)
+}
+
+function readInt64(bytes: Buffer, at: number, length: number, tag: number): bigint {
+  fixed(length, 8, tag)
+  return bytes.readBigInt64BE(at)
+}
+
+function fixed(length: number, want: number, tag: number): void {
+  if (length !== want) throw malformed(`${tagHex(tag)} has ${length} bytes, not ${want}`)
+}
+
+function malformed(what: string): WireError {
+  return new WireError('invalidMessage', `Cannot decode TTLV: ${what}`)
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  return (
+    (((bytes[at] as number) << 24) |
+      ((bytes[at + 1] as number) << 16) |
+      ((bytes[at + 2] as number) << 8) |
+      (bytes[at + 3] as number)) >>>
+    0
+  )
+}
+
+function padded(length: number): number {
+  return (length + 7) & ~7
+}
+
+/**
+ * Encodes one item.
+ *
+ * @returns Bytes of its own; nothing in it is shared with `item`.
+ */
+export function encodeItem(item: Item): Uint8Array {
+  const size = itemBytes(item)
+  const out = Buffer.allocUnsafeSlow(size)
+  write(item, out, 0)
+  return out
+}
+
+/** Length in bytes of the encoded item, header and padding included. */
+export function itemBytes(item: Item): number {
+  return ITEM_HEADER_BYTES + padded(valueBytes(item))
+}
+
+function valueBytes(item: Item): number {
+  switch (item.type) {
+    case ItemType.Structure: {
+      let total = 0
+      for (const value of item.value) total += itemBytes(value)
+      return total
+    }
+    case ItemType.TextString:
+      return Buffer.byteLength(item.value)
+    case ItemType.ByteString:
+    case ItemType.BigInteger:
+      return item.value.length
+    case ItemType.Integer:
+    case ItemType.Enumeration:
+    case ItemType.Interval:
+      return 4
+    default:
+      return 8
+  }
+}
+
+/** Writes `item` at `at`; returns the offset behind it. */
+function write(item: Item, out: Buffer, at: number): number {
+  out.writeUIntBE(item.tag, at, 3)
+  out[at + 3] = item.type
+  const start = at + ITEM_HEADER_BYTES
+  let end = start
+  switch (item.type) {
+    case ItemType.Structure:
+      for (const value of item.value) end = write(value, out, end)
+      break
+    case ItemType.Integer:
+      end = out.writeInt32BE(item.value, start)
+      break
+    case ItemType.Enumeration:
+    case ItemType.Interval:
+      end = out.writeUInt32BE(item.value, start)
+      break
+    case ItemType.LongInteger:
+    case ItemType.DateTime:
+    case ItemType.DateTimeExtended:
+      end = out.writeBigInt64BE(item.value, start)
+      break
+    case ItemType.Boolean:
+      out.writeUInt32BE(0, start)
+      end = out.writeUInt32BE(item.value ? 1 : 0, start + 4)
+      break
+    case ItemType.TextString:
+      end = start + out.write(item.value, start, 'utf8')
+      break
+    case ItemType.ByteString:
+    case ItemType.BigInteger:
+      out.set(item.value, start)
+      end = start + item.value.length
+  }
+  out.writeUInt32BE(end - start, at + 4)
+  const next = start + padded(end - start)
+  out.fill(0, end, next)
+  return next
+}
