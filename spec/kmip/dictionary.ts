@@ -8,7 +8,7 @@
  */
 import type { Dictionary, ValueNames } from '#wire/ttlv/names.ts'
 import { VERSION_MAX } from '#wire/ttlv/version.ts'
-import { CKR } from '../pkcs11/ckr.ts'
+import { CKR } from '../pkcs11/constants/ckr.ts'
 import { FUNCTION_NAMES } from '../pkcs11/function-names.ts'
 import { attributeTagOf } from './attributes.ts'
 import * as enumerations from './enumerations.ts'

@@ -1,7 +1,7 @@
 /**
- * Return values of PKCS#11 functions, without the prefix `CKR_`.
+ * Return values of PKCS#11 (`CKR_`).
  *
- * PKCS#11 3.2 `pkcs11t.h`.
+ * PKCS#11 3.2 `pkcs11t.h`, names without their prefix.
  *
  * @module
  */
