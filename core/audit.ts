@@ -1,0 +1,119 @@
+/**
+ * The audit trail: who did what to which object, and how it ended.
+ *
+ * A change is written in the transaction that makes it. Uses of keys (Encrypt, Get, Locate ...) and
+ * refusals are gathered for a moment and written together; equal ones become one entry with a count, so
+ * that a busy key costs a line now and then, and no use goes unrecorded. Entries never hold key bytes,
+ * passwords or plaintext.
+ *
+ * @module
+ */
+import type { FailureCode } from './errors.ts'
+
+export interface AuditEntry {
+  /** Milliseconds since the epoch of the first of the gathered uses. */
+  readonly time: number
+  /** Milliseconds since the epoch of the last one. */
+  readonly last: number
+  readonly count: number
+  readonly principal: string
+  /** Which front it came through: `kmip`, `control`, `cli`. */
+  readonly front: string
+  readonly operation: string
+  readonly object?: string | undefined
+  /** `success`, or the code of the failure. */
+  readonly outcome: 'success' | FailureCode
+  /** What else is worth knowing, in words. */
+  readonly detail?: string | undefined
+}
+
+/** An event as it happens; the journal makes entries of it. */
+export type AuditEvent = Omit<AuditEntry, 'time' | 'last' | 'count'>
+
+/** An entry for one event. */
+export function entryOf(event: AuditEvent, milliseconds: number): AuditEntry {
+  return { ...event, time: milliseconds, last: milliseconds, count: 1 }
+}
+
+/** Writes entries; the database. */
+export type WriteEntries = (entries: readonly AuditEntry[]) => Promise<void>
+
+type Waiting = { -readonly [K in keyof AuditEntry]: AuditEntry[K] }
+
+export interface JournalOptions {
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number
+  readonly flushMilliseconds: number
+  /** Distinct entries that may wait; `record` waits beyond. */
+  readonly queueMax: number
+  /** Told when the entries could not be written; they are kept and tried again. */
+  readonly failed: (error: unknown) => void
+}
+
+/** Gathers events and writes them every now and then. */
+export class Journal {
+  readonly #write: WriteEntries
+  readonly #options: JournalOptions
+  #waiting = new Map<string, Waiting>()
+  #timer: NodeJS.Timeout | undefined
+  #flushing: Promise<void> = Promise.resolve()
+
+  constructor(write: WriteEntries, options: JournalOptions) {
+    this.#write = write
+    this.#options = options
+  }
+
+  /** Undefined, or, while the queue is full, a promise for room. */
+  record(event: AuditEvent): Promise<void> | undefined {
+    const now = this.#options.clock()
+    const key = keyOf(event)
+    const present = this.#waiting.get(key)
+    if (present === undefined) this.#waiting.set(key, entryOf(event, now))
+    else {
+      present.last = now
+      present.count++
+    }
+    this.#timer ??= this.#later()
+    return this.#waiting.size >= this.#options.queueMax ? this.flush() : undefined
+  }
+
+  /** Writes what waits. What cannot be written stays and is tried again. */
+  flush(): Promise<void> {
+    this.#flushing = this.#flushing.then(() => this.#flush())
+    return this.#flushing
+  }
+
+  async #flush(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const entries = [...this.#waiting.values()]
+    if (entries.length === 0) return
+    this.#waiting = new Map()
+    try {
+      await this.#write(entries)
+    } catch (error) {
+      this.#putBack(entries)
+      this.#options.failed(error)
+    }
+  }
+
+  #putBack(entries: readonly Waiting[]): void {
+    for (const entry of entries) {
+      const newer = this.#waiting.get(keyOf(entry))
+      if (newer !== undefined) {
+        entry.last = newer.last
+        entry.count += newer.count
+      }
+      this.#waiting.set(keyOf(entry), entry)
+    }
+    this.#timer ??= this.#later()
+  }
+
+  #later(): NodeJS.Timeout {
+    return setTimeout(() => void this.flush(), this.#options.flushMilliseconds).unref()
+  }
+}
+
+function keyOf({ principal, front, operation, object, outcome, detail }: AuditEvent): string {
+  return `${principal}\0${front}\0${operation}\0${object}\0${outcome}\0${detail}`
+}

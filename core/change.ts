@@ -1,0 +1,119 @@
+/**
+ * Writing what an operation has worked out.
+ *
+ * A change states the revision it was made upon. Where another request was faster, the operation is done
+ * again from the start, on what is there now.
+ *
+ * @module
+ */
+import type { AttributeBag } from './attribute-bag.ts'
+import { entryOf } from './audit.ts'
+import type { Context } from './context.ts'
+import { KmsError } from './errors.ts'
+import type { Material, ManagedObject } from './objects.ts'
+import type { ObjectChange } from './store.ts'
+
+/** Rounds before a request gives up against others that change the same object. */
+const ATTEMPTS_MAX = 20
+
+/** Does the work, and does it again while another request was faster. */
+export async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      const again = error instanceof KmsError && error.code === 'conflict' && attempt < ATTEMPTS_MAX
+      if (!again) throw error
+    }
+  }
+}
+
+/** Writes changes together with their audit entry. */
+export async function commit(
+  context: Context,
+  changes: readonly ObjectChange[],
+  detail?: string,
+): Promise<void> {
+  const { services, principal, front, operation, undo } = context
+  const time = services.clock()
+  const entries = changes.map(({ before, after }) => {
+    const object = (after ?? before)?.id
+    const event = { principal: principal.name, front, operation, object, outcome: 'success' } as const
+    return entryOf({ ...event, detail }, time)
+  })
+  await services.store.commit(changes, entries)
+  undo?.push(...changes)
+  await destroyMaterials(context, changes)
+}
+
+/** Another version of an object, changed now. */
+export function revised(
+  context: Context,
+  object: ManagedObject,
+  attributes: AttributeBag,
+  options: { readonly withoutMaterial?: boolean } = {},
+): ManagedObject {
+  return {
+    ...object,
+    revision: object.revision + 1,
+    attributes: attributes.set('lastChangeDate', context.now),
+    material: options.withoutMaterial ? undefined : object.material,
+  }
+}
+
+/** Writes a new version of an object. */
+export async function update(
+  context: Context,
+  before: ManagedObject,
+  attributes: AttributeBag,
+  detail?: string,
+): Promise<ManagedObject> {
+  const after = revised(context, before, attributes)
+  await commit(context, [{ before, after }], detail)
+  return after
+}
+
+/** What no object refers to any more is destroyed where it lies; not yet, where it may be undone. */
+async function destroyMaterials(
+  context: Context,
+  changes: readonly ObjectChange[],
+): Promise<void> {
+  if (context.undo !== undefined) return
+  for (const { before, after } of changes) {
+    if (before?.material !== undefined && after?.material === undefined) {
+      await destroyMaterial(context, before.material)
+    }
+  }
+}
+
+async function destroyMaterial({ services }: Context, material: Material): Promise<void> {
+  const keystore = services.keystores.named(material.keystore)
+  if (!keystore.can.sealsInReference) await keystore.destroy(material.handle)
+}
+
+/**
+ * Puts everything back as it was before a batch: the changes that were written, last one first.
+ *
+ * KMIP 2.1 §8.3.3 (Batch Error Continuation Option Undo).
+ */
+export async function undoChanges(context: Context, done: readonly ObjectChange[]): Promise<void> {
+  const latest = new Map<string, number>()
+  const inverses: ObjectChange[] = []
+  for (const { before, after } of done.toReversed()) {
+    const id = (after ?? before)?.id as string
+    const revision = latest.get(id) ?? after?.revision ?? before?.revision ?? 0
+    if (before === undefined) inverses.push({ before: after && { ...after, revision } })
+    else {
+      const restored = { ...before, revision: revision + 1 }
+      inverses.push({ before: after && { ...after, revision }, after: restored })
+      latest.set(id, revision + 1)
+    }
+  }
+  const services = { ...context, undo: undefined }
+  for (const inverse of inverses) await commit(services, [inverse], 'undone')
+}
+
+/** The end of a batch that needed no undoing: now what was destroyed may go. */
+export async function finishChanges(context: Context, done: readonly ObjectChange[]): Promise<void> {
+  await destroyMaterials({ ...context, undo: undefined }, done)
+}

@@ -1,0 +1,48 @@
+/**
+ * What every operation is given: who asks, and what there is to work with.
+ *
+ * @module
+ */
+import type { Journal } from './audit.ts'
+import type { Keystores } from './keystores.ts'
+import type { Limits } from './limits.ts'
+import type { ObjectChange, Store } from './store.ts'
+
+/** Who asks. */
+export interface Principal {
+  /** Name of the credential. */
+  readonly name: string
+  /** Objects of this scope are visible; what is made belongs to it. */
+  readonly scope: string
+}
+
+/** One for the whole server. */
+export interface Services {
+  readonly store: Store
+  readonly keystores: Keystores
+  readonly journal: Journal
+  readonly limits: Limits
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number
+  readonly log: Log
+}
+
+/** The part of a logger that the core needs. */
+export interface Log {
+  warn(details: object, message: string): void
+  error(details: object, message: string): void
+}
+
+/** One for each operation. */
+export interface Context {
+  readonly services: Services
+  readonly principal: Principal
+  /** Through which front the request came. */
+  readonly front: string
+  /** Name of the operation, for the audit trail. */
+  readonly operation: string
+  /** Seconds since the epoch, the same throughout a request. */
+  readonly now: number
+  /** Present where the request may have to be undone: takes every change that was written. */
+  readonly undo?: ObjectChange[] | undefined
+}

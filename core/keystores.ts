@@ -1,0 +1,49 @@
+/**
+ * The keystores of a server, by name.
+ *
+ * @module
+ */
+import { KmsError } from './errors.ts'
+import type { Keystore } from './keystore.ts'
+
+export class Keystores {
+  readonly #byName: ReadonlyMap<string, Keystore>
+  readonly #first: Keystore
+
+  /** @param keystores The first takes what nobody asks to have elsewhere. */
+  constructor(keystores: readonly [Keystore, ...Keystore[]]) {
+    this.#first = keystores[0]
+    this.#byName = new Map(keystores.map((keystore) => [keystore.name, keystore]))
+  }
+
+  all(): Iterable<Keystore> {
+    return this.#byName.values()
+  }
+
+  /** @throws {@link KmsError} `keystoreUnavailable` when the configuration has no such keystore. */
+  named(name: string): Keystore {
+    const keystore = this.#byName.get(name)
+    if (keystore !== undefined) return keystore
+    const what = `Cannot use keystore "${name}": the configuration does not have it any more`
+    throw new KmsError('keystoreUnavailable', what)
+  }
+
+  /**
+   * Where a new object goes.
+   *
+   * @param masks Protection Storage Masks (KMIP 2.1 §7.26): alternatives, each of which a keystore must
+   * fulfil in whole; none given means no wish.
+   * @throws {@link KmsError} `protectionStorage` when no keystore fulfils any.
+   */
+  forNew(masks: readonly number[] | undefined): Keystore {
+    if (masks === undefined || masks.length === 0) return this.#first
+    for (const mask of masks) {
+      for (const keystore of this.all()) {
+        if ((keystore.can.protectionStorageMask & mask) === mask) return keystore
+      }
+    }
+    const wanted = masks.map((mask) => `0x${mask.toString(16)}`).join(', ')
+    const what = `Cannot store object: no keystore fulfils the Protection Storage Mask ${wanted}`
+    throw new KmsError('protectionStorage', what)
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Every limit, with its unit, its default and what it protects.
+ *
+ * The names are the keys of the section `limits` of `claviger.yaml`; `server/config.ts` takes names,
+ * defaults and bounds from here. A test hits each of them.
+ *
+ * @module
+ */
+
+interface LimitRow {
+  readonly default: number
+  readonly min: number
+  readonly max: number
+  readonly unit: 'bytes' | 'seconds' | 'milliseconds' | 'count'
+  /** Completes "How many ..." or "How long ...", for the documentation. */
+  readonly what: string
+}
+
+// biome-ignore format: a table
+export const LIMITS = {
+  messageBytesMax:        { default: 1_048_576,  min: 8_192, max: 268_435_456, unit: 'bytes',        what: 'Size of one request; a longer one ends the connection' },
+  depthMax:               { default: 32,         min: 8,     max: 256,         unit: 'count',        what: 'Structures within structures in one message' },
+  itemsMax:               { default: 20_000,     min: 100,   max: 1_000_000,   unit: 'count',        what: 'Items in one message' },
+  batchItemsMax:          { default: 1_000,      min: 1,     max: 100_000,     unit: 'count',        what: 'Operations in one request' },
+  connectionsMax:         { default: 2_000,      min: 1,     max: 100_000,     unit: 'count',        what: 'Connections at a time; a further one is closed at once' },
+  connectionsPerClientMax: { default: 500,       min: 1,     max: 100_000,     unit: 'count',        what: 'Connections at a time of one credential' },
+  pipelineMax:            { default: 64,         min: 1,     max: 10_000,      unit: 'count',        what: 'Requests of one connection that wait for their answers; reading pauses beyond' },
+  handshakeSeconds:       { default: 10,         min: 1,     max: 300,         unit: 'seconds',      what: 'Time for the TLS handshake' },
+  idleSeconds:            { default: 600,        min: 5,     max: 86_400,      unit: 'seconds',      what: 'Time a connection may stay without a request' },
+  requestSeconds:         { default: 30,         min: 1,     max: 3_600,       unit: 'seconds',      what: 'Time for a request to arrive in whole once it has begun' },
+  drainSeconds:           { default: 10,         min: 0,     max: 600,         unit: 'seconds',      what: 'Time that running requests get when the server is told to stop' },
+  attributeInstancesMax:  { default: 1_000,      min: 1,     max: 100_000,     unit: 'count',        what: 'Instances of all attributes of one object' },
+  attributeBytesMax:      { default: 262_144,    min: 1_024, max: 16_777_216,  unit: 'bytes',        what: 'Attributes of one object, encoded' },
+  locateItemsMax:         { default: 10_000,     min: 1,     max: 1_000_000,   unit: 'count',        what: 'Identifiers in one answer of Locate; Located Items tells the total' },
+  randomBytesMax:         { default: 262_144,    min: 1,     max: 16_777_216,  unit: 'bytes',        what: 'Bytes of one RNG Retrieve' },
+  objectCacheMax:         { default: 20_000,     min: 0,     max: 10_000_000,  unit: 'count',        what: 'Objects kept decoded in memory' },
+  auditQueueMax:          { default: 50_000,     min: 100,   max: 10_000_000,  unit: 'count',        what: 'Distinct audit entries that wait to be written; requests wait beyond' },
+  auditFlushMilliseconds: { default: 200,        min: 10,    max: 60_000,      unit: 'milliseconds', what: 'Time that uses of keys are gathered before they are written' },
+  writeQueueMax:          { default: 10_000,     min: 10,    max: 1_000_000,   unit: 'count',        what: 'Changes that wait to be written; further ones are refused' },
+} as const satisfies Record<string, LimitRow>
+export type LimitName = keyof typeof LIMITS
+
+/** A value for each limit. */
+export type Limits = { readonly [K in LimitName]: number }
+
+/** The defaults, with what is given put in their place. */
+export function limitsWith(given: Partial<Limits> = {}): Limits {
+  const entries = Object.entries(LIMITS).map(([name, row]) => {
+    return [name, given[name as LimitName] ?? row.default]
+  })
+  return Object.fromEntries(entries) as Limits
+}

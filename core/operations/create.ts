@@ -1,0 +1,210 @@
+/**
+ * Create and Create Key Pair.
+ *
+ * KMIP 1.4 §4.1 and §4.2, KMIP 2.1 §6.1.7 and §6.1.8.
+ *
+ * @module
+ */
+import { type CurveRow, curveRow, type KeySpec, secretKeyOfKmip, secretKeyRow } from '#spec/algorithms.ts'
+import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
+import type { AttributeKey, AttributeValues } from '#spec/kmip/attributes.ts'
+import {
+  CryptographicAlgorithm,
+  type KeyFormatType,
+  LinkType,
+  ObjectType,
+  SecretDataType,
+} from '#spec/kmip/enumerations.ts'
+import type { ObjectInMessage } from '#spec/kmip/objects.ts'
+import { Tag } from '#spec/kmip/tags.ts'
+import { commit } from '../change.ts'
+import type { Context } from '../context.ts'
+import { KmsError } from '../errors.ts'
+import { algorithmLabel, pairSpec } from '../keys.ts'
+import { type ManagedObject, objectTypeLabel } from '../objects.ts'
+import { type Given, newId, newObject, resolved } from './make.ts'
+
+export interface CreateWish {
+  readonly objectType: ObjectType
+  readonly given: Given
+  /** Protection Storage Masks, KMIP 2.0 on. */
+  readonly storageMasks?: readonly number[] | undefined
+}
+
+/** Value of an attribute in a list. */
+export function valueIn<K extends AttributeKey>(
+  list: readonly ListedAttribute[],
+  key: K,
+): AttributeValues[K] | undefined {
+  return list.find(({ id }) => id === key)?.value as AttributeValues[K] | undefined
+}
+
+/**
+ * Makes a symmetric key, or (KMIP 2.1) secret data: a random seed.
+ *
+ * @throws {@link KmsError} `objectType`, `attributeMissing` and those of the keystore.
+ */
+export async function create(context: Context, wish: CreateWish): Promise<ManagedObject> {
+  const { objectType } = wish
+  if (objectType !== ObjectType.SymmetricKey && objectType !== ObjectType.SecretData) {
+    const what = `Cannot create ${objectTypeLabel(objectType)}: Create makes symmetric keys`
+    throw new KmsError('objectType', `${what} and secret data; register it`)
+  }
+  const given = await resolved(context, wish.given)
+  const spec = secretSpec(objectType, given)
+  assertMask(given, 'create key')
+  const keystore = context.services.keystores.forNew(wish.storageMasks)
+  const id = newId()
+  const made = await keystore.generate({ id, spec })
+  const body = createdBody(objectType, spec, made.format, given)
+  const known = [{ id: 'cryptographicLength', value: spec.bits }] as const
+  const making = { id, objectType, origin: 'created', given, body, keystore, made, known } as const
+  const object = newObject(context, making)
+  await commit(context, [{ after: object }])
+  return object
+}
+
+/** What key the attributes ask for; the length may be left to the algorithm's usual one. */
+function secretSpec(objectType: ObjectType, given: readonly ListedAttribute[]): KeySpec {
+  const number = valueIn(given, 'cryptographicAlgorithm')
+  const bits = valueIn(given, 'cryptographicLength')
+  if (number === undefined && objectType === ObjectType.SecretData) {
+    // Any secret of whole bytes; HMAC keys are such.
+    return { algorithm: 'HMAC_SHA256', bits: bits ?? 256 }
+  }
+  if (number === undefined) throw missing('Cryptographic Algorithm', 'create key')
+  const algorithm = secretKeyOfKmip(number)
+  if (algorithm === undefined) {
+    const what = `Cannot create key: ${algorithmLabel(number)} is not offered`
+    throw new KmsError('invalidField', what)
+  }
+  return { algorithm, bits: bits ?? (secretKeyRow(algorithm).bits[0] as number) }
+}
+
+function assertMask(given: readonly ListedAttribute[], what: string): void {
+  if (valueIn(given, 'cryptographicUsageMask') === undefined) {
+    throw missing('Cryptographic Usage Mask', what)
+  }
+}
+
+function missing(attribute: string, what: string): KmsError {
+  return new KmsError('attributeMissing', `Cannot ${what}: the attribute ${attribute} is missing`)
+}
+
+function createdBody(
+  objectType: ObjectType,
+  spec: KeySpec,
+  keyFormatType: KeyFormatType,
+  given: readonly ListedAttribute[],
+): ObjectInMessage {
+  const cryptographicAlgorithm = valueIn(given, 'cryptographicAlgorithm')
+  const keyBlock = { keyFormatType, cryptographicAlgorithm, cryptographicLength: spec.bits }
+  if (objectType === ObjectType.SymmetricKey) return { tag: Tag.SymmetricKey, value: { keyBlock } }
+  return { tag: Tag.SecretData, value: { secretDataType: SecretDataType.Seed, keyBlock } }
+}
+
+export interface CreateKeyPairWish {
+  readonly common?: Given | undefined
+  readonly privateKey?: Given | undefined
+  readonly publicKey?: Given | undefined
+  readonly storageMasks?: readonly number[] | undefined
+}
+
+export interface Pair {
+  readonly privateKey: ManagedObject
+  readonly publicKey: ManagedObject
+}
+
+/** @throws {@link KmsError} `attributeMissing`, `invalidField` and those of the keystore. */
+export async function createKeyPair(context: Context, wish: CreateKeyPairWish): Promise<Pair> {
+  const forPrivate = await resolved(context, wish.common, wish.privateKey)
+  const forPublic = await resolved(context, wish.common, wish.publicKey)
+  const { spec, number, curve } = pairWanted(forPrivate, forPublic)
+  assertMask(forPrivate, 'create private key')
+  assertMask(forPublic, 'create public key')
+  const keystore = context.services.keystores.forNew(wish.storageMasks)
+  const [privateId, publicId] = [newId(), newId()]
+  const made = await keystore.generatePair({ privateId, publicId, spec })
+  const half = (
+    type: typeof ObjectType.PrivateKey | typeof ObjectType.PublicKey,
+    given: readonly ListedAttribute[],
+  ): ManagedObject => {
+    const isPrivate = type === ObjectType.PrivateKey
+    const [id, other] = isPrivate ? [privateId, publicId] : [publicId, privateId]
+    const own = isPrivate ? made.privateKey : made.publicKey
+    return newObject(context, {
+      id,
+      objectType: type,
+      origin: 'created',
+      given,
+      body: pairBody(type, own.format, number, spec.bits),
+      keystore,
+      made: own,
+      known: [
+        { id: 'cryptographicLength', value: spec.bits },
+        ...(curve === undefined ? [] : [domainParameters(curve)]),
+        link(isPrivate ? LinkType.PublicKeyLink : LinkType.PrivateKeyLink, other),
+      ],
+    })
+  }
+  const privateKey = half(ObjectType.PrivateKey, forPrivate)
+  const publicKey = half(ObjectType.PublicKey, forPublic)
+  await commit(context, [{ after: privateKey }, { after: publicKey }])
+  return { privateKey, publicKey }
+}
+
+export function link(linkType: LinkType, linkedObjectIdentifier: string): ListedAttribute {
+  return { id: 'link', value: { linkType, linkedObjectIdentifier } }
+}
+
+export function domainParameters(recommendedCurve: number): ListedAttribute {
+  return { id: 'cryptographicDomainParameters', value: { recommendedCurve } }
+}
+
+export function pairBody(
+  type: typeof ObjectType.PrivateKey | typeof ObjectType.PublicKey,
+  keyFormatType: KeyFormatType,
+  cryptographicAlgorithm: CryptographicAlgorithm,
+  cryptographicLength: number,
+): ObjectInMessage {
+  const keyBlock = { keyFormatType, cryptographicAlgorithm, cryptographicLength }
+  const tag = type === ObjectType.PrivateKey ? Tag.PrivateKey : Tag.PublicKey
+  return { tag, value: { keyBlock } }
+}
+
+interface PairWanted {
+  readonly spec: KeySpec
+  readonly number: CryptographicAlgorithm
+  /** Recommended Curve, where the pair is on one. */
+  readonly curve: number | undefined
+}
+
+/** Usual lengths where neither length nor curve is given. */
+const RSA_BITS = 2_048
+const EC_BITS = 256
+
+/** Algorithm, length and curve, which both halves must agree on. */
+function pairWanted(
+  forPrivate: readonly ListedAttribute[],
+  forPublic: readonly ListedAttribute[],
+): PairWanted {
+  const agreed = <K extends AttributeKey>(key: K): AttributeValues[K] | undefined => {
+    const [a, b] = [valueIn(forPrivate, key), valueIn(forPublic, key)]
+    if (a === undefined || b === undefined || JSON.stringify(a) === JSON.stringify(b)) return a ?? b
+    const what = `Cannot create key pair: its halves have different values of ${key}`
+    throw new KmsError('invalidField', what)
+  }
+  const number = agreed('cryptographicAlgorithm')
+  if (number === undefined) throw missing('Cryptographic Algorithm', 'create key pair')
+  const bits = agreed('cryptographicLength')
+  const wanted = agreed('cryptographicDomainParameters')?.recommendedCurve
+  const usual = number === CryptographicAlgorithm.RSA ? RSA_BITS : EC_BITS
+  const spec = pairSpec(number, bits ?? usual, wanted)
+  if (spec === undefined) {
+    const of = bits === undefined ? '' : ` of ${bits} bits`
+    const what = `Cannot create key pair: ${algorithmLabel(number)}${of} is not offered`
+    throw new KmsError('invalidField', what)
+  }
+  const row: CurveRow | undefined = spec.curve && curveRow(spec.curve)
+  return { spec, number, curve: wanted ?? row?.kmip }
+}

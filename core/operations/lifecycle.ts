@@ -1,0 +1,142 @@
+/**
+ * Activate, Revoke, Destroy, Check.
+ *
+ * KMIP 1.4 §4.10, §4.19 to §4.21; KMIP 2.1 §6.1 by name. The states and their order are in
+ * `core/lifecycle.ts`.
+ *
+ * @module
+ */
+import { ObjectType, RevocationReasonCode, State } from '#spec/kmip/enumerations.ts'
+import type { RevocationReason } from '#spec/kmip/structures.ts'
+import { nameOf } from '#spec/kmip/table.ts'
+import { commit, retried, revised, update } from '../change.ts'
+import type { Context } from '../context.ts'
+import { KmsError } from '../errors.ts'
+import {
+  assertTransition,
+  isCompromise,
+  isDestroyed,
+  stateAfterRevoke,
+  stateAt,
+  stateName,
+} from '../lifecycle.ts'
+import { labelOf, type ManagedObject, objectTypeOf } from '../objects.ts'
+import { livingObject, visibleObject } from '../policy.ts'
+
+/** @throws {@link KmsError} `illegalOperation` when the object has no state to change. */
+function currentState(object: ManagedObject, verb: string, now: number): State {
+  const state = stateAt(object.attributes, now)
+  if (state !== undefined) return state
+  throw new KmsError('illegalOperation', `Cannot ${verb} ${labelOf(object)}: it has no state`)
+}
+
+export async function activate(context: Context, id: string): Promise<ManagedObject> {
+  return retried(async () => {
+    const object = await livingObject(context, id)
+    const state = currentState(object, 'activate', context.now)
+    if (state !== State.PreActive) {
+      const what = `Cannot activate ${labelOf(object)}: its state is ${stateName(state)}`
+      throw new KmsError('wrongState', `${what}, not Pre-Active`)
+    }
+    const activationDate = context.now
+    const changed = object.attributes.setAll({ state: State.Active, activationDate })
+    return update(context, object, changed)
+  })
+}
+
+export interface RevokeWish {
+  readonly id: string
+  readonly reason: RevocationReason
+  readonly compromiseOccurrenceDate?: number | undefined
+}
+
+export async function revoke(context: Context, wish: RevokeWish): Promise<ManagedObject> {
+  const { reason, compromiseOccurrenceDate } = wish
+  assertReason(reason.revocationReasonCode, compromiseOccurrenceDate)
+  return retried(async () => {
+    const object = await visibleObject(context, wish.id)
+    const what = `Cannot revoke ${labelOf(object)}`
+    const from = currentState(object, 'revoke', context.now)
+    const to = stateAfterRevoke(from, reason.revocationReasonCode)
+    assertTransition(what, from, to)
+    const dates = isCompromise(reason.revocationReasonCode)
+      ? {
+          compromiseDate: context.now,
+          compromiseOccurrenceDate:
+            compromiseOccurrenceDate ?? object.attributes.get('initialDate'),
+        }
+      : { deactivationDate: context.now }
+    const changed = object.attributes.setAll({ state: to, revocationReason: reason, ...dates })
+    return update(context, object, changed, nameOf(RevocationReasonCode, reason.revocationReasonCode))
+  })
+}
+
+function assertReason(code: number, occurrence: number | undefined): void {
+  if (!Object.values<number>(RevocationReasonCode).includes(code) && code < 0x8000_0000) {
+    throw new KmsError('invalidField', `Cannot revoke: ${code} is no Revocation Reason Code`)
+  }
+  if (occurrence !== undefined && !isCompromise(code)) {
+    const what = 'Cannot revoke: a Compromise Occurrence Date goes with a compromise only'
+    throw new KmsError('invalidField', what)
+  }
+}
+
+/**
+ * Destroys the material; the attributes stay as a record. Templates vanish.
+ *
+ * @throws {@link KmsError} `alreadyDestroyed`, `wrongState`.
+ */
+export async function destroy(context: Context, id: string): Promise<ManagedObject> {
+  return retried(async () => {
+    const object = await visibleObject(context, id)
+    const { attributes } = object
+    if (objectTypeOf(object) === ObjectType.Template) {
+      await commit(context, [{ before: object }])
+      return object
+    }
+    const what = `Cannot destroy ${labelOf(object)}`
+    const from = currentState(object, 'destroy', context.now)
+    if (isDestroyed(from)) {
+      throw new KmsError('alreadyDestroyed', `${what}: it is destroyed already`)
+    }
+    const to = from === State.Compromised ? State.DestroyedCompromised : State.Destroyed
+    assertTransition(what, from, to)
+    const ended = attributes.setAll({ state: to, destroyDate: context.now })
+    const after = revised(context, object, ended, { withoutMaterial: true })
+    await commit(context, [{ before: object, after }])
+    return after
+  })
+}
+
+export interface CheckWish {
+  readonly id: string
+  readonly usageLimitsCount?: bigint | undefined
+  readonly cryptographicUsageMask?: number | undefined
+  /** Seconds. */
+  readonly leaseTime?: number | undefined
+}
+
+/** What of the wish is refused; nothing when all is granted. */
+export type Refused = Omit<CheckWish, 'id'>
+
+/** Says whether a use would be allowed; changes nothing. */
+export async function check(
+  context: Context,
+  wish: CheckWish,
+): Promise<{ readonly object: ManagedObject; readonly refused: Refused }> {
+  const object = await livingObject(context, wish.id)
+  const { attributes } = object
+  const mask = attributes.get('cryptographicUsageMask') ?? 0
+  const left = attributes.get('usageLimits')?.usageLimitsCount
+  const lease = attributes.get('leaseTime') ?? 0
+  const { usageLimitsCount, cryptographicUsageMask, leaseTime } = wish
+  const refused = {
+    ...(usageLimitsCount !== undefined &&
+      left !== undefined &&
+      left < usageLimitsCount && { usageLimitsCount }),
+    ...(cryptographicUsageMask !== undefined &&
+      (mask & cryptographicUsageMask) !== cryptographicUsageMask && { cryptographicUsageMask }),
+    ...(leaseTime !== undefined && lease !== 0 && leaseTime > lease && { leaseTime }),
+  }
+  return { object, refused }
+}

@@ -1,0 +1,202 @@
+/**
+ * What all operations that make objects have in common.
+ *
+ * KMIP 1.4 §3 ("Initially set by" and "When implicitly set" of each attribute), §4.1 to §4.3; KMIP 2.1
+ * §4. Takes what the client gives and what is known of the material, and makes the attributes that the
+ * object starts with.
+ *
+ * @module
+ */
+import { createHash, randomUUIDv7 } from 'node:crypto'
+import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
+import {
+  CryptographicAlgorithm,
+  DRBGAlgorithm,
+  HashingAlgorithm,
+  type KeyFormatType,
+  ObjectType,
+  RNGAlgorithm,
+  State,
+} from '#spec/kmip/enumerations.ts'
+import type { ObjectInMessage } from '#spec/kmip/objects.ts'
+import type { Name } from '#spec/kmip/structures.ts'
+import { AttributeBag } from '../attribute-bag.ts'
+import {
+  assertCount,
+  assertDates,
+  assertMayGive,
+  isMultiple,
+  type Origin,
+} from '../attribute-rules.ts'
+import type { Context } from '../context.ts'
+import { KmsError } from '../errors.ts'
+import type { Keystore, Made } from '../keystore.ts'
+import { stateAt } from '../lifecycle.ts'
+import type { ManagedObject } from '../objects.ts'
+import { encodedAttributes } from '../record.ts'
+import { findByName } from './find.ts'
+
+/** Seconds for which a client may go on using what it has fetched, without asking again. */
+const LEASE_SECONDS = 3_600
+
+/** What the server's generator is: the DRBG of OpenSSL, NIST SP 800-90A CTR_DRBG with AES-256. */
+export const GENERATOR = {
+  rngAlgorithm: RNGAlgorithm.DRBG,
+  cryptographicAlgorithm: CryptographicAlgorithm.AES,
+  cryptographicLength: 256,
+  drbgAlgorithm: DRBGAlgorithm.CTR,
+} as const
+
+/** Attributes of a request: a list, and (KMIP 1.x) names of templates that come before it. */
+export interface Given {
+  readonly attributes: readonly ListedAttribute[]
+  readonly templates?: readonly Name[] | undefined
+}
+
+export function newId(): string {
+  return randomUUIDv7()
+}
+
+/**
+ * Attributes of a request with those of its templates; the request's own win.
+ *
+ * @throws {@link KmsError} `notFound` when there is no such template.
+ */
+export async function resolved(
+  context: Context,
+  ...given: readonly (Given | undefined)[]
+): Promise<readonly ListedAttribute[]> {
+  const list: ListedAttribute[] = []
+  for (const one of given) {
+    for (const name of one?.templates ?? []) {
+      merge(list, await templateAttributes(context, name))
+    }
+    merge(list, one?.attributes ?? [])
+  }
+  assertMayGive(list)
+  return list
+}
+
+/** A single value of the request takes the place of the template's; of others both count. */
+function merge(list: ListedAttribute[], more: readonly ListedAttribute[]): void {
+  const before = list.length
+  for (const attribute of more) {
+    const at = list.findIndex(({ id }, index) => index < before && id === attribute.id)
+    if (at >= 0 && !isMultiple(attribute.id)) list[at] = attribute
+    else list.push(attribute)
+  }
+}
+
+async function templateAttributes(
+  context: Context,
+  name: Name,
+): Promise<readonly ListedAttribute[]> {
+  const found = await findByName(context, name.nameValue)
+  const template = found.find(({ body }) => 'attribute' in body.value)
+  if (template === undefined || !('attribute' in template.body.value)) {
+    throw new KmsError('notFound', `Cannot use template "${name.nameValue}": there is none`)
+  }
+  return template.body.value.attribute
+}
+
+/** All that is known of an object before it has its attributes. */
+export interface Making {
+  readonly id: string
+  readonly objectType: ObjectType
+  readonly origin: Origin
+  readonly given: readonly ListedAttribute[]
+  readonly body: ObjectInMessage
+  readonly keystore?: Keystore | undefined
+  readonly made?: Made | undefined
+  /** What the server knows by itself: algorithm, length, certificate fields, links. */
+  readonly known?: readonly ListedAttribute[]
+}
+
+/** The object as it starts. */
+export function newObject(context: Context, making: Making): ManagedObject {
+  const { id, given, body, keystore, made } = making
+  const { principal, services } = context
+  const attributes = startingAttributes(context, making, AttributeBag.of(unindexed(given)))
+  assertDates(attributes)
+  assertCount(attributes, services.limits)
+  assertSize(attributes, services.limits.attributeBytesMax)
+  const material = keystore && made && { keystore: keystore.name, handle: made.handle }
+  return {
+    id,
+    scope: principal.scope,
+    owner: principal.name,
+    revision: 1,
+    attributes,
+    body,
+    material,
+  }
+}
+
+/** Indexes are the server's to give. */
+function unindexed(given: readonly ListedAttribute[]): readonly ListedAttribute[] {
+  return given.map(({ id, value }) => ({ id, value }))
+}
+
+function startingAttributes(context: Context, making: Making, given: AttributeBag): AttributeBag {
+  const { id, objectType, origin, keystore, made, known = [] } = making
+  const { now } = context
+  let bag = given
+  for (const { id: key, value } of known) bag = bag.has(key) ? bag : bag.add(key, value)
+  const sensitive = bag.get('sensitive') ?? false
+  const extractable = bag.get('extractable') ?? true
+  bag = bag.setAll({
+    uniqueIdentifier: id,
+    shortUniqueIdentifier: createHash('sha256').update(id).digest(),
+    objectType,
+    initialDate: now,
+    lastChangeDate: now,
+    leaseTime: LEASE_SECONDS,
+    fresh: bag.get('fresh') ?? true,
+    sensitive,
+    alwaysSensitive: sensitive,
+    extractable,
+    neverExtractable: !extractable,
+  })
+  if (origin === 'created') {
+    bag = bag.setAll({
+      originalCreationDate: now,
+      randomNumberGenerator: bag.get('randomNumberGenerator') ?? GENERATOR,
+    })
+  }
+  if (objectType !== ObjectType.Template) bag = withState(bag, now)
+  if (keystore !== undefined && made !== undefined) bag = withMaterial(bag, keystore, made)
+  return withUsageCount(bag)
+}
+
+/** Active at once when the Activation Date has been reached already. */
+function withState(bag: AttributeBag, now: number): AttributeBag {
+  const preActive = bag.set('state', State.PreActive)
+  return preActive.set('state', stateAt(preActive, now) ?? State.PreActive)
+}
+
+function withMaterial(bag: AttributeBag, keystore: Keystore, { format, sha256 }: Made): AttributeBag {
+  const stored = bag.setAll({
+    keyFormatType: format,
+    protectionStorageMask: keystore.can.protectionStorageMask,
+  })
+  if (sha256 === undefined) return stored
+  return stored.set('digest', digestOf(sha256, format))
+}
+
+function digestOf(digestValue: Uint8Array, keyFormatType: KeyFormatType) {
+  return { hashingAlgorithm: HashingAlgorithm.SHA_256, digestValue, keyFormatType }
+}
+
+/** A client gives the total; what is left starts as the total. KMIP 1.4 §3.21. */
+function withUsageCount(bag: AttributeBag): AttributeBag {
+  const limits = bag.get('usageLimits')
+  if (limits === undefined || limits.usageLimitsCount !== undefined) return bag
+  return bag.set('usageLimits', { ...limits, usageLimitsCount: limits.usageLimitsTotal })
+}
+
+function assertSize(attributes: AttributeBag, bytesMax: number): void {
+  const bytes = encodedAttributes(attributes).length
+  if (bytes <= bytesMax) return
+  const what = `Cannot create object: its attributes take ${bytes} bytes, allowed are ${bytesMax}`
+  throw new KmsError('limitExceeded', what)
+}

@@ -1,0 +1,253 @@
+/**
+ * Cryptographic Parameters of KMIP as mechanisms of a keystore.
+ *
+ * KMIP 1.4 §3.6 and §4.29 to §4.34, KMIP 2.1 §4.15. What a request gives counts; what it does not give
+ * comes from the key's first Cryptographic Parameters, and then from the key's algorithm.
+ *
+ * @module
+ */
+import { randomFillSync } from 'node:crypto'
+import {
+  type Cipher,
+  cipherOfKmip,
+  cipherRow,
+  type Hash,
+  hashOfKmip,
+  hmacOf,
+  type Mac,
+  type MacRow,
+  MACS,
+  macOfKmip,
+  pairRow,
+  isPair,
+  schemesOfNode,
+  type SignatureScheme,
+  signatureOfKmip,
+  signatureRow,
+} from '#spec/algorithms.ts'
+import {
+  BlockCipherMode,
+  CryptographicAlgorithm,
+  DigitalSignatureAlgorithm,
+  HashingAlgorithm,
+  PaddingMethod,
+} from '#spec/kmip/enumerations.ts'
+import type { CryptographicParameters } from '#spec/kmip/structures.ts'
+import { nameOf } from '#spec/kmip/table.ts'
+import { KmsError } from '../errors.ts'
+import { algorithmLabel, type UsableKey } from '../keys.ts'
+import type {
+  CipherMechanism,
+  KeyInUse,
+  MacMechanism,
+  SignatureMechanism,
+  WrapMechanism,
+} from '../keystore.ts'
+import { labelOf, type ManagedObject } from '../objects.ts'
+
+/** The parameters that count for a use of a key. */
+export function effectiveParameters(
+  object: ManagedObject,
+  given: CryptographicParameters | undefined,
+): CryptographicParameters {
+  return given ?? object.attributes.get('cryptographicParameters') ?? {}
+}
+
+/** The hash with this number. @throws {@link KmsError} `parametersUnsupported`. */
+export function hashNamed(kmip: number): Hash {
+  const hash = hashOfKmip(kmip)
+  if (hash !== undefined) return hash
+  const name = nameOf(HashingAlgorithm, kmip)
+  throw new KmsError('parametersUnsupported', `Cannot hash: ${name} is not offered`)
+}
+
+function optionalHash(kmip: number | undefined): Hash | undefined {
+  return kmip === undefined ? undefined : hashNamed(kmip)
+}
+
+/** The cipher that the parameters mean for this key. */
+function cipherFor(key: UsableKey, parameters: CryptographicParameters): Cipher {
+  const spec = key.key.spec
+  const { blockCipherMode, paddingMethod } = parameters
+  const cipher = spec && cipherOfKmip(spec.algorithm, blockCipherMode, paddingMethod)
+  if (cipher !== undefined) return cipher
+  throw noSuchCipher(key.object, parameters)
+}
+
+function noSuchCipher(object: ManagedObject, parameters: CryptographicParameters): KmsError {
+  const { blockCipherMode, paddingMethod } = parameters
+  const algorithm = algorithmLabel(object.attributes.get('cryptographicAlgorithm'))
+  const what = `Cannot use ${labelOf(object)}`
+  if (blockCipherMode === undefined && (algorithm === 'AES' || algorithm === 'DES3')) {
+    const where = 'give them with the request, or as the attribute Cryptographic Parameters'
+    return new KmsError('parametersMissing', `${what}: the Block Cipher Mode is missing; ${where}`)
+  }
+  const mode = blockCipherMode === undefined ? '' : ` ${nameOf(BlockCipherMode, blockCipherMode)}`
+  const padding = paddingMethod === undefined ? '' : `, padding ${nameOf(PaddingMethod, paddingMethod)}`
+  return new KmsError('parametersUnsupported', `${what}: ${algorithm}${mode}${padding} is not offered`)
+}
+
+/** Random bytes are drawn in blocks: a short draw costs as much as a long one. */
+const pool = Buffer.alloc(4_096)
+let poolAt = pool.length
+
+function randomIv(bytes: number): Uint8Array {
+  if (poolAt + bytes > pool.length) {
+    randomFillSync(pool)
+    poolAt = 0
+  }
+  const iv = Uint8Array.from(pool.subarray(poolAt, poolAt + bytes))
+  poolAt += bytes
+  return iv
+}
+
+/** A cipher ready for use, and whether its IV was made here. */
+export interface ChosenCipher extends CipherMechanism {
+  readonly ivGenerated: boolean
+}
+
+/**
+ * @param iv What the request gives.
+ * @throws {@link KmsError} `parametersMissing`, `parametersUnsupported`.
+ */
+export function cipherMechanism(
+  key: UsableKey,
+  parameters: CryptographicParameters,
+  iv: Uint8Array | undefined,
+  aad: Uint8Array | undefined,
+  encrypts: boolean,
+): ChosenCipher {
+  const cipher = cipherFor(key, parameters)
+  const row = cipherRow(cipher)
+  const generated = encrypts && iv === undefined && parameters.randomIV === true
+  const length = (parameters.ivLength ?? 0) / 8 || row.ivBytes[0]
+  return {
+    cipher,
+    iv: generated && length !== undefined ? randomIv(length) : iv,
+    ivGenerated: generated && length !== undefined,
+    aad,
+    tagBytes: row.tagBytes === undefined ? undefined : parameters.tagLength,
+    hash: optionalHash(parameters.hashingAlgorithm),
+    mgfHash: maskHash(cipher, parameters),
+    label: parameters.pSource,
+  }
+}
+
+/** OAEP: KMIP 1.4 §3.6 says SHA-1 where no hash of the mask generator is given, from 1.4 on. */
+function maskHash(cipher: Cipher, parameters: CryptographicParameters): Hash | undefined {
+  if (cipher !== 'RSA_PKCS_OAEP') return undefined
+  return optionalHash(parameters.maskGeneratorHashingAlgorithm)
+}
+
+/** Key wrap without a mode means RFC 3394. */
+const WRAP_DEFAULT: CryptographicParameters = { blockCipherMode: BlockCipherMode.NISTKeyWrap }
+
+export interface ChosenWrap extends WrapMechanism {
+  readonly ivGenerated: boolean
+}
+
+/** How a key wraps; AEAD and CBC get an IV of their own. */
+export function wrapMechanism(
+  key: UsableKey,
+  parameters: CryptographicParameters | undefined,
+  iv?: Uint8Array,
+): ChosenWrap {
+  const symmetric = key.key.kind === 'secret'
+  const given = parameters?.blockCipherMode === undefined && symmetric
+  const effective = given ? { ...parameters, ...WRAP_DEFAULT } : (parameters ?? {})
+  const cipher = cipherFor(key, effective)
+  const row = cipherRow(cipher)
+  const needsIv = row.ivBytes.length > 0 && row.wraps === undefined && iv === undefined
+  return {
+    cipher,
+    iv: needsIv ? randomIv(row.ivBytes[0] as number) : iv,
+    ivGenerated: needsIv,
+    tagBytes: row.tagBytes === undefined ? undefined : effective.tagLength,
+    hash: optionalHash(effective.hashingAlgorithm),
+    mgfHash: maskHash(cipher, effective),
+    label: effective.pSource,
+  }
+}
+
+/** Hash of a signature where nobody names one: that of the security level of the key. */
+function usualHash({ spec }: KeyInUse): Hash {
+  const bits = spec?.curve === undefined ? 256 : spec.bits
+  if (bits > 384) return 'SHA_512'
+  return bits > 256 ? 'SHA_384' : 'SHA_256'
+}
+
+/**
+ * @param digested Whether the data is a digest already.
+ * @throws {@link KmsError} `parametersUnsupported`.
+ */
+export function signatureMechanism(
+  key: UsableKey,
+  parameters: CryptographicParameters,
+  digested: boolean,
+): SignatureMechanism {
+  const { digitalSignatureAlgorithm: dsa } = parameters
+  const named = dsa === undefined ? undefined : signatureOfKmip(dsa)
+  if (dsa !== undefined && named === undefined) {
+    const name = nameOf(DigitalSignatureAlgorithm, dsa)
+    throw new KmsError('parametersUnsupported', `Cannot sign: ${name} is not offered`)
+  }
+  const scheme = named?.scheme ?? schemeFor(key, parameters)
+  const { input } = signatureRow(scheme)
+  const hash =
+    named?.hash ?? optionalHash(parameters.hashingAlgorithm) ?? usualHash(key.key)
+  return {
+    scheme,
+    hash: input === 'digest' ? hash : undefined,
+    digested,
+    mgfHash: scheme === 'RSA_PKCS_PSS' ? pssMaskHash(parameters, hash) : undefined,
+    saltBytes: scheme === 'RSA_PKCS_PSS' ? parameters.saltLength : undefined,
+  }
+}
+
+/** The mask generator has the hash of the signature, unless it is said otherwise. */
+function pssMaskHash(parameters: CryptographicParameters, hash: Hash): Hash {
+  return optionalHash(parameters.maskGeneratorHashingAlgorithm) ?? hash
+}
+
+function schemeFor(key: UsableKey, { paddingMethod }: CryptographicParameters): SignatureScheme {
+  const { spec } = key.key
+  const type = spec && isPair(spec.algorithm) ? pairRow(spec.algorithm).node : ''
+  const schemes = schemesOfNode(type)
+  const wanted = schemes.find((scheme) => {
+    const { padding } = signatureRow(scheme)
+    return paddingMethod !== undefined && padding === paddingMethod
+  })
+  const scheme = wanted ?? (paddingMethod === undefined || type !== 'rsa' ? schemes[0] : undefined)
+  if (scheme !== undefined) return scheme
+  const algorithm = algorithmLabel(key.object.attributes.get('cryptographicAlgorithm'))
+  const how = paddingMethod === undefined ? '' : ` with padding ${nameOf(PaddingMethod, paddingMethod)}`
+  const what = `Cannot use ${labelOf(key.object)}: ${algorithm} does not sign${how}`
+  throw new KmsError('parametersUnsupported', what)
+}
+
+/** The MAC: of the parameters, else of the key's own algorithm. */
+export function macMechanism(
+  key: UsableKey,
+  parameters: CryptographicParameters,
+  nonce?: Uint8Array,
+): MacMechanism {
+  const { blockCipherMode, cryptographicAlgorithm, hashingAlgorithm } = parameters
+  const { spec } = key.key
+  const own = key.object.attributes.get('cryptographicAlgorithm')
+  const mac =
+    byMode(spec?.algorithm, blockCipherMode) ??
+    macOfKmip(cryptographicAlgorithm ?? 0) ??
+    macOfKmip(own ?? 0) ??
+    (hashingAlgorithm === undefined ? undefined : hmacOf(hashNamed(hashingAlgorithm)))
+  if (mac !== undefined) return { mac, nonce, bytes: parameters.tagLength }
+  const algorithm = nameOf(CryptographicAlgorithm, cryptographicAlgorithm ?? own ?? 0)
+  const what = `Cannot use ${labelOf(key.object)}: no MAC is known for ${algorithm}`
+  const hint = 'give an HMAC as Cryptographic Algorithm or CMAC as Block Cipher Mode'
+  throw new KmsError('parametersMissing', `${what}; ${hint}`)
+}
+
+function byMode(algorithm: string | undefined, mode: number | undefined): Mac | undefined {
+  if (mode === undefined || algorithm === undefined) return undefined
+  const rows = Object.entries<MacRow>(MACS)
+  return rows.find(([name, row]) => row.mode === mode && name.startsWith(algorithm))?.[0] as Mac
+}

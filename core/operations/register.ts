@@ -1,0 +1,229 @@
+/**
+ * Register: an object that was made elsewhere.
+ *
+ * KMIP 1.4 §4.3, KMIP 2.1 §6.1.44. What a key is follows from the attributes and from its key block, which
+ * must agree, and from the material itself where it can be read. Algorithms without a row are stored
+ * and returned. A key that comes wrapped is kept wrapped.
+ *
+ * @module
+ */
+import {
+  curveRow,
+  type KeySpec,
+  type PairAlgorithm,
+  pairOfKmip,
+  pairRow,
+  secretKeyOfKmip,
+  secretKeyRow,
+} from '#spec/algorithms.ts'
+import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
+import { CertificateType, KeyFormatType, LinkType, ObjectType } from '#spec/kmip/enumerations.ts'
+import { type ObjectInMessage, TAG_OF_OBJECT_TYPE } from '#spec/kmip/objects.ts'
+import { Tag } from '#spec/kmip/tags.ts'
+import { encodeItem } from '#wire/ttlv/binary.ts'
+import { ItemType } from '#wire/ttlv/item.ts'
+import { commit } from '../change.ts'
+import type { Context } from '../context.ts'
+import { KmsError } from '../errors.ts'
+import { canRead, readKey, specOfKey } from '../key-formats.ts'
+import { kindOf, pairSpec } from '../keys.ts'
+import type { MaterialKind } from '../keystore.ts'
+import { isKeyed, type KeyedObject, type ManagedObject, objectTypeLabel } from '../objects.ts'
+import { domainParameters, link, valueIn } from './create.ts'
+import { type Given, newId, newObject, resolved } from './make.ts'
+
+export interface RegisterWish {
+  readonly objectType: ObjectType
+  readonly object: ObjectInMessage
+  readonly given: Given
+  readonly storageMasks?: readonly number[] | undefined
+}
+
+/** Material taken out of its message, and what it says about itself. */
+interface Taken {
+  /** The object without its value. */
+  readonly body: ObjectInMessage
+  /** Absent where the object has no value: templates, keys of which only the metadata comes. */
+  readonly bytes?: Uint8Array | undefined
+  readonly kind: MaterialKind
+  readonly format: KeyFormatType
+  readonly spec?: KeySpec | undefined
+  readonly known: readonly ListedAttribute[]
+}
+
+/** @throws {@link KmsError} `objectType`, `invalidField`, `attributeMissing`, `encodingOption`. */
+export async function register(context: Context, wish: RegisterWish): Promise<ManagedObject> {
+  const { objectType, object, storageMasks } = wish
+  if (TAG_OF_OBJECT_TYPE[objectType] !== object.tag) {
+    const what = `Cannot register ${objectTypeLabel(objectType)}: the object is of another type`
+    throw new KmsError('objectType', what)
+  }
+  const given = await resolved(context, wish.given)
+  const taken = await take(objectType, object, given)
+  const keystore = context.services.keystores.forNew(storageMasks)
+  const id = newId()
+  const { kind, spec, format, bytes, body, known } = taken
+  const made =
+    bytes === undefined ? undefined : await keystore.import({ id, kind, spec, format, bytes })
+  const making = { id, objectType, origin: 'registered', given, body, known } as const
+  const registered = newObject(context, { ...making, ...(made && { keystore, made }) })
+  await commit(context, [{ after: registered }])
+  return registered
+}
+
+async function take(
+  objectType: ObjectType,
+  object: ObjectInMessage,
+  given: readonly ListedAttribute[],
+): Promise<Taken> {
+  if (isKeyed(object)) return takeKey(objectType, object, given)
+  const data = { kind: 'data', known: [] } as const
+  if (object.tag === Tag.Template) return { ...data, body: object, format: KeyFormatType.Opaque }
+  if (object.tag === Tag.Certificate) {
+    const { certificateType, certificateValue: bytes } = object.value
+    const { certificateAttributes } = await import('../x509.ts')
+    const known = certificateAttributes(certificateType, bytes)
+    const body = { ...object, value: { certificateType, certificateValue: NOTHING } }
+    const format = certificateType === CertificateType.X_509 ? KeyFormatType.X_509 : KeyFormatType.Raw
+    return { ...data, body, bytes, format, known }
+  }
+  if (object.tag === Tag.CertificateRequest) {
+    const bytes = object.value.certificateRequestValue
+    const body = { ...object, value: { ...object.value, certificateRequestValue: NOTHING } }
+    return { ...data, body, bytes, format: KeyFormatType.PKCS_10 }
+  }
+  const bytes = object.value.opaqueDataValue
+  const body = { ...object, value: { ...object.value, opaqueDataValue: NOTHING } }
+  const known = [{ id: 'opaqueDataType', value: object.value.opaqueDataType }] as const
+  return { ...data, body, bytes, format: KeyFormatType.Opaque, known }
+}
+
+/** Values are not kept in the object: the keystore has them. */
+const NOTHING = new Uint8Array(0)
+
+function takeKey(
+  objectType: ObjectType,
+  object: KeyedObject,
+  given: readonly ListedAttribute[],
+): Taken {
+  const { keyBlock } = object.value
+  const { keyFormatType: format, keyValue, keyWrappingData } = keyBlock
+  const body = withoutValue(object)
+  if (keyValue === undefined) {
+    const known = [...blockAttributes(object, given), { id: 'keyValuePresent', value: false } as const]
+    return { body, kind: 'data', format, known }
+  }
+  if ('wrapped' in keyValue) {
+    if (keyWrappingData === undefined) {
+      const what = `Cannot register ${objectTypeLabel(objectType)}: Key Wrapping Data is missing`
+      throw new KmsError('missingField', what)
+    }
+    const wrapper = keyWrappingData.encryptionKeyInformation?.uniqueIdentifier
+    const known = [
+      ...blockAttributes(object, given),
+      ...(typeof wrapper === 'string' ? [link(LinkType.WrappingKeyLink, wrapper)] : []),
+    ]
+    return { body, kind: 'data', format, bytes: keyValue.wrapped, known }
+  }
+  const { keyMaterial } = keyValue
+  const bytes =
+    keyMaterial.type === ItemType.ByteString ? keyMaterial.value : encodeItem(keyMaterial)
+  const kind = kindOf(objectType)
+  const { spec, known } = whatItIs(objectType, object, given, kind, format, bytes)
+  return { body, kind, format, bytes, spec, known }
+}
+
+function withoutValue(object: KeyedObject): ObjectInMessage {
+  const keyBlock = { ...object.value.keyBlock, keyValue: undefined }
+  return { tag: object.tag, value: { ...object.value, keyBlock } } as ObjectInMessage
+}
+
+/** Algorithm and length of the key block, which the attributes must not contradict. */
+function blockAttributes(
+  object: KeyedObject,
+  given: readonly ListedAttribute[],
+): readonly ListedAttribute[] {
+  const { cryptographicAlgorithm, cryptographicLength } = object.value.keyBlock
+  const pairs = { cryptographicAlgorithm, cryptographicLength }
+  return Object.entries(pairs).flatMap(([id, value]) => {
+    const key = id as 'cryptographicAlgorithm' | 'cryptographicLength'
+    const other = valueIn(given, key)
+    if (value !== undefined && other !== undefined && value !== other) {
+      const what = `Cannot register object: ${key} is ${other} in the attributes, ${value} in the block`
+      throw new KmsError('invalidField', what)
+    }
+    return value === undefined ? [] : { id: key, value }
+  })
+}
+
+function whatItIs(
+  objectType: ObjectType,
+  object: KeyedObject,
+  given: readonly ListedAttribute[],
+  kind: MaterialKind,
+  format: KeyFormatType,
+  bytes: Uint8Array,
+): { readonly spec: KeySpec | undefined; readonly known: readonly ListedAttribute[] } {
+  const known = blockAttributes(object, given)
+  const both = [...given, ...known]
+  const number = valueIn(both, 'cryptographicAlgorithm')
+  const bits = valueIn(both, 'cryptographicLength')
+  if (objectType === ObjectType.SecretData || kind === 'data') return { spec: undefined, known }
+  if (number === undefined) {
+    const what = `Cannot register ${objectTypeLabel(objectType)}: Cryptographic Algorithm is missing`
+    throw new KmsError('attributeMissing', what)
+  }
+  if (kind === 'secret') return secretIs(number, bits, format, bytes, known)
+  return pairIs(number, bits, both, kind, format, bytes, known)
+}
+
+type ItIs = { readonly spec: KeySpec | undefined; readonly known: readonly ListedAttribute[] }
+
+/** A secret key: its length is the one given, or that of its bytes. */
+function secretIs(
+  number: number,
+  bits: number | undefined,
+  format: KeyFormatType,
+  bytes: Uint8Array,
+  known: readonly ListedAttribute[],
+): ItIs {
+  const algorithm = secretKeyOfKmip(number)
+  if (!canRead('secret', format)) return { spec: undefined, known }
+  const size = (readKey('secret', format, bytes).symmetricKeySize ?? 0) * 8
+  const materialBits = algorithm && Object.entries(secretKeyRow(algorithm).materialBits ?? {})
+  const nominal = materialBits?.find(([, material]) => material === size)?.[0]
+  const length = bits ?? (nominal === undefined ? size : Number(nominal))
+  const listed = [...known, { id: 'cryptographicLength', value: length } as const]
+  return { spec: algorithm && { algorithm, bits: length }, known: listed }
+}
+
+/** Half of a pair: what it is the key itself says, where it can be read. */
+function pairIs(
+  number: number,
+  bits: number | undefined,
+  both: readonly ListedAttribute[],
+  kind: 'private' | 'public',
+  format: KeyFormatType,
+  bytes: Uint8Array,
+  known: readonly ListedAttribute[],
+): ItIs {
+  const curve = valueIn(both, 'cryptographicDomainParameters')?.recommendedCurve
+  const algorithm = pairOfKmip(number, curve)
+  const readable = canRead(kind, format) && algorithm !== undefined && algorithm !== 'DSA'
+  if (!readable) return { spec: undefined, known }
+  const spec = specOfKey(readKey(kind, format, bytes, pairSpec(number, bits ?? 0, curve)))
+  if (spec === undefined) return { spec: undefined, known }
+  const { bits: lengths, curve: ownCurve } = pairRow(spec.algorithm as PairAlgorithm)
+  const keyCurve = spec.curve === undefined ? ownCurve : curveRow(spec.curve).kmip
+  const contradiction =
+    spec.algorithm !== algorithm ||
+    (bits !== undefined && bits !== spec.bits && lengths.length !== 1) ||
+    (curve !== undefined && curve !== keyCurve)
+  if (contradiction) {
+    const what = `Cannot register ${kind} key: it is ${spec.algorithm} ${spec.curve ?? spec.bits}`
+    throw new KmsError('invalidField', `${what}, the attributes say otherwise`)
+  }
+  const listed: ListedAttribute[] = [...known, { id: 'cryptographicLength', value: spec.bits }]
+  if (keyCurve !== undefined) listed.push(domainParameters(keyCurve))
+  return { spec, known: listed }
+}

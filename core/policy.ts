@@ -1,0 +1,51 @@
+/**
+ * Who may see and use what.
+ *
+ * An object belongs to its creator and lies in the creator's scope; a scope is the creator's own unless
+ * the credential was made for a shared one. Objects of other scopes do not exist for a principal: not
+ * found, not forbidden, so that nobody learns of them. Roles and grants of single operations have their
+ * place here, and nowhere else.
+ *
+ * @module
+ */
+import type { Context, Principal } from './context.ts'
+import { KmsError } from './errors.ts'
+import { isDestroyed } from './lifecycle.ts'
+import { type ManagedObject, labelOf } from './objects.ts'
+
+/** Scopes in which a principal finds objects. */
+export function scopesOf(principal: Principal): readonly string[] {
+  return [principal.scope]
+}
+
+export function isVisible(principal: Principal, object: ManagedObject): boolean {
+  return object.scope === principal.scope
+}
+
+/**
+ * The object with this identifier, if the principal may see it.
+ *
+ * @throws {@link KmsError} `notFound`.
+ */
+export async function visibleObject(context: Context, id: string): Promise<ManagedObject> {
+  const { store } = context.services
+  const object = store.cached(id) ?? (await store.object(id))
+  if (object !== undefined && isVisible(context.principal, object)) return object
+  throw new KmsError('notFound', `Cannot find object "${id}": there is none that you may see`)
+}
+
+/**
+ * Like {@link visibleObject}, for what needs the object itself and not only its attributes.
+ *
+ * @throws {@link KmsError} `notFound`, `destroyed`, `archived`.
+ */
+export async function livingObject(context: Context, id: string): Promise<ManagedObject> {
+  const object = await visibleObject(context, id)
+  if (isDestroyed(object.attributes.get('state'))) {
+    throw new KmsError('destroyed', `Cannot use ${labelOf(object)}: it is destroyed`)
+  }
+  if (object.attributes.has('archiveDate')) {
+    throw new KmsError('archived', `Cannot use ${labelOf(object)}: it is archived; recover it first`)
+  }
+  return object
+}

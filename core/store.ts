@@ -1,0 +1,167 @@
+/**
+ * Objects, read from and written to a database.
+ *
+ * Between the operations, which speak of objects, and the database, which speaks of bytes: encodes,
+ * authenticates and indexes what is written; checks, decodes and remembers what is read. A record carries
+ * an HMAC over its kind, identifier, scope, revision and content, so that none can stand in for another;
+ * that it is the newest one the database checks itself (`databases/sqlite/ledger.ts`).
+ *
+ * @module
+ */
+import { setImmediate as pause } from 'node:timers/promises'
+import type { AttributeBag } from './attribute-bag.ts'
+import type { AuditEntry } from './audit.ts'
+import { sameBytes } from './bytes.ts'
+import type { Database, Found, Query, RecordChange, StoredRecord } from './database.ts'
+import { KmsError } from './errors.ts'
+import { isDestroyed, nextDue } from './lifecycle.ts'
+import type { ManagedObject } from './objects.ts'
+import { decodeObject, encodeObject } from './record.ts'
+import { claimsOf, termChange, termsOf } from './search.ts'
+import { MAC_BYTES, type Sealer } from './sealer.ts'
+
+/** What becomes of one object: made (no `before`), changed, or removed (no `after`). */
+export interface ObjectChange {
+  readonly before?: ManagedObject | undefined
+  readonly after?: ManagedObject | undefined
+}
+
+/** Objects that are decoded before others get a turn. */
+const CHUNK = 200
+
+export class Store {
+  readonly #database: Database
+  readonly #sealer: Sealer
+  readonly #cacheMax: number
+  /** Oldest use first. */
+  readonly #cache = new Map<string, ManagedObject>()
+
+  constructor(database: Database, sealer: Sealer, cacheMax: number) {
+    this.#database = database
+    this.#sealer = sealer
+    this.#cacheMax = cacheMax
+  }
+
+  /** An object that is in memory; undefined says nothing. */
+  cached(id: string): ManagedObject | undefined {
+    const object = this.#cache.get(id)
+    if (object !== undefined) {
+      this.#cache.delete(id)
+      this.#cache.set(id, object)
+    }
+    return object
+  }
+
+  /** @throws {@link KmsError} `tampered` when the record is not what was written. */
+  async object(id: string): Promise<ManagedObject | undefined> {
+    const cached = this.cached(id)
+    if (cached !== undefined) return cached
+    const record = await this.#database.read('object', id)
+    return record && this.#remember(this.#opened(record))
+  }
+
+  /** In the order of `ids`; those that do not exist are left out. */
+  async objects(ids: readonly string[]): Promise<readonly ManagedObject[]> {
+    const objects: ManagedObject[] = []
+    for (let at = 0; at < ids.length; at += CHUNK) {
+      if (at > 0) await pause()
+      objects.push(...(await this.#chunk(ids.slice(at, at + CHUNK))))
+    }
+    return objects
+  }
+
+  async #chunk(ids: readonly string[]): Promise<readonly ManagedObject[]> {
+    const missing = ids.filter((id) => !this.#cache.has(id))
+    const records = await this.#database.readAll('object', missing)
+    const read = new Map<string, ManagedObject>()
+    for (const record of records) {
+      if (record !== undefined) read.set(record.id, this.#remember(this.#opened(record)))
+    }
+    return ids.flatMap((id) => read.get(id) ?? this.cached(id) ?? [])
+  }
+
+  find(query: Omit<Query, 'kind'>): Promise<Found> {
+    return this.#database.find({ ...query, kind: 'object' })
+  }
+
+  due(now: number, limit: number): Promise<readonly string[]> {
+    return this.#database.due('object', now, limit)
+  }
+
+  /**
+   * Writes all changes and entries, or none.
+   *
+   * @throws {@link KmsError} `conflict`, `exists`, `nameInUse`, `storageUnavailable`, `limitExceeded`.
+   */
+  async commit(changes: readonly ObjectChange[], entries: readonly AuditEntry[]): Promise<void> {
+    const records = changes.map((change) => this.#recordChange(change))
+    try {
+      await this.#database.commit(records, entries)
+    } catch (error) {
+      // Whoever tries again must see what another request has written.
+      for (const { id } of records) this.#cache.delete(id)
+      throw error
+    }
+    for (const { before, after } of changes) {
+      if (after !== undefined) this.#remember(after)
+      else if (before !== undefined) this.#cache.delete(before.id)
+    }
+  }
+
+  #remember(object: ManagedObject): ManagedObject {
+    const present = this.#cache.get(object.id)
+    if (present !== undefined && present.revision > object.revision) return present
+    this.#cache.delete(object.id)
+    if (this.#cacheMax === 0) return object
+    this.#cache.set(object.id, object)
+    if (this.#cache.size > this.#cacheMax) {
+      const oldest = this.#cache.keys().next().value
+      if (oldest !== undefined) this.#cache.delete(oldest)
+    }
+    return object
+  }
+
+  #recordChange({ before, after }: ObjectChange): RecordChange {
+    const one = after ?? before
+    if (one === undefined) throw new TypeError('a change without objects')
+    const [old, now] = [before?.attributes, after?.attributes]
+    return {
+      kind: 'object',
+      id: one.id,
+      scope: one.scope,
+      previous: before?.revision ?? 0,
+      revision: after?.revision ?? one.revision,
+      bytes: after && this.#closed(after),
+      terms: termChange(old ? termsOf(old) : [], now ? termsOf(now) : []),
+      claims: termChange(heldClaims(old), heldClaims(now)),
+      due: now && nextDue(now),
+    }
+  }
+
+  #closed(object: ManagedObject): Uint8Array {
+    const content = encodeObject(object)
+    return Buffer.concat([content, this.#mac(object, content)])
+  }
+
+  #opened(record: StoredRecord): ManagedObject {
+    const { id, bytes } = record
+    const content = bytes.subarray(0, Math.max(0, bytes.length - MAC_BYTES))
+    if (!sameBytes(this.#mac(record, content), bytes.subarray(content.length))) {
+      throw new KmsError('tampered', `Cannot use object "${id}": its record was altered or swapped`)
+    }
+    return decodeObject(content)
+  }
+
+  #mac(
+    { id, scope, revision }: { id: string; scope: string; revision: number },
+    content: Uint8Array,
+  ): Uint8Array {
+    return this.#sealer.authenticate('object', id, scope, String(revision), content)
+  }
+}
+
+/** A destroyed object gives its names back. */
+function heldClaims(attributes: AttributeBag | undefined): ReturnType<typeof claimsOf> {
+  if (attributes === undefined || isDestroyed(attributes.get('state'))) return []
+  return claimsOf(attributes)
+}

@@ -1,0 +1,129 @@
+/**
+ * Finding records by their terms.
+ *
+ * The conditions are an intersection of index entries. SQLite is told the order: first the condition with
+ * the fewest entries (counted up to a bound), then for each of its records whether the others hold. The
+ * entries of a term stand in the order in which the records were made, so that the newest come first
+ * without sorting.
+ *
+ * @module
+ */
+import type { StatementSync } from 'node:sqlite'
+import type { Condition, Found, Query } from '#core/database.ts'
+
+/** Entries counted to choose the first condition; more of them are all the same. */
+const COUNT_MAX = 1_000
+
+type Prepare = (sql: string) => StatementSync
+type Value = number | string | Uint8Array
+
+/** A piece of SQL with its values. */
+interface Piece {
+  readonly sql: string
+  readonly values: readonly Value[]
+}
+
+export function findRecords(query: Query, prepare: Prepare): Found {
+  const scopes = scopeNumbers(query.scopes, prepare)
+  if (scopes !== undefined && scopes.length === 0) return { ids: [], ...(query.count && { total: 0 }) }
+  const matching = matchingSeqs(query, scopes, prepare)
+  const order = query.oldestFirst ? 'ASC' : 'DESC'
+  const sql = `SELECT id FROM records WHERE seq IN (
+    SELECT seq FROM (${matching.sql}) ORDER BY seq ${order} LIMIT ? OFFSET ?) ORDER BY seq ${order}`
+  const rows = prepare(sql).all(...matching.values, query.limit, query.offset ?? 0)
+  const ids = rows.map((row) => row['id'] as string)
+  if (!query.count) return { ids }
+  const offset = query.offset ?? 0
+  // A page that is not full tells the total by itself.
+  if (ids.length < query.limit && (ids.length > 0 || offset === 0)) {
+    return { ids, total: offset + ids.length }
+  }
+  const count = prepare(`SELECT count(*) AS n FROM (${matching.sql})`).get(...matching.values)
+  return { ids, total: Number(count?.['n']) }
+}
+
+/** Numbers of the scopes that exist; undefined for all. */
+function scopeNumbers(
+  scopes: readonly string[] | undefined,
+  prepare: Prepare,
+): readonly number[] | undefined {
+  return scopes?.flatMap((name) => {
+    const row = prepare('SELECT number FROM scopes WHERE name = ?').get(name)
+    return row === undefined ? [] : [row['number'] as number]
+  })
+}
+
+function matchingSeqs(
+  query: Query,
+  scopes: readonly number[] | undefined,
+  prepare: Prepare,
+): Piece {
+  const [kind, inScopes] = [query.kind, scopeFilter(scopes, prepare)]
+  const rated = query.conditions
+    .map((condition) => ({ condition, weight: weightOf(condition, kind, inScopes, prepare) }))
+    .sort((a, b) => a.weight - b.weight)
+  const [first, ...others] = rated
+  if (first === undefined) {
+    const sql = `SELECT seq FROM records WHERE kind = ? AND scope IN (${marks(inScopes)})`
+    return { sql, values: [kind, ...inScopes] }
+  }
+  const start = entries('t', first.condition, kind, inScopes)
+  const rest = others.map(({ condition }) => holds(condition, kind, inScopes))
+  // One term has a record once, in order: nothing to sort, nothing to weed out.
+  const distinct = 'is' in first.condition ? '' : 'DISTINCT'
+  const filters = [start, ...rest].map((piece) => piece.sql).join(' AND ')
+  return {
+    sql: `SELECT ${distinct} t.seq AS seq FROM terms t WHERE ${filters}`,
+    values: [...start.values, ...rest.flatMap((piece) => piece.values)],
+  }
+}
+
+function scopeFilter(scopes: readonly number[] | undefined, prepare: Prepare): readonly number[] {
+  if (scopes !== undefined) return scopes
+  return prepare('SELECT number FROM scopes')
+    .all()
+    .map((row) => row['number'] as number)
+}
+
+function marks(values: readonly unknown[]): string {
+  return values.map(() => '?').join(', ')
+}
+
+/** Index entries of a condition, as a filter on the table with this alias. */
+function entries(
+  alias: string,
+  condition: Condition,
+  kind: string,
+  scopes: readonly number[],
+): Piece {
+  const where = `${alias}.kind = ? AND ${alias}.scope IN (${marks(scopes)}) AND `
+  const head = [kind, ...scopes]
+  if ('is' in condition) return { sql: `${where}${alias}.term = ?`, values: [...head, condition.is] }
+  if ('from' in condition) {
+    const sql = `${where}${alias}.term BETWEEN ? AND ?`
+    return { sql, values: [...head, condition.from, condition.to] }
+  }
+  const pieces = condition.any.map((one) => entries(alias, one, kind, scopes))
+  return {
+    sql: `(${pieces.map(({ sql }) => `(${sql})`).join(' OR ')})`,
+    values: pieces.flatMap(({ values }) => values),
+  }
+}
+
+/** That a record found by another condition has this one too. */
+function holds(condition: Condition, kind: string, scopes: readonly number[]): Piece {
+  const { sql, values } = entries('o', condition, kind, scopes)
+  return { sql: `EXISTS (SELECT 1 FROM terms o WHERE ${sql} AND o.seq = t.seq)`, values }
+}
+
+/** How many entries a condition has, up to a bound. */
+function weightOf(
+  condition: Condition,
+  kind: string,
+  scopes: readonly number[],
+  prepare: Prepare,
+): number {
+  const { sql, values } = entries('t', condition, kind, scopes)
+  const counted = `SELECT count(*) AS n FROM (SELECT 1 FROM terms t WHERE ${sql} LIMIT ${COUNT_MAX})`
+  return Number(prepare(counted).get(...values)?.['n'])
+}

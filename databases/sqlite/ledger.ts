@@ -1,0 +1,207 @@
+/**
+ * The ledger: a tree that says which revision of every record is the last one.
+ *
+ * A record authenticates itself, but an old row authenticates itself as well as a new one. So the last
+ * revision of every record stands a second time in a tree of three levels: 65,536 leaves with the
+ * revisions of the records whose hash begins with the leaf's number, 256 pages with the codes of 256
+ * leaves each, and the root with the codes of those pages. The root carries a code of its own
+ * (HMAC-SHA-256 under a key that the root key protects). Whoever puts an old row back must put back the
+ * whole path, and with it every other record: a single row, or any set of them, cannot be rolled back.
+ * What remains is the whole database file, which nothing inside it can tell from a restored backup.
+ *
+ * Pure but for the pages, which the caller keeps.
+ *
+ * @module
+ */
+import { createHash, createHmac } from 'node:crypto'
+import { sameBytes } from '#core/bytes.ts'
+import { KmsError } from '#core/errors.ts'
+
+const FAN_OUT = 256
+/** Bytes of a code within a page. */
+const CODE_BYTES = 16
+/** First bytes of the hash of kind and identifier. */
+const KEY_BYTES = 10
+const REVISION_BYTES = 6
+const ENTRY_BYTES = KEY_BYTES + REVISION_BYTES
+
+const ROOT = 0
+const middlePage = (first: number): number => 1 + first
+const leafPage = (first: number, second: number): number => 1 + FAN_OUT + first * FAN_OUT + second
+
+/** Pages by number, as they are stored. */
+export type ReadPage = (page: number) => Uint8Array | undefined
+
+/** Where a record stands in the tree. */
+interface Path {
+  readonly key: Buffer
+  readonly first: number
+  readonly second: number
+}
+
+function pathOf(kind: string, id: string): Path {
+  const hash = createHash('sha256').update(`${kind}\0${id}`).digest()
+  return { key: hash.subarray(2, 2 + KEY_BYTES), first: hash[0] as number, second: hash[1] as number }
+}
+
+function codeOf(key: Uint8Array, page: number, bytes: Uint8Array): Buffer {
+  const code = createHmac('sha256', key).update(`ledger ${page} `).update(bytes).digest()
+  return code.subarray(0, CODE_BYTES)
+}
+
+function emptyCodes(): Buffer {
+  return Buffer.alloc(FAN_OUT * CODE_BYTES)
+}
+
+const NO_CODE = Buffer.alloc(CODE_BYTES)
+
+function codeAt(page: Uint8Array, index: number): Uint8Array {
+  return page.subarray(index * CODE_BYTES, (index + 1) * CODE_BYTES)
+}
+
+/** Index of the entry with this key in a leaf, or -1. */
+function entryIndex(leaf: Buffer, key: Buffer): number {
+  for (let at = 0; at < leaf.length; at += ENTRY_BYTES) {
+    if (key.equals(leaf.subarray(at, at + KEY_BYTES))) return at
+  }
+  return -1
+}
+
+function broken(what: string): KmsError {
+  return new KmsError('tampered', `Cannot trust the database: ${what} was altered or rolled back`)
+}
+
+/** Checks records against the tree; remembers which pages it has checked already. */
+export class LedgerReader {
+  readonly #key: Uint8Array
+  readonly #read: ReadPage
+  #root: Buffer = Buffer.alloc(0)
+  readonly #middles = new Map<number, { readonly bytes: Buffer; readonly code: Buffer }>()
+
+  constructor(key: Uint8Array, read: ReadPage) {
+    this.#key = key
+    this.#read = read
+  }
+
+  /**
+   * The last revision of a record; undefined when there never was one or it was removed.
+   *
+   * Must be called in the same transaction in which the record is read.
+   *
+   * @throws `KmsError` `tampered` when the tree does not hold together.
+   */
+  revisionOf(kind: string, id: string): number | undefined {
+    const { key, first, second } = pathOf(kind, id)
+    const middle = this.#middle(first)
+    const leaf = this.#leaf(first, second, middle)
+    if (leaf === undefined) return undefined
+    const at = entryIndex(leaf, key)
+    return at < 0 ? undefined : leaf.readUIntBE(at + KEY_BYTES, REVISION_BYTES)
+  }
+
+  #middle(first: number): Buffer | undefined {
+    const root = this.#checkedRoot()
+    const code = root === undefined ? NO_CODE : codeAt(root, first)
+    const page = this.#read(middlePage(first))
+    if (page === undefined) {
+      if (!NO_CODE.equals(code)) throw broken(`page ${middlePage(first)} of the ledger`)
+      return undefined
+    }
+    const known = this.#middles.get(first)
+    if (known?.bytes.equals(page) && known.code.equals(code)) return known.bytes
+    const bytes = Buffer.from(page)
+    if (!sameBytes(codeOf(this.#key, middlePage(first), bytes), code)) {
+      throw broken(`page ${middlePage(first)} of the ledger`)
+    }
+    this.#middles.set(first, { bytes, code: Buffer.from(code) })
+    return bytes
+  }
+
+  #checkedRoot(): Buffer | undefined {
+    const page = this.#read(ROOT)
+    if (page === undefined) return undefined
+    if (this.#root.equals(page)) return this.#root
+    const bytes = Buffer.from(page)
+    const codes = bytes.subarray(0, FAN_OUT * CODE_BYTES)
+    if (!sameBytes(codeOf(this.#key, ROOT, codes), codeAt(bytes, FAN_OUT))) {
+      throw broken('the root of the ledger')
+    }
+    this.#root = bytes
+    return bytes
+  }
+
+  #leaf(first: number, second: number, middle: Buffer | undefined): Buffer | undefined {
+    const number = leafPage(first, second)
+    const code = middle === undefined ? NO_CODE : codeAt(middle, second)
+    const page = this.#read(number)
+    if (page === undefined) {
+      if (!NO_CODE.equals(code)) throw broken(`page ${number} of the ledger`)
+      return undefined
+    }
+    const bytes = Buffer.from(page.buffer, page.byteOffset, page.length)
+    if (!sameBytes(codeOf(this.#key, number, bytes), code)) {
+      throw broken(`page ${number} of the ledger`)
+    }
+    return bytes
+  }
+}
+
+/** Gathers new revisions and gives the pages that hold them. */
+export class LedgerWriter {
+  readonly #key: Uint8Array
+  readonly #read: ReadPage
+  readonly #pages = new Map<number, Buffer>()
+
+  constructor(key: Uint8Array, read: ReadPage) {
+    this.#key = key
+    this.#read = read
+  }
+
+  /** @param revision The last one from now on; undefined when the record is removed. */
+  set(kind: string, id: string, revision: number | undefined): void {
+    const { key, first, second } = pathOf(kind, id)
+    const number = leafPage(first, second)
+    const leaf = this.#page(number) ?? Buffer.alloc(0)
+    const at = entryIndex(leaf, key)
+    const others = at < 0 ? leaf : Buffer.concat([leaf.subarray(0, at), leaf.subarray(at + ENTRY_BYTES)])
+    if (revision === undefined) {
+      this.#pages.set(number, others)
+      return
+    }
+    const entry = Buffer.alloc(ENTRY_BYTES)
+    key.copy(entry)
+    entry.writeUIntBE(revision, KEY_BYTES, REVISION_BYTES)
+    this.#pages.set(number, Buffer.concat([others, entry]))
+  }
+
+  /** Pages to write, from the leaves up to the root. */
+  pages(): ReadonlyMap<number, Uint8Array> {
+    for (const number of [...this.#pages.keys()]) this.#codeInto(number)
+    const firsts = new Set([...this.#pages.keys()].filter((n) => n > 0 && n <= FAN_OUT))
+    const root = this.#page(ROOT)?.subarray(0, FAN_OUT * CODE_BYTES) ?? emptyCodes()
+    const codes = Buffer.from(root)
+    for (const number of firsts) {
+      const bytes = this.#pages.get(number) as Buffer
+      codeOf(this.#key, number, bytes).copy(codes, (number - 1) * CODE_BYTES)
+    }
+    this.#pages.set(ROOT, Buffer.concat([codes, codeOf(this.#key, ROOT, codes)]))
+    return this.#pages
+  }
+
+  /** Writes the code of a leaf into the page above it. */
+  #codeInto(number: number): void {
+    const index = number - 1 - FAN_OUT
+    if (index < 0) return
+    const [first, second] = [Math.floor(index / FAN_OUT), index % FAN_OUT]
+    const middle = Buffer.from(this.#page(middlePage(first)) ?? emptyCodes())
+    codeOf(this.#key, number, this.#pages.get(number) as Buffer).copy(middle, second * CODE_BYTES)
+    this.#pages.set(middlePage(first), middle)
+  }
+
+  #page(number: number): Buffer | undefined {
+    const staged = this.#pages.get(number)
+    if (staged !== undefined) return staged
+    const stored = this.#read(number)
+    return stored === undefined ? undefined : Buffer.from(stored)
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * The embedded database: one SQLite file.
+ *
+ * Reads happen here, on a connection of their own; writes go to a thread (`writer-thread.ts`). The file
+ * is in WAL mode, so that neither waits for the other, and every commit is flushed to the disk before it
+ * is acknowledged. Every record that is read is checked against the ledger in the same snapshot.
+ *
+ * @module
+ */
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { Worker } from 'node:worker_threads'
+import type { AuditEntry } from '#core/audit.ts'
+import { sameBytes } from '#core/bytes.ts'
+import type {
+  AuditQuery,
+  Database,
+  Found,
+  Query,
+  RecordChange,
+  RecordKind,
+  SealedDataKey,
+  StoredRecord,
+} from '#core/database.ts'
+import { KmsError } from '#core/errors.ts'
+import { migrate, openForReading, openForWriting } from './connection.ts'
+import { findRecords } from './find.ts'
+import { LedgerReader } from './ledger.ts'
+import { chainCode, type WriteRequest } from './writer.ts'
+import type { WriteAnswer, WriterData } from './writer-thread.ts'
+
+/** Keys for what the database itself authenticates. */
+export interface DatabaseKeys {
+  readonly ledgerKey: Uint8Array
+  readonly auditKey: Uint8Array
+}
+
+/** What lies in the file before anything is unlocked. */
+export interface LockedDatabase {
+  readonly rootName: string | undefined
+  readonly dataKeys: readonly SealedDataKey[]
+  /** Writes the first data keys into an empty database. */
+  initialise(keys: readonly SealedDataKey[], rootName: string): void
+  /** Starts reading and writing. */
+  unlock(keys: DatabaseKeys, options: { readonly writeQueueMax: number }): Promise<Database>
+}
+
+/** Opens or creates the file and brings it to its newest shape. */
+export function openSqlite(path: string): LockedDatabase {
+  const database = openForWriting(path)
+  try {
+    migrate(database)
+    const rows = database.prepare('SELECT number, sealed FROM data_keys ORDER BY number').all()
+    const name = database.prepare("SELECT value FROM meta WHERE key = 'root_name'").get()
+    return {
+      rootName: name?.['value'] as string | undefined,
+      dataKeys: rows as unknown as readonly SealedDataKey[],
+      initialise: (keys, rootName) => initialise(path, keys, rootName),
+      unlock: (keys, options) => SqliteDatabase.open(path, keys, options.writeQueueMax),
+    }
+  } finally {
+    database.close()
+  }
+}
+
+function initialise(path: string, keys: readonly SealedDataKey[], rootName: string): void {
+  const database = openForWriting(path)
+  try {
+    database.exec('BEGIN IMMEDIATE')
+    const insert = database.prepare('INSERT INTO data_keys (number, sealed) VALUES (?, ?)')
+    for (const { number, sealed } of keys) insert.run(number, sealed)
+    database.prepare("INSERT INTO meta (key, value) VALUES ('root_name', ?)").run(rootName)
+    database.exec('COMMIT')
+  } finally {
+    database.close()
+  }
+}
+
+interface RecordRow {
+  readonly kind: RecordKind
+  readonly id: string
+  readonly scope: string
+  readonly revision: number
+  readonly bytes: Uint8Array
+}
+
+const SELECT_RECORD = `SELECT kind, id, scopes.name AS scope, revision, bytes FROM records
+  JOIN scopes ON scopes.number = records.scope WHERE kind = ? AND id = ?`
+
+/** Prepared statements that are kept. */
+const STATEMENTS_MAX = 500
+
+interface Waiting {
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+class SqliteDatabase implements Database {
+  readonly #reader: DatabaseSync
+  readonly #worker: Worker
+  readonly #ledger: LedgerReader
+  readonly #auditKey: Uint8Array
+  readonly #writeQueueMax: number
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #statements = new Map<string, StatementSync>()
+  #next = 1
+  #closed = false
+
+  static async open(
+    path: string,
+    keys: DatabaseKeys,
+    writeQueueMax: number,
+  ): Promise<SqliteDatabase> {
+    const workerData: WriterData = { path, ...keys }
+    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData })
+    await new Promise<void>((resolve, reject) => {
+      worker.once('online', resolve)
+      worker.once('error', reject)
+    })
+    return new SqliteDatabase(openForReading(path), worker, keys, writeQueueMax)
+  }
+
+  private constructor(
+    reader: DatabaseSync,
+    worker: Worker,
+    keys: DatabaseKeys,
+    writeQueueMax: number,
+  ) {
+    this.#reader = reader
+    this.#worker = worker
+    this.#auditKey = keys.auditKey
+    this.#writeQueueMax = writeQueueMax
+    this.#ledger = new LedgerReader(keys.ledgerKey, (page) => {
+      const row = this.#prepared('SELECT bytes FROM ledger WHERE page = ?').get(page)
+      return row?.['bytes'] as Uint8Array | undefined
+    })
+    worker.on('message', (answer: WriteAnswer) => this.#answered(answer))
+    worker.on('error', (error) => this.#broken(error))
+    worker.unref()
+  }
+
+  async read(kind: RecordKind, id: string): Promise<StoredRecord | undefined> {
+    return this.#snapshot(() => this.#readOne(kind, id))
+  }
+
+  async readAll(
+    kind: RecordKind,
+    ids: readonly string[],
+  ): Promise<readonly (StoredRecord | undefined)[]> {
+    return this.#snapshot(() => ids.map((id) => this.#readOne(kind, id)))
+  }
+
+  #readOne(kind: RecordKind, id: string): StoredRecord | undefined {
+    const row = this.#prepared(SELECT_RECORD).get(kind, id) as RecordRow | undefined
+    const revision = this.#ledger.revisionOf(kind, id)
+    if (row?.revision === revision) return row
+    throw new KmsError('tampered', `Cannot use ${kind} "${id}": ${mismatch(row?.revision, revision)}`)
+  }
+
+  async find(query: Query): Promise<Found> {
+    return this.#snapshot(() => findRecords(query, (sql) => this.#prepared(sql)))
+  }
+
+  async due(kind: RecordKind, now: number, limit: number): Promise<readonly string[]> {
+    const sql = 'SELECT id FROM records WHERE kind = ? AND due <= ? ORDER BY due LIMIT ?'
+    return this.#prepared(sql)
+      .all(kind, now, limit)
+      .map((row) => row['id'] as string)
+  }
+
+  commit(changes: readonly RecordChange[], entries: readonly AuditEntry[]): Promise<void> {
+    return this.#write({ changes, entries })
+  }
+
+  replaceDataKeys(keys: readonly SealedDataKey[], rootName: string): Promise<void> {
+    return this.#write({ changes: [], entries: [], dataKeys: { keys, rootName } })
+  }
+
+  #write(request: WriteRequest): Promise<void> {
+    if (this.#closed) {
+      return Promise.reject(new KmsError('storageUnavailable', 'Cannot write: the database is closed'))
+    }
+    if (this.#waiting.size >= this.#writeQueueMax) {
+      const what = `Cannot write: ${this.#waiting.size} changes wait for the disk already; try again`
+      return Promise.reject(new KmsError('limitExceeded', what))
+    }
+    const number = this.#next++
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(number, { resolve, reject })
+      this.#worker.postMessage({ number, request })
+    })
+  }
+
+  #answered({ number, outcome }: WriteAnswer): void {
+    const waiting = this.#waiting.get(number)
+    this.#waiting.delete(number)
+    if (outcome === undefined) waiting?.resolve()
+    else waiting?.reject(new KmsError(outcome.code, outcome.message))
+  }
+
+  /** The thread has ended by itself: nothing can be written any more. */
+  #broken(cause: unknown): void {
+    this.#closed = true
+    const error = new KmsError('storageUnavailable', 'Cannot write: the writer has failed', { cause })
+    for (const { reject } of this.#waiting.values()) reject(error)
+    this.#waiting.clear()
+  }
+
+  async audit(query: AuditQuery): Promise<readonly AuditEntry[]> {
+    const filters: [string, number | string | undefined][] = [
+      ['last >= ?', query.since],
+      ['time <= ?', query.until],
+      ['principal = ?', query.principal],
+      ['operation = ?', query.operation],
+      ['object = ?', query.object],
+    ]
+    const given = filters.filter(([, value]) => value !== undefined)
+    const where = given.length === 0 ? '' : `WHERE ${given.map(([sql]) => sql).join(' AND ')}`
+    const sql = `SELECT time, last, count, principal, front, operation, object, outcome, detail
+      FROM audit ${where} ORDER BY seq DESC LIMIT ?`
+    const values = given.map(([, value]) => value as number | string)
+    return this.#prepared(sql).all(...values, query.limit) as unknown as readonly AuditEntry[]
+  }
+
+  async verify(progress?: (checked: number, total: number) => void): Promise<readonly string[]> {
+    const problems: string[] = []
+    const total = Number(this.#prepared('SELECT count(*) AS n FROM records').get()?.['n'])
+    let checked = 0
+    for (const row of this.#prepared('SELECT kind, id FROM records').iterate()) {
+      const { kind, id } = row as unknown as Pick<RecordRow, 'kind' | 'id'>
+      try {
+        this.#readOne(kind, id)
+      } catch (error) {
+        problems.push((error as Error).message)
+      }
+      if (++checked % 1_000 === 0) progress?.(checked, total)
+    }
+    return [...problems, ...this.#verifyAudit()]
+  }
+
+  #verifyAudit(): readonly string[] {
+    let before: Uint8Array = new Uint8Array(0)
+    for (const row of this.#prepared('SELECT * FROM audit ORDER BY seq').iterate()) {
+      const entry = row as unknown as AuditEntry & { seq: number; chain: Uint8Array }
+      if (!sameBytes(chainCode(this.#auditKey, before, entry), entry.chain)) {
+        return [`Audit entry ${entry.seq} was altered, or one before it was removed`]
+      }
+      before = entry.chain
+    }
+    return []
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    const ended = new Promise((resolve) => this.#worker.once('exit', resolve))
+    this.#worker.ref()
+    this.#worker.postMessage('close')
+    await ended
+    this.#reader.close()
+  }
+
+  /** Everything `read` sees belongs to one state of the database. */
+  #snapshot<T>(read: () => T): T {
+    this.#prepared('BEGIN').run()
+    try {
+      return read()
+    } finally {
+      this.#prepared('COMMIT').run()
+    }
+  }
+
+  #prepared(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      // Queries differ in their number of conditions: the oldest shapes make room.
+      if (this.#statements.size >= STATEMENTS_MAX) this.#statements.clear()
+      statement = this.#reader.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+function mismatch(found: number | undefined, last: number | undefined): string {
+  if (found === undefined) return `its row is gone; the ledger has revision ${last}`
+  if (last === undefined) return 'its row was put there by another program; the ledger has none'
+  return `its row is revision ${found}, the ledger has ${last}; it was rolled back or altered`
+}

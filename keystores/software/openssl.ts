@@ -1,0 +1,159 @@
+/**
+ * The functions of OpenSSL that node:crypto has no door to.
+ *
+ * node:crypto hashes before it signs with ECDSA, DSA and PSS, and has one hash for OAEP and PSS and their
+ * mask generation function; PKCS#11's CKM_ECDSA, KMIP's Digested Data and Mask Generator Hashing
+ * Algorithm want otherwise. This module calls `EVP_PKEY_sign`, `EVP_PKEY_verify`, `EVP_PKEY_encrypt` and
+ * `EVP_PKEY_decrypt` of the same OpenSSL that node:crypto is made of, through node:ffi. Nothing is
+ * computed here. See `decisions/`.
+ *
+ * Where the runtime has no node:ffi or does not show its OpenSSL, {@link openssl} is undefined, and the
+ * keystore says which mechanisms it lacks for that reason.
+ *
+ * @module
+ */
+import { type KeyObject, createPublicKey } from 'node:crypto'
+import { createRequire } from 'node:module'
+import { KmsError } from '#core/errors.ts'
+
+type Ffi = typeof import('node:ffi')
+
+/** Longest output: RSA of 16,384 bits. */
+const OUTPUT_BYTES_MAX = 2_048
+
+const SIGNATURES = {
+  d2i_AutoPrivateKey: { arguments: ['pointer', 'buffer', 'i64'], return: 'pointer' },
+  d2i_PUBKEY: { arguments: ['pointer', 'buffer', 'i64'], return: 'pointer' },
+  EVP_PKEY_free: { arguments: ['pointer'], return: 'void' },
+  EVP_PKEY_CTX_new: { arguments: ['pointer', 'pointer'], return: 'pointer' },
+  EVP_PKEY_CTX_free: { arguments: ['pointer'], return: 'void' },
+  EVP_PKEY_CTX_ctrl_str: { arguments: ['pointer', 'string', 'string'], return: 'i32' },
+  EVP_PKEY_sign_init: { arguments: ['pointer'], return: 'i32' },
+  EVP_PKEY_sign: { arguments: ['pointer', 'buffer', 'buffer', 'buffer', 'u64'], return: 'i32' },
+  EVP_PKEY_verify_init: { arguments: ['pointer'], return: 'i32' },
+  EVP_PKEY_verify: { arguments: ['pointer', 'buffer', 'u64', 'buffer', 'u64'], return: 'i32' },
+  EVP_PKEY_encrypt_init: { arguments: ['pointer'], return: 'i32' },
+  EVP_PKEY_encrypt: { arguments: ['pointer', 'buffer', 'buffer', 'buffer', 'u64'], return: 'i32' },
+  EVP_PKEY_decrypt_init: { arguments: ['pointer'], return: 'i32' },
+  EVP_PKEY_decrypt: { arguments: ['pointer', 'buffer', 'buffer', 'buffer', 'u64'], return: 'i32' },
+  ERR_clear_error: { arguments: [], return: 'void' },
+  RAND_seed: { arguments: ['buffer', 'i32'], return: 'void' },
+} as const
+
+/** Settings as `EVP_PKEY_CTX_ctrl_str` takes them: `['rsa_padding_mode', 'pss']`. */
+export type Setting = readonly [name: string, value: string]
+
+export interface OpenSsl {
+  /** Signs a digest as it is. */
+  sign(key: KeyObject, settings: readonly Setting[], digest: Uint8Array): Buffer
+  verify(
+    key: KeyObject,
+    settings: readonly Setting[],
+    digest: Uint8Array,
+    signature: Uint8Array,
+  ): boolean
+  encrypt(key: KeyObject, settings: readonly Setting[], data: Uint8Array): Buffer
+  decrypt(key: KeyObject, settings: readonly Setting[], data: Uint8Array): Buffer
+  /** Mixes bytes into the random number generator. */
+  seed(bytes: Uint8Array): void
+}
+
+export const openssl: OpenSsl | undefined = load()
+
+function load(): OpenSsl | undefined {
+  try {
+    const ffi = createRequire(import.meta.url)('node:ffi') as Ffi
+    return connect(ffi, bind(ffi))
+  } catch {
+    return undefined
+  }
+}
+
+function bind(ffi: Ffi) {
+  return ffi.dlopen(null, SIGNATURES).functions
+}
+type Functions = ReturnType<typeof bind>
+
+function connect(ffi: Ffi, ssl: Functions): OpenSsl {
+  const pointers = new WeakMap<KeyObject, bigint>()
+  const freed = new FinalizationRegistry<bigint>((pointer) => ssl.EVP_PKEY_free(pointer))
+
+  /** The key as OpenSSL knows it; lives as long as the KeyObject. */
+  function pointerOf(key: KeyObject): bigint {
+    const known = pointers.get(key)
+    if (known !== undefined) return known
+    const isPrivate = key.type === 'private'
+    const der = isPrivate
+      ? key.export({ format: 'der', type: 'pkcs8' })
+      : createPublicKeyDer(key)
+    const input = Buffer.alloc(8)
+    input.writeBigUInt64LE(ffi.getRawPointer(der))
+    const read = isPrivate ? ssl.d2i_AutoPrivateKey : ssl.d2i_PUBKEY
+    const pointer = read(0n, input, BigInt(der.length))
+    der.fill(0)
+    if (pointer === 0n) throw failed('read the key')
+    pointers.set(key, pointer)
+    freed.register(key, pointer)
+    return pointer
+  }
+
+  function withContext<T>(
+    key: KeyObject,
+    init: (context: bigint) => number,
+    settings: readonly Setting[],
+    use: (context: bigint) => T,
+  ): T {
+    const context = ssl.EVP_PKEY_CTX_new(pointerOf(key), 0n)
+    try {
+      if (context === 0n || init(context) !== 1) throw failed('begin')
+      for (const [name, value] of settings) {
+        if (ssl.EVP_PKEY_CTX_ctrl_str(context, name, value) <= 0) throw failed(`set ${name} ${value}`)
+      }
+      return use(context)
+    } finally {
+      ssl.EVP_PKEY_CTX_free(context)
+      ssl.ERR_clear_error()
+    }
+  }
+
+  type Transform = typeof ssl.EVP_PKEY_sign
+  function output(call: Transform, context: bigint, data: Uint8Array): Buffer {
+    const out = Buffer.alloc(OUTPUT_BYTES_MAX)
+    const length = Buffer.alloc(8)
+    length.writeBigUInt64LE(BigInt(out.length))
+    const input = Buffer.from(data.buffer, data.byteOffset, data.length)
+    if (call(context, out, length, input, BigInt(input.length)) !== 1) throw failed('finish')
+    return out.subarray(0, Number(length.readBigUInt64LE()))
+  }
+
+  return {
+    sign: (key, settings, digest) =>
+      withContext(key, ssl.EVP_PKEY_sign_init, settings, (context) =>
+        output(ssl.EVP_PKEY_sign, context, digest),
+      ),
+    verify: (key, settings, digest, signature) =>
+      withContext(key, ssl.EVP_PKEY_verify_init, settings, (context) => {
+        const [sig, data] = [Buffer.from(signature), Buffer.from(digest)]
+        const sizes = [BigInt(sig.length), BigInt(data.length)] as const
+        return ssl.EVP_PKEY_verify(context, sig, sizes[0], data, sizes[1]) === 1
+      }),
+    encrypt: (key, settings, data) =>
+      withContext(key, ssl.EVP_PKEY_encrypt_init, settings, (context) =>
+        output(ssl.EVP_PKEY_encrypt, context, data),
+      ),
+    decrypt: (key, settings, data) =>
+      withContext(key, ssl.EVP_PKEY_decrypt_init, settings, (context) =>
+        output(ssl.EVP_PKEY_decrypt, context, data),
+      ),
+    seed: (bytes) => ssl.RAND_seed(Buffer.from(bytes), bytes.length),
+  }
+}
+
+function createPublicKeyDer(key: KeyObject): Buffer {
+  const publicKey = key.type === 'public' ? key : createPublicKey(key)
+  return publicKey.export({ format: 'der', type: 'spki' })
+}
+
+function failed(what: string): KmsError {
+  return new KmsError('cryptographicFailure', `Cannot use key: OpenSSL could not ${what}`)
+}

@@ -1,0 +1,233 @@
+/**
+ * Signatures with node:crypto, by the rows of `spec/algorithms/signatures.ts`.
+ *
+ * KMIP 2.1 §6.1.56 (Sign), §6.1.57 (Signature Verify); RFC 8017 §8, FIPS 186-5, RFC 8032, FIPS 204, FIPS
+ * 205. A digest given as it is goes through `openssl.ts`, but for PKCS#1 v1.5, which is DigestInfo and the
+ * bare operation of node:crypto.
+ *
+ * Private operations that take long run on the thread pool; short ones at once.
+ *
+ * @module
+ */
+import {
+  constants,
+  hash as nodeHash,
+  type KeyObject,
+  privateEncrypt,
+  publicDecrypt,
+  sign as cryptoSign,
+  verify as cryptoVerify,
+} from 'node:crypto'
+import { sameBytes } from '#core/bytes.ts'
+import { KmsError } from '#core/errors.ts'
+import type { Awaitable, SignatureMechanism } from '#core/keystore.ts'
+import {
+  curveOfNode,
+  curveRow,
+  type Hash,
+  hashRow,
+  type SignatureRow,
+  signatureRow,
+} from '#spec/algorithms.ts'
+import { openssl, type OpenSsl, type Setting } from './openssl.ts'
+
+/** Families whose private operation takes long enough to be worth a thread. */
+const SLOW = /^(rsa|ml-dsa-|slh-dsa-|dsa)/
+
+interface SignOptions {
+  readonly key: KeyObject
+  readonly padding?: number
+  readonly saltLength?: number
+  readonly dsaEncoding?: 'der' | 'ieee-p1363'
+  readonly context?: Uint8Array
+}
+
+/** @throws `KmsError` `parametersUnsupported` when the key cannot do the mechanism. */
+export function sign(
+  key: KeyObject,
+  mechanism: SignatureMechanism,
+  data: Uint8Array,
+): Awaitable<Uint8Array> {
+  const row = checked(key, mechanism, data)
+  if (row.input === 'raw') return rawSign(key, data)
+  if (mechanism.digested || needsNative(mechanism)) return signDigest(key, mechanism, data)
+  const algorithm = row.input === 'whole' ? null : hashRow(mechanism.hash as Hash).node
+  const options = optionsFor(key, mechanism)
+  if (!SLOW.test(key.asymmetricKeyType ?? '')) return cryptoSign(algorithm, data, options)
+  return new Promise((resolve, reject) => {
+    cryptoSign(algorithm, data, options, (error, signature) => {
+      if (error === null) resolve(signature)
+      else reject(new KmsError('cryptographicFailure', 'Cannot sign: OpenSSL refused', { cause: error }))
+    })
+  })
+}
+
+/** False for every wrong signature, whatever is wrong with it. */
+export function verify(
+  key: KeyObject,
+  mechanism: SignatureMechanism,
+  data: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  const row = checked(key, mechanism, data)
+  try {
+    if (row.input === 'raw') return rawVerify(key, data, signature)
+    if (mechanism.digested || needsNative(mechanism)) {
+      return verifyDigest(key, mechanism, data, signature)
+    }
+    const algorithm = row.input === 'whole' ? null : hashRow(mechanism.hash as Hash).node
+    return cryptoVerify(algorithm, data, optionsFor(key, mechanism), signature)
+  } catch (error) {
+    if (error instanceof KmsError && error.code !== 'cryptographicFailure') throw error
+    return false
+  }
+}
+
+function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array): SignatureRow {
+  const row = signatureRow(mechanism.scheme)
+  const type = key.asymmetricKeyType ?? 'secret'
+  if (!row.node.some((name) => (name.endsWith('-') ? type.startsWith(name) : type === name))) {
+    throw unsupported(mechanism, `a key of type ${type} does not do it`)
+  }
+  if (row.input !== 'digest') {
+    if (mechanism.digested) throw unsupported(mechanism, 'it takes the message, not its digest')
+    return row
+  }
+  const bare = mechanism.scheme === 'ECDSA' || mechanism.scheme === 'DSA'
+  if (mechanism.hash === undefined && !(mechanism.digested && bare)) {
+    throw new KmsError('parametersMissing', `Cannot use ${mechanism.scheme}: the hash is missing`)
+  }
+  const bytes = mechanism.hash && hashRow(mechanism.hash).bytes
+  if (mechanism.digested && bytes !== undefined && data.length !== bytes) {
+    throw new KmsError('dataLength', `Cannot sign digest: ${data.length} bytes are no ${mechanism.hash}`)
+  }
+  return row
+}
+
+function unsupported({ scheme }: SignatureMechanism, why: string): KmsError {
+  return new KmsError('parametersUnsupported', `Cannot use ${scheme}: ${why}`)
+}
+
+/** PSS with another hash for its mask generation function. */
+function needsNative({ scheme, hash, mgfHash }: SignatureMechanism): boolean {
+  return scheme === 'RSA_PKCS_PSS' && mgfHash !== undefined && mgfHash !== hash
+}
+
+function optionsFor(key: KeyObject, mechanism: SignatureMechanism): SignOptions {
+  const { scheme, hash, saltBytes, encoding, context } = mechanism
+  if (scheme === 'RSA_PKCS') return { key, padding: constants.RSA_PKCS1_PADDING }
+  if (scheme === 'RSA_PKCS_PSS') {
+    const saltLength = saltBytes ?? hashRow(hash as Hash).bytes
+    return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }
+  }
+  if (scheme === 'ECDSA' || scheme === 'DSA') {
+    return { key, dsaEncoding: encoding === 'raw' ? 'ieee-p1363' : 'der' }
+  }
+  return context === undefined || context.length === 0 ? { key } : { key, context }
+}
+
+function signDigest(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array): Uint8Array {
+  if (mechanism.scheme === 'RSA_PKCS') {
+    const info = digestInfo(mechanism.hash as Hash, data)
+    return privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, info)
+  }
+  const signature = native(mechanism).sign(key, settings(mechanism), digestOf(mechanism, data))
+  if (mechanism.encoding !== 'raw') return signature
+  return rawOfDer(signature, orderBytes(key))
+}
+
+function verifyDigest(
+  key: KeyObject,
+  mechanism: SignatureMechanism,
+  data: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  if (mechanism.scheme === 'RSA_PKCS') {
+    const info = digestInfo(mechanism.hash as Hash, data)
+    const options = { key, padding: constants.RSA_PKCS1_PADDING }
+    return sameBytes(publicDecrypt(options, signature), info)
+  }
+  const der =
+    mechanism.encoding === 'raw' ? derOfRaw(signature, orderBytes(key)) : Buffer.from(signature)
+  if (der === undefined) return false
+  return native(mechanism).verify(key, settings(mechanism), digestOf(mechanism, data), der)
+}
+
+/** PSS with a mask hash of its own has the message here, everything else the digest. */
+function digestOf({ digested, hash }: SignatureMechanism, data: Uint8Array): Uint8Array {
+  return digested ? data : hashed(hash as Hash, data)
+}
+
+function hashed(hash: Hash, data: Uint8Array): Uint8Array {
+  return nodeHash(hashRow(hash).node, data, 'buffer')
+}
+
+function settings(mechanism: SignatureMechanism): readonly Setting[] {
+  if (mechanism.scheme !== 'RSA_PKCS_PSS') return []
+  const hash = mechanism.hash as Hash
+  const salt = mechanism.saltBytes ?? hashRow(hash).bytes
+  return [
+    ['rsa_padding_mode', 'pss'],
+    ['digest', hashRow(hash).node],
+    ['rsa_mgf1_md', hashRow(mechanism.mgfHash ?? hash).node],
+    ['rsa_pss_saltlen', String(salt)],
+  ]
+}
+
+function native(mechanism: SignatureMechanism): OpenSsl {
+  if (openssl !== undefined) return openssl
+  throw unsupported(mechanism, 'signing a digest needs node:ffi, which this runtime does not have')
+}
+
+/** DER of DigestInfo, RFC 8017 §9.2. */
+function digestInfo(hash: Hash, digest: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(hashRow(hash).digestInfo, 'hex'), digest])
+}
+
+function rawSign(key: KeyObject, block: Uint8Array): Uint8Array {
+  const bytes = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8
+  if (block.length > bytes) throw new KmsError('dataLength', `Cannot sign: more than ${bytes} bytes`)
+  const padded = Buffer.concat([Buffer.alloc(bytes - block.length), block])
+  return privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, padded)
+}
+
+function rawVerify(key: KeyObject, block: Uint8Array, signature: Uint8Array): boolean {
+  const bytes = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8
+  const padded = Buffer.concat([Buffer.alloc(Math.max(0, bytes - block.length)), block])
+  return sameBytes(publicDecrypt({ key, padding: constants.RSA_NO_PADDING }, signature), padded)
+}
+
+/** Bytes of r and of s. */
+function orderBytes(key: KeyObject): number {
+  const details = key.asymmetricKeyDetails
+  const curve = details?.namedCurve === undefined ? undefined : curveOfNode(details.namedCurve)
+  const bits = curve === undefined ? (details?.divisorLength ?? 0) : curveRow(curve).bits
+  return Math.ceil(bits / 8)
+}
+
+/** Two INTEGERs in a SEQUENCE, RFC 3279 §2.2.3; OpenSSL has written it, so it is well-formed. */
+function rawOfDer(der: Uint8Array, bytes: number): Uint8Array {
+  const out = Buffer.alloc(bytes * 2)
+  let at = (der[1] as number) >= 0x80 ? 3 : 2
+  for (const end of [bytes, bytes * 2]) {
+    const length = der[at + 1] as number
+    let value = der.subarray(at + 2, at + 2 + length)
+    while (value.length > bytes) value = value.subarray(1)
+    out.set(value, end - value.length)
+    at += 2 + length
+  }
+  return out
+}
+
+function derOfRaw(raw: Uint8Array, bytes: number): Buffer | undefined {
+  if (raw.length !== bytes * 2) return undefined
+  const integer = (value: Uint8Array): Buffer => {
+    let trimmed = Buffer.from(value)
+    while (trimmed.length > 1 && trimmed[0] === 0) trimmed = trimmed.subarray(1)
+    const sign = (trimmed[0] as number) >= 0x80 ? [0] : []
+    return Buffer.concat([Buffer.from([2, trimmed.length + sign.length, ...sign]), trimmed])
+  }
+  const body = Buffer.concat([integer(raw.subarray(0, bytes)), integer(raw.subarray(bytes))])
+  const head = body.length < 0x80 ? [0x30, body.length] : [0x30, 0x81, body.length]
+  return Buffer.concat([Buffer.from(head), body])
+}

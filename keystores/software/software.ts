@@ -1,0 +1,336 @@
+/**
+ * The software keystore: keys sealed in the references to them, worked with by node:crypto.
+ *
+ * The reference of an object is its key, sealed under the data key and bound to the object's identifier,
+ * kind and format (`core/sealer.ts`): what is moved to another object or altered does not open. Destroying
+ * the reference destroys the key.
+ *
+ * An opened key is remembered as long as the reference is (as a KeyObject, in OpenSSL's memory), so that a
+ * busy key is opened once.
+ *
+ * @module
+ */
+import * as crypto from 'node:crypto'
+import { promisify } from 'node:util'
+import { KmsError } from '#core/errors.ts'
+import { canRead, defaultFormat, readKey, specOfKey, writeKey } from '#core/key-formats.ts'
+import type {
+  Ability,
+  Awaitable,
+  Capabilities,
+  CipherMechanism,
+  DerivationMechanism,
+  Encapsulated,
+  Encrypted,
+  ImportRequest,
+  KeyInUse,
+  Keystore,
+  Made,
+  MakePairRequest,
+  MakeRequest,
+  MaterialKind,
+  SignatureMechanism,
+  MacMechanism,
+  WrapMechanism,
+} from '#core/keystore.ts'
+import type { Sealer } from '#core/sealer.ts'
+import { Secret } from '#core/secret.ts'
+import {
+  cipherRow,
+  curveRow,
+  type Hash,
+  hashRow,
+  isPair,
+  type KeySpec,
+  pairRow,
+  secretKeyRow,
+} from '#spec/algorithms.ts'
+import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
+import { decrypt, encrypt, rsaDecrypt, rsaEncrypt } from './ciphers.ts'
+import { derive } from './derive.ts'
+import { mac } from './macs.ts'
+import { openssl } from './openssl.ts'
+import { sign, verify } from './signatures.ts'
+
+const generateKeyPair = promisify(crypto.generateKeyPair) as unknown as (
+  type: string,
+  options: object,
+) => Promise<{ privateKey: crypto.KeyObject; publicKey: crypto.KeyObject }>
+
+/** An opened key. */
+interface Opened {
+  readonly key: crypto.KeyObject
+  /** Length of the material in bits; of secret keys only. */
+  readonly bits: number
+}
+
+export class SoftwareKeystore implements Keystore {
+  readonly name: string
+  readonly can: Capabilities = {
+    sealsInReference: true,
+    protectionStorageMask: ProtectionStorageMask.Software,
+  }
+  readonly #sealer: Sealer
+  readonly #opened = new WeakMap<Uint8Array, Opened>()
+
+  constructor(name: string, sealer: Sealer) {
+    this.name = name
+    this.#sealer = sealer
+  }
+
+  cannot(ability: Ability): string | undefined {
+    if ('generate' in ability) return cannotGenerate(ability.generate)
+    if ('signature' in ability && ability.hash === undefined && openssl === undefined) {
+      return 'signing a digest needs node:ffi, which this runtime does not have'
+    }
+    return undefined
+  }
+
+  generate({ id, spec }: MakeRequest): Made {
+    const refusal = cannotGenerate(spec)
+    if (refusal !== undefined || isPair(spec.algorithm)) {
+      throw new KmsError('invalidField', `Cannot generate key: ${refusal ?? 'it is a pair'}`)
+    }
+    const bits = secretKeyRow(spec.algorithm).materialBits?.[spec.bits] ?? spec.bits
+    using bytes = new Secret(crypto.randomBytes(bits / 8))
+    return this.#made(id, 'secret', KeyFormatType.Raw, bytes.expose())
+  }
+
+  async generatePair({ privateId, publicId, spec }: MakePairRequest): Promise<{
+    readonly privateKey: Made
+    readonly publicKey: Made
+  }> {
+    const refusal = cannotGenerate(spec)
+    if (refusal !== undefined || !isPair(spec.algorithm)) {
+      throw new KmsError('invalidField', `Cannot generate pair: ${refusal ?? 'it is a secret key'}`)
+    }
+    const pair = await generateKeyPair(pairRow(spec.algorithm).node, pairOptions(spec))
+    return {
+      privateKey: this.#madeOf(privateId, 'private', spec, pair.privateKey),
+      publicKey: this.#madeOf(publicId, 'public', spec, pair.publicKey),
+    }
+  }
+
+  #madeOf(id: string, kind: MaterialKind, spec: KeySpec, key: crypto.KeyObject): Made {
+    const format = defaultFormat(kind, spec)
+    using bytes = new Secret(writeKey(kind, format, key))
+    return this.#made(id, kind, format, bytes.expose())
+  }
+
+  import({ id, kind, spec, format, bytes }: ImportRequest): Made {
+    if (spec !== undefined && canRead(kind, format)) assertFits(kind, spec, format, bytes)
+    return this.#made(id, kind, format, bytes)
+  }
+
+  #made(id: string, kind: MaterialKind, format: KeyFormatType, bytes: Uint8Array): Made {
+    const handle = this.#sealer.seal(bytes, placeOf(id, kind, format))
+    return { handle, format, sha256: crypto.hash('sha256', bytes, 'buffer') }
+  }
+
+  export(key: KeyInUse, format: KeyFormatType = key.format): Secret {
+    if (format === key.format || key.kind === 'data') {
+      if (format !== key.format) {
+        throw new KmsError('keyFormat', `Cannot give "${key.id}": it is not a key`)
+      }
+      return new Secret(this.#unsealed(key))
+    }
+    return new Secret(writeKey(key.kind, format, this.#open(key).key))
+  }
+
+  /** Nothing to do: the reference was the key. */
+  destroy(): void {}
+
+  encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Encrypted {
+    assertAlgorithm(key, mechanism)
+    const opened = this.#open(key)
+    if (key.kind === 'secret') return encrypt(opened.key, opened.bits, mechanism, data)
+    return { data: rsaEncrypt(opened.key, mechanism, data) }
+  }
+
+  decrypt(
+    key: KeyInUse,
+    mechanism: CipherMechanism,
+    data: Uint8Array,
+    tag?: Uint8Array,
+  ): Uint8Array {
+    assertAlgorithm(key, mechanism)
+    const opened = this.#open(key)
+    if (key.kind === 'secret') return decrypt(opened.key, opened.bits, mechanism, data, tag)
+    if (key.kind === 'private') return rsaDecrypt(opened.key, mechanism, data)
+    throw new KmsError('illegalOperation', `Cannot decrypt with "${key.id}": it is a public key`)
+  }
+
+  sign(key: KeyInUse, mechanism: SignatureMechanism, data: Uint8Array): Awaitable<Uint8Array> {
+    if (key.kind !== 'private') {
+      throw new KmsError('illegalOperation', `Cannot sign with "${key.id}": it is no private key`)
+    }
+    return sign(this.#open(key).key, mechanism, data)
+  }
+
+  verify(
+    key: KeyInUse,
+    mechanism: SignatureMechanism,
+    data: Uint8Array,
+    signature: Uint8Array,
+  ): boolean {
+    if (key.kind !== 'public' && key.kind !== 'private') {
+      throw new KmsError('illegalOperation', `Cannot verify with "${key.id}": it is of no key pair`)
+    }
+    return verify(this.#open(key).key, mechanism, data, signature)
+  }
+
+  mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Uint8Array {
+    if (key.kind !== 'secret') {
+      throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
+    }
+    const opened = this.#open(key)
+    return mac(opened.key, opened.bits, mechanism, data)
+  }
+
+  digest(hash: Hash, data: Uint8Array): Uint8Array {
+    return crypto.hash(hashRow(hash).node, data, 'buffer')
+  }
+
+  /** AEAD: the tag stands behind the wrapped bytes. */
+  wrap(key: KeyInUse, mechanism: WrapMechanism, material: Secret): Uint8Array {
+    const { data, tag } = this.encrypt(key, mechanism, material.expose())
+    return tag === undefined ? data : Buffer.concat([data, tag])
+  }
+
+  unwrap(key: KeyInUse, mechanism: WrapMechanism, wrapped: Uint8Array): Secret {
+    const tags = cipherRow(mechanism.cipher).tagBytes
+    if (tags === undefined) return new Secret(this.decrypt(key, mechanism, wrapped))
+    const at = wrapped.length - (mechanism.tagBytes ?? (tags[0] as number))
+    if (at < 0) throw new KmsError('cryptographicFailure', 'Cannot unwrap: there is no room for a tag')
+    const [data, tag] = [wrapped.subarray(0, at), wrapped.subarray(at)]
+    return new Secret(this.decrypt(key, mechanism, data, tag))
+  }
+
+  async derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Promise<Secret> {
+    return new Secret(await derive(this.#open(key).key, mechanism, length))
+  }
+
+  encapsulate(key: KeyInUse): Encapsulated {
+    const { sharedKey, ciphertext } = kem(() => crypto.encapsulate(this.#open(key).key))
+    return { ciphertext, sharedSecret: new Secret(sharedKey) }
+  }
+
+  decapsulate(key: KeyInUse, ciphertext: Uint8Array): Secret {
+    return new Secret(kem(() => crypto.decapsulate(this.#open(key).key, ciphertext)))
+  }
+
+  random(length: number): Uint8Array {
+    return crypto.randomBytes(length)
+  }
+
+  /** None are used where the runtime has no node:ffi: the generator seeds itself from the kernel. */
+  seed(bytes: Uint8Array): number {
+    openssl?.seed(bytes)
+    return openssl === undefined ? 0 : bytes.length
+  }
+
+  health(): void {}
+
+  close(): void {}
+
+  #unsealed({ id, kind, format, handle }: KeyInUse): Uint8Array {
+    return this.#sealer.open(handle, placeOf(id, kind, format))
+  }
+
+  #open(key: KeyInUse): Opened {
+    const known = this.#opened.get(key.handle)
+    if (known !== undefined) return known
+    using bytes = new Secret(this.#unsealed(key))
+    const opened = openKey(key, bytes.expose())
+    this.#opened.set(key.handle, opened)
+    return opened
+  }
+}
+
+/** What a seal is bound to: moved elsewhere, it does not open. */
+function placeOf(id: string, kind: MaterialKind, format: KeyFormatType): string {
+  return `material ${kind} ${format} of ${id}`
+}
+
+function openKey({ kind, format, spec }: KeyInUse, bytes: Uint8Array): Opened {
+  const key = readKey(kind, format, bytes, spec)
+  const size = key.symmetricKeySize
+  if (size === undefined) return { key, bits: 0 }
+  // Two-key triple DES: OpenSSL wants the first key again as the third.
+  if (spec?.algorithm !== 'DES3' || size !== 16) return { key, bits: size * 8 }
+  using twice = new Secret(key.export())
+  const three = Buffer.concat([twice.expose(), twice.expose().subarray(0, 8)])
+  return { key: crypto.createSecretKey(three), bits: 192 }
+}
+
+function cannotGenerate({ algorithm, bits, curve }: KeySpec): string | undefined {
+  if (isPair(algorithm)) {
+    const row = pairRow(algorithm)
+    if (algorithm === 'DSA') return 'DSA keys can be registered, not generated'
+    if (algorithm === 'EC') return curve === undefined ? 'the curve is not offered' : undefined
+    if (row.bits.includes(bits)) return undefined
+    return `${algorithm} has ${row.bits.join(', ')} bits, not ${bits}`
+  }
+  const row = secretKeyRow(algorithm)
+  if (row.bits.includes(bits)) return undefined
+  if (row.anyBits && bits % 8 === 0 && bits >= 8 && bits <= 65_536) return undefined
+  return `${algorithm} has ${row.bits.toSorted((a, b) => a - b).join(', ')} bits, not ${bits}`
+}
+
+function pairOptions({ algorithm, bits, curve }: KeySpec): object {
+  if (curve !== undefined) return { namedCurve: curveRow(curve).node }
+  return algorithm === 'RSA' ? { modulusLength: bits, publicExponent: 65_537 } : {}
+}
+
+/** @throws `KmsError` `invalidField` when the material is no such key. */
+function assertFits(
+  kind: MaterialKind,
+  spec: KeySpec,
+  format: KeyFormatType,
+  bytes: Uint8Array,
+): void {
+  if (spec.algorithm === 'DSA') return
+  const key = readKey(kind, format, bytes, spec)
+  if (key.symmetricKeySize !== undefined) {
+    assertSecretFits(spec, key.symmetricKeySize * 8)
+    return
+  }
+  const found = specOfKey(key)
+  if (found?.algorithm === spec.algorithm && found.curve === spec.curve && found.bits === spec.bits) {
+    return
+  }
+  const [want, have] = [describe(spec), found === undefined ? 'something else' : describe(found)]
+  throw new KmsError('invalidField', `Cannot import key: it is ${have}, not ${want}`)
+}
+
+function assertSecretFits({ algorithm, bits }: KeySpec, materialBits: number): void {
+  if (isPair(algorithm)) return
+  const row = secretKeyRow(algorithm)
+  const expected = row.materialBits?.[bits] ?? bits
+  if (materialBits === expected && (row.anyBits || row.bits.includes(bits))) return
+  const what = `the material has ${materialBits} bits, ${algorithm} of ${bits} bits needs ${expected}`
+  throw new KmsError('invalidField', `Cannot import key: ${what}`)
+}
+
+function describe({ algorithm, bits, curve }: KeySpec): string {
+  return `${algorithm} ${curve ?? `of ${bits} bits`}`
+}
+
+function assertAlgorithm(key: KeyInUse, { cipher }: CipherMechanism): void {
+  const wanted = cipherRow(cipher).key
+  const have = key.spec?.algorithm
+  const chacha = wanted.startsWith('ChaCha20') && have?.startsWith('ChaCha20')
+  if (have === wanted || chacha) return
+  const what = `Cannot use ${cipher} with "${key.id}": it is for ${wanted} keys, not ${have ?? 'this'}`
+  throw new KmsError('parametersUnsupported', what)
+}
+
+function kem<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (cause) {
+    if (cause instanceof KmsError) throw cause
+    const what = 'Cannot encapsulate or decapsulate: the key or the ciphertext does not fit'
+    throw new KmsError('cryptographicFailure', what, { cause })
+  }
+}
