@@ -102,10 +102,10 @@ export class Store {
       for (const { id } of records) this.#cache.delete(id)
       throw error
     }
-    for (const { before, after } of changes) {
-      if (after !== undefined) this.#remember(after)
+    changes.forEach(({ before, after }, index) => {
+      if (after !== undefined) this.#remember(asWritten(after, records[index]?.bytes))
       else if (before !== undefined) this.#cache.delete(before.id)
-    }
+    })
   }
 
   #remember(object: ManagedObject): ManagedObject {
@@ -158,6 +158,17 @@ export class Store {
   ): Uint8Array {
     return this.#sealer.authenticate('object', id, scope, String(revision), content)
   }
+}
+
+/**
+ * What another process would read: nothing of it is a view of the request that brought it, so that a
+ * remembered attribute does not keep a whole message in memory.
+ */
+function asWritten(object: ManagedObject, bytes: Uint8Array | undefined): ManagedObject {
+  if (bytes === undefined) return object
+  const read = decodeObject(bytes.subarray(0, bytes.length - MAC_BYTES))
+  // The same reference to the material: the keystore remembers the opened key by it.
+  return { ...read, material: object.material }
 }
 
 /** A destroyed object gives its names back. */

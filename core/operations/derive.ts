@@ -188,10 +188,7 @@ function derivedBody(
 ): ObjectInMessage {
   const cryptographicAlgorithm = valueIn(given, 'cryptographicAlgorithm')
   const keyFormatType = KeyFormatType.Raw
-  if (objectType === ObjectType.SymmetricKey) {
-    const keyBlock = { keyFormatType, cryptographicAlgorithm, cryptographicLength }
-    return { tag: Tag.SymmetricKey, value: { keyBlock } }
-  }
   const keyBlock = { keyFormatType, cryptographicAlgorithm, cryptographicLength }
+  if (objectType === ObjectType.SymmetricKey) return { tag: Tag.SymmetricKey, value: { keyBlock } }
   return { tag: Tag.SecretData, value: { secretDataType: SecretDataType.Seed, keyBlock } }
 }

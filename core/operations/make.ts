@@ -141,7 +141,9 @@ function startingAttributes(context: Context, making: Making, given: AttributeBa
   const { id, objectType, origin, keystore, made, known = [] } = making
   const { now } = context
   let bag = given
-  for (const { id: key, value } of known) bag = bag.has(key) ? bag : bag.add(key, value)
+  for (const { id: key, value } of known) {
+    if (isMultiple(key) || !bag.has(key)) bag = bag.add(key, value)
+  }
   const sensitive = bag.get('sensitive') ?? false
   const extractable = bag.get('extractable') ?? true
   bag = bag.setAll({

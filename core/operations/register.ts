@@ -65,6 +65,8 @@ export async function register(context: Context, wish: RegisterWish): Promise<Ma
   const { kind, spec, format, bytes, body, known } = taken
   const made =
     bytes === undefined ? undefined : await keystore.import({ id, kind, spec, format, bytes })
+  // The keystore has it now; the message that brought it must not keep it.
+  bytes?.fill(0)
   const making = { id, objectType, origin: 'registered', given, body, known } as const
   const registered = newObject(context, { ...making, ...(made && { keystore, made }) })
   await commit(context, [{ after: registered }])

@@ -185,6 +185,8 @@ class SqliteDatabase implements Database {
     }
     const number = this.#next++
     return new Promise((resolve, reject) => {
+      // The process lives while somebody waits for the disk.
+      if (this.#waiting.size === 0) this.#worker.ref()
       this.#waiting.set(number, { resolve, reject })
       this.#worker.postMessage({ number, request })
     })
@@ -193,6 +195,7 @@ class SqliteDatabase implements Database {
   #answered({ number, outcome }: WriteAnswer): void {
     const waiting = this.#waiting.get(number)
     this.#waiting.delete(number)
+    if (this.#waiting.size === 0) this.#worker.unref()
     if (outcome === undefined) waiting?.resolve()
     else waiting?.reject(new KmsError(outcome.code, outcome.message))
   }

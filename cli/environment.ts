@@ -1,0 +1,148 @@
+/**
+ * Where commands find the data directory, the configuration and the server.
+ *
+ * @module
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline/promises'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { KmipClient } from '#clients/kmip/client.ts'
+import { type Config, readConfig } from '#server/config.ts'
+import { askServer, type CommandName, NotRunningError, runCommand } from '#server/control.ts'
+import { House } from '#server/house.ts'
+import { createLog } from '#server/log.ts'
+import { UsageError } from './output.ts'
+
+/** Options that every command has. */
+export interface GlobalOptions {
+  readonly json: boolean
+  readonly data: string
+  readonly config?: string | undefined
+}
+
+/** Options of commands that speak to a server. */
+export interface ClientOptions extends GlobalOptions {
+  readonly server?: string | undefined
+  readonly as: string
+  readonly ca?: string | undefined
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
+}
+
+export const DEFAULT_DATA = './data'
+const DEFAULT_SERVER = '127.0.0.1:5696'
+
+/** Adds the options of a command that speaks KMIP to a server. */
+export function withServer(command: Command): Command {
+  return command
+    .option('--server <host:port>', 'the KMIP server', process.env['CLAVIGER_SERVER'] ?? DEFAULT_SERVER)
+    .option('--as <name>', 'credential in the pki folder of --data', 'admin')
+    .option('--ca <file>', "authority of the server's certificate (PEM)")
+    .option('--cert <file>', 'client certificate (PEM)')
+    .option('--client-key <file>', 'its private key (PEM)')
+}
+
+/** `claviger.yaml` that was named, or that lies in the data directory. */
+export function configPath({ config, data }: GlobalOptions): string | undefined {
+  if (config !== undefined) return config
+  const usual = join(data, 'claviger.yaml')
+  return existsSync(usual) ? usual : undefined
+}
+
+export function loadConfig(options: GlobalOptions, override: Readonly<Record<string, string>> = {}): Config {
+  return readConfig(configPath(options), { ...process.env, ...override })
+}
+
+interface ClientFlags extends ClientOptions {
+  readonly clientKey?: string | undefined
+}
+
+/** A client with the credential that the options name. */
+export function openClient(options: ClientFlags): KmipClient {
+  const { server = DEFAULT_SERVER, data, as } = options
+  const at = server.lastIndexOf(':')
+  const port = Number(server.slice(at + 1))
+  if (at < 1 || !Number.isInteger(port)) {
+    throw new UsageError(`--server ${server}: must be HOST:PORT`)
+  }
+  const pki = (file: string): string => join(data, 'pki', file)
+  return new KmipClient({
+    host: server.slice(0, at).replace(/^\[|\]$/g, ''),
+    port,
+    ca: pem(options.ca ?? pki('ca.pem'), '--ca'),
+    cert: pem(options.cert ?? pki(`${as}.pem`), '--cert'),
+    key: pem(options.clientKey ?? pki(`${as}.key`), '--client-key'),
+  })
+}
+
+function pem(path: string, option: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'is not there' : 'cannot be read'
+    const hint = `name the data directory with --data, or the file with ${option}`
+    throw new UsageError(`${path} ${why}; ${hint}`)
+  }
+}
+
+/** Uses a client and closes it. */
+export async function withClient<T>(
+  options: ClientFlags,
+  use: (client: KmipClient) => Promise<T>,
+): Promise<T> {
+  const client = openClient(options)
+  try {
+    return await use(client)
+  } finally {
+    client.close()
+  }
+}
+
+/** Runs a command on the running server, or on the data directory where none runs. */
+export async function control(
+  options: GlobalOptions,
+  name: CommandName,
+  input: object,
+): Promise<unknown> {
+  if (!existsSync(join(options.data, 'claviger.db'))) {
+    const hint = 'name it with --data, or make one with: claviger init'
+    throw new UsageError(`${options.data} is no data directory of Claviger; ${hint}`)
+  }
+  try {
+    return await askServer(options.data, name, input)
+  } catch (error) {
+    if (!(error instanceof NotRunningError)) throw error
+  }
+  const house = await openHouse(options)
+  try {
+    return await runCommand({ house }, name, input)
+  } finally {
+    await house.close()
+  }
+}
+
+/** Opens the data directory without a server. */
+export async function openHouse(options: GlobalOptions): Promise<House> {
+  const config = loadConfig(options)
+  const log = createLog({ ...config.log, level: 'warn' })
+  return House.open({ dataDir: options.data, config, log, askPassphrase: askPassphrase() })
+}
+
+/** Asks on the terminal; undefined where there is none. */
+export function askPassphrase(prompt = 'Passphrase: '): (() => Promise<string>) | undefined {
+  if (!process.stdin.isTTY) return undefined
+  return async () => {
+    const terminal = createInterface({ input: process.stdin, output: process.stderr })
+    // What is typed is not shown.
+    const hidden = terminal as unknown as { _writeToOutput: (text: string) => void }
+    process.stderr.write(prompt)
+    hidden._writeToOutput = () => {}
+    try {
+      return await terminal.question('')
+    } finally {
+      process.stderr.write('\n')
+      terminal.close()
+    }
+  }
+}

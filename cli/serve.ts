@@ -1,0 +1,109 @@
+/**
+ * `claviger serve` and `claviger init`.
+ *
+ * @module
+ */
+import { existsSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { Command } from 'commander'
+import { House } from '#server/house.ts'
+import { createLog } from '#server/log.ts'
+import { startServer } from '#server/serve.ts'
+import { VERSION } from './about.ts'
+import { askPassphrase, type GlobalOptions, loadConfig } from './environment.ts'
+import { print } from './output.ts'
+
+interface ServeOptions extends GlobalOptions {
+  readonly kmip?: string | undefined
+}
+
+/** Files of a data directory are nobody else's business. */
+const PRIVATE_UMASK = 0o077
+
+export const serve = new Command('serve')
+  .description('run the server; a new data directory is furnished first')
+  .option('--kmip <host:port>', 'where KMIP clients connect (default 127.0.0.1:5696)')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  claviger serve --data ./data
+  claviger serve --data /var/lib/claviger --config /etc/claviger.yaml
+  claviger serve --data ./data --kmip 0.0.0.0:5696
+
+It prints a line that begins with "ready" once it listens. SIGTERM and SIGINT end it in order: running
+requests are answered first. SIGHUP does nothing: credentials and root key change while it runs.`,
+  )
+  .action(async (_options, command: Command) => {
+    const options = command.optsWithGlobals<ServeOptions>()
+    process.umask(PRIVATE_UMASK)
+    const isNew = !existsSync(join(options.data, 'claviger.db'))
+    const override = options.kmip === undefined ? {} : { CLAVIGER_KMIP_LISTEN: options.kmip }
+    const config = loadConfig(options, override)
+    const log = createLog(config.log)
+    const ask = askPassphrase()
+    const house = await House.open({ dataDir: options.data, config, log, askPassphrase: ask })
+    const server = await startServer(house, log)
+    let stopping = false
+    const stop = (signal: NodeJS.Signals): void => {
+      if (stopping) return
+      stopping = true
+      log.info({ signal }, 'stopping: running requests are answered first')
+      server.stop().then(
+        () => process.exit(0),
+        (err: unknown) => {
+          log.error({ err }, 'could not stop in order')
+          process.exit(1)
+        },
+      )
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+    process.on('SIGHUP', () => {})
+    const result = { ready: true, kmip: server.kmip, data: house.dataDir, new: isNew }
+    print(options.json, result, () => welcome(server.kmip, house.dataDir, isNew))
+  })
+
+/** What a stranger reads first. */
+function welcome(kmip: string, dataDir: string, isNew: boolean): string {
+  const shown = relative('', dataDir) || '.'
+  const server = kmip === '127.0.0.1:5696' ? '' : ` --server ${kmip}`
+  const flags = `${shown === 'data' ? '' : ` --data ${shown}`}${server}`
+  return `Claviger ${VERSION}, ${isNew ? 'new data' : 'data'} in ${shown}
+ready       kmip ${kmip}
+credential  ${shown}/pki/admin.pem and admin.key; authority ${shown}/pki/ca.pem
+
+Try, in another terminal:
+  bin/claviger keys create --name first${flags}
+  echo hello | bin/claviger encrypt --key first${flags} | bin/claviger decrypt --key first${flags}
+  bin/claviger keys list${flags}
+`
+}
+
+export const init = new Command('init')
+  .description('furnish a data directory: database, root key, certificate authority, administrator')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  claviger init --data ./data
+  CLAVIGER_ROOT_KEY_SOURCE=passphrase claviger init --data ./data`,
+  )
+  .action(async (_options, command: Command) => {
+    const options = command.optsWithGlobals<GlobalOptions>()
+    process.umask(PRIVATE_UMASK)
+    const config = loadConfig(options)
+    const log = createLog({ ...config.log, level: 'warn' })
+    const ask = askPassphrase('New passphrase: ')
+    const house = await House.open({ dataDir: options.data, config, log, askPassphrase: ask })
+    const pki = join(relative('', house.dataDir) || '.', 'pki')
+    await house.close()
+    const files = {
+      ca: join(pki, 'ca.pem'),
+      cert: join(pki, 'admin.pem'),
+      key: join(pki, 'admin.key'),
+    }
+    print(options.json, files, () => {
+      return `Furnished. Authority ${files.ca}, credential ${files.cert} and ${files.key}`
+    })
+  })

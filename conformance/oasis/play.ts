@@ -1,0 +1,169 @@
+/**
+ * Playing a case against a server.
+ *
+ * @module
+ */
+import { KmipConnection, type ConnectOptions } from '#clients/kmip/connection.ts'
+import { decodeResponse, encodeRequest } from '#clients/kmip/client.ts'
+import { dictionaryOf } from '#spec/kmip/dictionary.ts'
+import { Operation, QueryFunction } from '#spec/kmip/enumerations.ts'
+import { nameOf } from '#spec/kmip/table.ts'
+import type { Item } from '#wire/ttlv/item.ts'
+import { type Version, VERSIONS } from '#wire/ttlv/version.ts'
+import { itemOfElement, type XmlElement } from '#wire/ttlv/xml.ts'
+import { Bindings } from './bindings.ts'
+import { type Case, type Step, substitute } from './case.ts'
+import { difference, elementsOf } from './compare.ts'
+import { requiredBy } from './profiles.ts'
+
+export type Outcome =
+  | { readonly name: string; readonly result: 'passed' }
+  | { readonly name: string; readonly result: 'failed' | 'skipped'; readonly reason: string }
+
+/** Operations that make keys, whose bytes are then the server's own. */
+const GENERATING = new Set(['Create', 'CreateKeyPair', 'ReKey', 'ReKeyKeyPair', 'DeriveKey'])
+
+/** Operations that the server calls at the client. */
+const SERVER_TO_CLIENT = new Set(['Notify', 'Put'])
+
+/** Names of the operations that a server offers, by version. */
+export type Offered = ReadonlyMap<Version, ReadonlySet<string>>
+
+/** Asks the server what it offers in each version. */
+export async function offeredBy(connect: ConnectOptions): Promise<Offered> {
+  const offered = new Map<Version, ReadonlySet<string>>()
+  const connection = await KmipConnection.open(connect)
+  for (const version of VERSIONS) {
+    const payload = { queryFunction: [QueryFunction.QueryOperations] }
+    const request = encodeRequest([{ operation: 'Query', payload }], version)
+    const [result] = decodeResponse(await connection.send(request), version)
+    const list = result?.ok ? (result.payload as { operation: readonly number[] }).operation : []
+    offered.set(version, new Set(list.map((one) => nameOf(Operation, one))))
+  }
+  connection.close()
+  return offered
+}
+
+/** What cases that are played one after the other on the same objects share. */
+export class Session {
+  readonly connect: ConnectOptions
+  readonly offered: Offered
+  /** Identifiers of keys that the server has made. */
+  readonly generated = new Set<string>()
+
+  constructor(connect: ConnectOptions, offered: Offered) {
+    this.connect = connect
+    this.offered = offered
+  }
+}
+
+/** Plays a case; never throws. */
+export async function play(session: Session, one: Case): Promise<Outcome> {
+  const { name } = one
+  const reason = notApplicable(session, one)
+  if (reason !== undefined) return { name, result: 'skipped', reason }
+  let connection: KmipConnection | undefined
+  try {
+    connection = await KmipConnection.open(session.connect)
+    const problem = await new Play(session, one, connection).run()
+    return problem === undefined
+      ? { name, result: 'passed' }
+      : { name, result: 'failed', reason: problem }
+  } catch (error) {
+    return { name, result: 'failed', reason: (error as Error).message }
+  } finally {
+    connection?.close()
+  }
+}
+
+function notApplicable({ offered }: Session, { steps }: Case): string | undefined {
+  for (const { request } of steps) {
+    const version = versionOf(request)
+    const known = offered.get(version as Version)
+    if (known === undefined) return `KMIP ${version / 10} is not spoken`
+    const missing = operationsOf(request).find((operation) => !known.has(operation))
+    if (missing === undefined) continue
+    if (SERVER_TO_CLIENT.has(missing)) return `${missing} is called by the server`
+    return `the operation ${missing} is not offered`
+  }
+  return undefined
+}
+
+function versionOf(message: XmlElement): number {
+  const version = message.children[0]?.children.find(({ name }) => name === 'ProtocolVersion')
+  const part = (index: number): number => Number(version?.children[index]?.attributes['value'])
+  return part(0) * 10 + part(1)
+}
+
+/** Names of the operations of a message, in order. */
+function operationsOf(message: XmlElement): readonly string[] {
+  const items = message.children.filter(({ name }) => name === 'BatchItem')
+  return items.flatMap((item) => valueOf(item, 'Operation') ?? [])
+}
+
+function valueOf(element: XmlElement, name: string): string | undefined {
+  return element.children.find((child) => child.name === name)?.attributes['value']
+}
+
+class Play {
+  readonly #session: Session
+  readonly #case: Case
+  readonly #connection: KmipConnection
+  readonly #bindings = new Bindings()
+  readonly #given: ReadonlySet<string>
+
+  constructor(session: Session, one: Case, connection: KmipConnection) {
+    this.#session = session
+    this.#case = one
+    this.#connection = connection
+    this.#given = new Set(one.steps.flatMap(({ request }) => [...valuesIn(request)]))
+  }
+
+  /** The first difference, or undefined when all answers were as expected. */
+  async run(): Promise<string | undefined> {
+    for (const [index, step] of this.#case.steps.entries()) {
+      const problem = await this.#step(step)
+      if (problem === undefined) continue
+      return `step ${index + 1} (${operationsOf(step.request).join(', ')}): ${problem}`
+    }
+    return undefined
+  }
+
+  async #step({ request, response }: Step): Promise<string | undefined> {
+    const bound = substitute(request, (text, element) => this.#bindings.inRequest(text, element))
+    const answer: Item = await this.#connection.send(itemOfElement(bound, dictionaryOf()))
+    const actual = elementsOf(answer)
+    const generated = this.#isGenerated(bound, actual)
+    this.#remember(actual)
+    return difference(response, actual, {
+      bindings: this.#bindings,
+      given: this.#given,
+      generated,
+      required: requiredBy(this.#case.name),
+    })
+  }
+
+  /** Whether a message speaks of a key that the server has made. */
+  #isGenerated(...messages: readonly XmlElement[]): boolean {
+    const ids = messages.flatMap((message) => [...identifiersIn(message)])
+    return ids.some((id) => this.#session.generated.has(id))
+  }
+
+  #remember(answer: XmlElement): void {
+    for (const item of answer.children) {
+      if (!GENERATING.has(valueOf(item, 'Operation') ?? '')) continue
+      for (const id of identifiersIn(item)) this.#session.generated.add(id)
+    }
+  }
+}
+
+function* identifiersIn(element: XmlElement): Iterable<string> {
+  if (element.name.endsWith('UniqueIdentifier')) yield element.attributes['value'] ?? ''
+  for (const child of element.children) yield* identifiersIn(child)
+}
+
+function* valuesIn(element: XmlElement): Iterable<string> {
+  const value = element.attributes['value']
+  if (value !== undefined) yield value
+  for (const child of element.children) yield* valuesIn(child)
+}

@@ -1,0 +1,161 @@
+/**
+ * Credentials: who may connect, under which name and scope.
+ *
+ * A credential is a TLS client certificate that this server has issued or been told of, known by the
+ * SHA-256 fingerprint of its DER. Being signed by a trusted authority lets a client shake hands; having a
+ * credential that is not revoked lets it in. Records are authenticated like objects, so that nobody can
+ * write himself one into the database.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { entryOf } from './audit.ts'
+import { sameBytes } from './bytes.ts'
+import type { Principal } from './context.ts'
+import type { Database, RecordChange, StoredRecord, Term } from './database.ts'
+import { KmsError } from './errors.ts'
+import { MAC_BYTES, type Sealer } from './sealer.ts'
+
+export interface Credential {
+  /** What the audit trail calls the principal. */
+  readonly name: string
+  /** SHA-256 of the certificate, hexadecimal. */
+  readonly fingerprint: string
+  /** Serial number of the certificate, hexadecimal. */
+  readonly serial: string
+  /** Objects are shared with all credentials of the same scope. */
+  readonly scope: string
+  /** Seconds since the epoch. */
+  readonly created: number
+  readonly expires: number
+  readonly revoked?: number | undefined
+}
+
+/** Told when a credential is revoked, so that its connections end. */
+export type OnRevoked = (credential: Credential) => void
+
+const LIST_MAX = 100_000
+/** Scope of the records themselves: credentials belong to the server. */
+const RECORD_SCOPE = ''
+
+export class Credentials {
+  readonly #database: Database
+  readonly #sealer: Sealer
+  readonly #clock: () => number
+  readonly #listeners = new Set<OnRevoked>()
+
+  /** @param clock Milliseconds since the epoch. */
+  constructor(database: Database, sealer: Sealer, clock: () => number) {
+    this.#database = database
+    this.#sealer = sealer
+    this.#clock = clock
+  }
+
+  onRevoked(listener: OnRevoked): void {
+    this.#listeners.add(listener)
+  }
+
+  /** @throws {@link KmsError} `exists` when the name or the certificate is taken. */
+  async add(credential: Credential, by: string): Promise<void> {
+    await this.#write(undefined, credential, 'CreateCredential', by)
+  }
+
+  async named(name: string): Promise<Credential | undefined> {
+    const record = await this.#database.read('credential', name)
+    return record && this.#opened(record).credential
+  }
+
+  /** Newest first. */
+  async list(): Promise<readonly Credential[]> {
+    const { ids } = await this.#database.find({ kind: 'credential', conditions: [], limit: LIST_MAX })
+    const records = await this.#database.readAll('credential', ids)
+    return records.flatMap((record) => record && this.#opened(record).credential) as Credential[]
+  }
+
+  /**
+   * Ends a credential at once and for ever: its connections are closed.
+   *
+   * @throws {@link KmsError} `notFound`.
+   */
+  async revoke(name: string, by: string): Promise<Credential> {
+    const record = await this.#database.read('credential', name)
+    if (record === undefined) {
+      throw new KmsError('notFound', `Cannot revoke credential "${name}": there is none of this name`)
+    }
+    const before = this.#opened(record)
+    if (before.credential.revoked !== undefined) return before.credential
+    const revoked = { ...before.credential, revoked: this.#seconds() }
+    await this.#write(before.revision, revoked, 'RevokeCredential', by)
+    for (const listener of this.#listeners) listener(revoked)
+    return revoked
+  }
+
+  /**
+   * Who has this certificate.
+   *
+   * @throws {@link KmsError} `notAuthenticated` when nobody has, or not any more.
+   */
+  async principalOf(fingerprint: string): Promise<Principal> {
+    const found = await this.#database.find({
+      kind: 'credential',
+      conditions: [{ is: termOf(fingerprint) }],
+      limit: 1,
+    })
+    const [name] = found.ids
+    const credential = name === undefined ? undefined : await this.named(name)
+    if (credential === undefined) {
+      const what = 'Cannot let client in: its certificate is not a credential of this server'
+      throw new KmsError('notAuthenticated', what)
+    }
+    if (credential.revoked !== undefined) {
+      throw new KmsError('notAuthenticated', `Cannot let "${credential.name}" in: it is revoked`)
+    }
+    return { name: credential.name, scope: credential.scope }
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#clock() / 1000)
+  }
+
+  async #write(
+    previous: number | undefined,
+    credential: Credential,
+    operation: string,
+    by: string,
+  ): Promise<void> {
+    const revision = (previous ?? 0) + 1
+    const content = Buffer.from(JSON.stringify(credential))
+    const term = [termOf(credential.fingerprint)]
+    const isNew = previous === undefined
+    const change: RecordChange = {
+      kind: 'credential',
+      id: credential.name,
+      scope: RECORD_SCOPE,
+      previous: previous ?? 0,
+      revision,
+      bytes: Buffer.concat([content, this.#mac(credential.name, revision, content)]),
+      terms: { add: isNew ? term : [], remove: [] },
+      claims: { add: isNew ? term : [], remove: [] },
+    }
+    const event = { principal: by, front: 'control', operation, object: credential.name } as const
+    const entry = entryOf({ ...event, outcome: 'success' }, this.#clock())
+    await this.#database.commit([change], [entry])
+  }
+
+  #opened(record: StoredRecord): { readonly credential: Credential; readonly revision: number } {
+    const { id, revision, bytes } = record
+    const content = bytes.subarray(0, Math.max(0, bytes.length - MAC_BYTES))
+    if (!sameBytes(this.#mac(id, revision, content), bytes.subarray(content.length))) {
+      throw new KmsError('tampered', `Cannot use credential "${id}": its record was altered`)
+    }
+    return { credential: JSON.parse(Buffer.from(content).toString()) as Credential, revision }
+  }
+
+  #mac(name: string, revision: number, content: Uint8Array): Uint8Array {
+    return this.#sealer.authenticate('credential', name, String(revision), content)
+  }
+}
+
+function termOf(fingerprint: string): Term {
+  return createHash('sha256').update(`fingerprint ${fingerprint}`).digest()
+}

@@ -1,0 +1,214 @@
+/**
+ * One connection: bytes into requests, answers into bytes.
+ *
+ * KMIP 2.1 §10 (transport): messages follow each other on the stream; a client may send the next before
+ * it has the answer to the last (pipelining), and gets the answers in order. Requests that only use keys
+ * overlap; one that reads or changes anything else waits for those before it, and those behind wait for
+ * it, so that a client always reads what it has written.
+ *
+ * Each answer is written in one call: one client takes a TLS record for a message.
+ *
+ * @module
+ */
+import type { TLSSocket } from 'node:tls'
+import type { Principal, Services } from '#core/context.ts'
+import { encodeItem, decodeItem, messageBytes } from '#wire/ttlv/binary.ts'
+import type { Item } from '#wire/ttlv/item.ts'
+import { WireError } from '#wire/errors.ts'
+import { VERSION_MAX } from '#wire/ttlv/version.ts'
+import { answerMessage, effectOf, type MessageOptions, wholeFailure } from './message.ts'
+import type { WireLog } from './wire-log.ts'
+
+export interface ConnectionOptions extends MessageOptions {
+  readonly wireLog: WireLog
+}
+
+/** Bytes that wait for a client to read them before it may send more. */
+const UNREAD_BYTES_MAX = 4_194_304
+
+/** Why a connection was closed by us; for the log. */
+export type CloseReason = 'idle' | 'request-timeout' | 'malformed' | 'too-long' | 'revoked' | 'drain'
+
+export class Connection {
+  readonly principal: Principal
+  readonly socket: TLSSocket
+  readonly #services: Services
+  readonly #options: ConnectionOptions
+  readonly #closed: (reason: CloseReason | undefined) => void
+  #chunks: Buffer[] = []
+  #received = 0
+  /** Answers in the order of their requests. */
+  readonly #answers: Promise<Item>[] = []
+  #writing = false
+  /** What a request that needs order waits for. */
+  #lastChange: Promise<unknown> = Promise.resolve()
+  #running: Promise<unknown>[] = []
+  #timer: NodeJS.Timeout | undefined
+  #reason: CloseReason | undefined
+  #ending = false
+
+  constructor(
+    socket: TLSSocket,
+    principal: Principal,
+    services: Services,
+    options: ConnectionOptions,
+    closed: (reason: CloseReason | undefined) => void,
+  ) {
+    this.socket = socket
+    this.principal = principal
+    this.#services = services
+    this.#options = options
+    this.#closed = closed
+    socket.setNoDelay(true)
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk))
+    socket.on('drain', () => this.#resume())
+    socket.on('end', () => this.end())
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => {
+      clearTimeout(this.#timer)
+      this.#closed(this.#reason)
+    })
+    this.#await(this.#services.limits.idleSeconds, 'idle')
+  }
+
+  /** Closes once the answers that are under way have been sent. */
+  end(reason?: CloseReason): void {
+    this.#reason ??= reason
+    this.#ending = true
+    if (this.#answers.length === 0) this.socket.end()
+  }
+
+  /** Closes at once. */
+  destroy(reason: CloseReason): void {
+    this.#reason ??= reason
+    this.socket.destroy()
+  }
+
+  #await(seconds: number, reason: 'idle' | 'request-timeout'): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.destroy(reason), seconds * 1_000).unref()
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#ending) return
+    const wasEmpty = this.#received === 0
+    this.#chunks.push(chunk)
+    this.#received += chunk.length
+    try {
+      this.#extract()
+    } catch (error) {
+      this.#refuse(error, 'malformed')
+      return
+    }
+    if (this.#received === 0) this.#await(this.#services.limits.idleSeconds, 'idle')
+    else if (wasEmpty) this.#await(this.#services.limits.requestSeconds, 'request-timeout')
+  }
+
+  /** Takes every message that has arrived in whole. */
+  #extract(): void {
+    for (;;) {
+      const head = this.#head()
+      const bytes = head && messageBytes(head)
+      if (bytes === undefined) return
+      const { messageBytesMax } = this.#services.limits
+      if (bytes > messageBytesMax) {
+        const what = `it has ${bytes} bytes, allowed are ${messageBytesMax}`
+        this.#refuse(new WireError('invalidMessage', `Cannot read message: ${what}`), 'too-long')
+        return
+      }
+      if (this.#received < bytes) return
+      this.#accept(this.#take(bytes))
+      if (this.#answers.length >= this.#services.limits.pipelineMax) {
+        this.socket.pause()
+        return
+      }
+    }
+  }
+
+  /** The first bytes received, enough for a header; undefined while there are too few. */
+  #head(): Buffer | undefined {
+    if (this.#received < 8) return undefined
+    const [first] = this.#chunks
+    if (first !== undefined && first.length >= 8) return first
+    this.#chunks = [Buffer.concat(this.#chunks)]
+    return this.#chunks[0]
+  }
+
+  #take(bytes: number): Buffer {
+    const [first] = this.#chunks
+    const whole = first !== undefined && first.length >= bytes ? first : Buffer.concat(this.#chunks)
+    if (whole !== first) this.#chunks = [whole]
+    this.#received -= bytes
+    if (whole.length > bytes) this.#chunks[0] = whole.subarray(bytes)
+    else this.#chunks.shift()
+    return whole.subarray(0, bytes)
+  }
+
+  #accept(bytes: Buffer): void {
+    let item: Item
+    try {
+      item = decodeItem(bytes, this.#services.limits)
+    } catch (error) {
+      // The length was right, so the next message can still be found: the connection goes on.
+      this.#push(Promise.resolve(wholeFailure(error, this.#services, VERSION_MAX)))
+      return
+    }
+    this.#options.wireLog.record(this.principal, 'request', item)
+    this.#push(this.#scheduled(item))
+  }
+
+  /** Runs a request when those before it allow. */
+  #scheduled(item: Item): Promise<Item> {
+    const run = (): Promise<Item> =>
+      answerMessage(item, this.#services, this.principal, this.#options)
+    if (this.#running.length === 0) return this.#track(run(), effectOf(item) === 'change')
+    if (effectOf(item) === 'none') return this.#track(this.#lastChange.then(run), false)
+    const before = [...this.#running]
+    return this.#track(Promise.all(before).then(run), true)
+  }
+
+  #track(answer: Promise<Item>, isChange: boolean): Promise<Item> {
+    this.#running.push(answer)
+    if (isChange) this.#lastChange = answer
+    const done = (): void => {
+      this.#running = this.#running.filter((one) => one !== answer)
+    }
+    answer.then(done, done)
+    return answer
+  }
+
+  #push(answer: Promise<Item>): void {
+    this.#answers.push(answer)
+    if (!this.#writing) void this.#write()
+  }
+
+  async #write(): Promise<void> {
+    this.#writing = true
+    while (this.#answers.length > 0) {
+      const item = await (this.#answers[0] as Promise<Item>)
+      this.#answers.shift()
+      if (this.socket.destroyed) break
+      this.#options.wireLog.record(this.principal, 'response', item)
+      this.socket.write(encodeItem(item))
+      if (this.socket.writableLength > UNREAD_BYTES_MAX) this.socket.pause()
+      else if (this.socket.isPaused()) this.#resume()
+    }
+    this.#writing = false
+    if (this.#ending) this.socket.end()
+  }
+
+  #resume(): void {
+    if (this.#ending || this.socket.destroyed || this.socket.writableLength > UNREAD_BYTES_MAX) return
+    if (this.#answers.length >= this.#services.limits.pipelineMax) return
+    this.socket.resume()
+    if (this.#received > 0) this.#receive(Buffer.alloc(0))
+  }
+
+  /** Says what is wrong with the bytes, and closes: where the next message begins is not known. */
+  #refuse(error: unknown, reason: CloseReason): void {
+    this.#chunks = []
+    this.#received = 0
+    this.#push(Promise.resolve(wholeFailure(error, this.#services, VERSION_MAX)))
+    this.end(reason)
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * The operations that this front offers: one row each.
+ *
+ * An operation without a row is answered with Operation Not Supported, and Query does not list it.
+ *
+ * @module
+ */
+import { Operation } from '#spec/kmip/enumerations.ts'
+import type { OperationName } from '#spec/kmip/operations.ts'
+import type { Handler } from './handler.ts'
+import * as attributes from './operations/attributes.ts'
+import * as cryptography from './operations/cryptography.ts'
+import * as lifecycle from './operations/lifecycle.ts'
+import * as objects from './operations/objects.ts'
+import { DiscoverVersions, queryHandler } from './operations/server.ts'
+
+type Handlers = { readonly [N in OperationName]?: Handler<N> }
+
+const HANDLERS: Handlers = {
+  ...objects,
+  ...attributes,
+  ...lifecycle,
+  ...cryptography,
+  DiscoverVersions,
+  Query: queryHandler(() => OFFERED),
+}
+
+const OFFERED: readonly Operation[] = Object.keys(Operation)
+  .filter((name) => name in HANDLERS)
+  .map((name) => Operation[name as OperationName])
+
+/** The row of an operation; undefined when it is not offered. */
+export function handlerOf<N extends OperationName>(operation: N): Handler<N> | undefined {
+  return HANDLERS[operation] as Handler<N> | undefined
+}

@@ -1,0 +1,190 @@
+/**
+ * Making, finding and reading objects, in KMIP.
+ *
+ * KMIP 1.4 §4.1 to §4.11, KMIP 2.1 §6.1: between the payloads and the operations of the core.
+ *
+ * @module
+ */
+import { create, createKeyPair } from '#core/operations/create.ts'
+import { deriveKey } from '#core/operations/derive.ts'
+import { locate } from '#core/operations/find.ts'
+import { get } from '#core/operations/get.ts'
+import { getAttributes } from '#core/operations/attributes.ts'
+import { register } from '#core/operations/register.ts'
+import { reKey, reKeyKeyPair } from '#core/operations/rekey.ts'
+import type { ManagedObject } from '#core/objects.ts'
+import { objectTypeOf } from '#core/objects.ts'
+import { type AttributeList, attributeIdOf, expressible } from '#spec/kmip/attribute-list.ts'
+import { UniqueIdentifierEnumeration as From } from '#spec/kmip/enumerations.ts'
+import { KeyValue } from '#spec/kmip/objects.ts'
+import type { ResponseOf } from '#spec/kmip/operations.ts'
+import { Tag } from '#spec/kmip/tags.ts'
+import { encodeItem } from '#wire/ttlv/binary.ts'
+import { type Call, idOf } from '../call.ts'
+import { type Answer, handler } from '../handler.ts'
+
+interface Masks {
+  readonly protectionStorageMask: readonly number[]
+}
+
+function masksOf(masks: Masks | undefined): readonly number[] | undefined {
+  return masks?.protectionStorageMask
+}
+
+function given(list: AttributeList | undefined): AttributeList {
+  return list ?? { attributes: [] }
+}
+
+export const Create = handler('Create', 'change', async (request, { context }) => {
+  const { objectType, attributes, protectionStorageMasks } = request
+  const storageMasks = masksOf(protectionStorageMasks)
+  const object = await create(context, { objectType, given: attributes, storageMasks })
+  return { payload: { objectType, uniqueIdentifier: object.id }, ...madeOne(object, From.Create) }
+})
+
+function madeOne(object: ManagedObject, from: number) {
+  return { ids: [object.id], placeholder: object.id, made: [[from, object.id]] } as const
+}
+
+export const CreateKeyPair = handler('CreateKeyPair', 'change', async (request, { context }) => {
+  const pair = await createKeyPair(context, {
+    common: request.commonAttributes,
+    privateKey: request.privateKeyAttributes,
+    publicKey: request.publicKeyAttributes,
+    storageMasks: masksOf(
+      request.commonProtectionStorageMasks ?? request.privateProtectionStorageMasks,
+    ),
+  })
+  return pairAnswer(pair.privateKey.id, pair.publicKey.id, [
+    From.CreateKeyPair,
+    From.CreateKeyPairPrivateKey,
+    From.CreateKeyPairPublicKey,
+  ])
+})
+
+function pairAnswer(privateId: string, publicId: string, from: readonly [number, number, number]) {
+  return {
+    payload: { privateKeyUniqueIdentifier: privateId, publicKeyUniqueIdentifier: publicId },
+    ids: [privateId, publicId],
+    placeholder: privateId,
+    made: [
+      [from[0], privateId],
+      [from[1], privateId],
+      [from[2], publicId],
+    ],
+  } as const
+}
+
+export const Register = handler('Register', 'change', async (request, { context }) => {
+  const { objectType, attributes, object: value, protectionStorageMasks } = request
+  const storageMasks = masksOf(protectionStorageMasks)
+  const wish = { objectType, object: value, given: attributes, storageMasks }
+  const object = await register(context, wish)
+  return { payload: { uniqueIdentifier: object.id }, ...madeOne(object, From.Register) }
+})
+
+export const DeriveKey = handler('DeriveKey', 'change', async (request, call) => {
+  const { objectType, derivationMethod, derivationParameters, attributes } = request
+  const ids = request.uniqueIdentifier.map((identifier) => idOf(call, identifier))
+  const wish = {
+    objectType,
+    ids,
+    method: derivationMethod,
+    parameters: derivationParameters,
+    given: attributes,
+  }
+  const object = await deriveKey(call.context, wish)
+  return { payload: { uniqueIdentifier: object.id }, ...madeOne(object, From.DeriveKey) }
+})
+
+export const ReKey = handler('ReKey', 'change', async (request, call) => {
+  const { offset, attributes } = request
+  const id = idOf(call, request.uniqueIdentifier)
+  const object = await reKey(call.context, { id, offset, given: given(attributes) })
+  return { payload: { uniqueIdentifier: object.id }, ...madeOne(object, From.ReKey) }
+})
+
+export const ReKeyKeyPair = handler('ReKeyKeyPair', 'change', async (request, call) => {
+  const pair = await reKeyKeyPair(call.context, {
+    id: idOf(call, request.privateKeyUniqueIdentifier),
+    offset: request.offset,
+    common: request.commonAttributes,
+    privateKey: request.privateKeyAttributes,
+    publicKey: request.publicKeyAttributes,
+  })
+  return pairAnswer(pair.privateKey.id, pair.publicKey.id, [
+    From.ReKeyKeyPair,
+    From.ReKeyKeyPairPrivateKey,
+    From.ReKeyKeyPairPublicKey,
+  ])
+})
+
+/** Located Items is answered where it is known, and where whoever pages wants it. */
+export const Locate = handler('Locate', 'read', async (request, { context, version }) => {
+  const { maximumItems, offsetItems, storageStatusMask, objectGroupMember } = request
+  const attributes = [
+    ...request.attribute,
+    ...(request.templateAttribute?.attributes ?? []),
+    ...(request.attributes?.attributes ?? []),
+  ]
+  const count = offsetItems !== undefined || (maximumItems !== undefined && version >= 13)
+  const { objects, total } = await locate(context, {
+    attributes,
+    maximumItems,
+    offsetItems,
+    storageStatusMask,
+    objectGroupMember,
+    count,
+  })
+  const ids = objects.map(({ id }) => id)
+  const [only] = ids
+  const single = ids.length === 1 || maximumItems === 1
+  const answer: Answer<'Locate'> = {
+    payload: { locatedItems: total, uniqueIdentifier: ids },
+    placeholder: single && only !== undefined ? only : null,
+  }
+  return only === undefined ? answer : { ...answer, made: [[From.Locate, only]] }
+})
+
+export const Get = handler('Get', 'read', async (request, call) => {
+  const { context, version } = call
+  const { keyFormatType, keyWrapType, keyCompressionType, keyWrappingSpecification } = request
+  const id = idOf(call, request.uniqueIdentifier)
+  const wrapping = keyWrappingSpecification && {
+    ...keyWrappingSpecification,
+    ...(keyWrappingSpecification.encryptionKeyInformation && {
+      encryptionKeyInformation: {
+        ...keyWrappingSpecification.encryptionKeyInformation,
+        uniqueIdentifier: idOf(
+          call,
+          keyWrappingSpecification.encryptionKeyInformation.uniqueIdentifier,
+        ),
+      },
+    }),
+  }
+  const { object, value } = await get(context, {
+    id,
+    keyFormatType,
+    keyWrapType,
+    keyCompressionType,
+    wrapping,
+    wrappedAttributes: await attributesToWrap(call, id, wrapping?.attributeName ?? []),
+    encodeKeyValue: (keyValue) =>
+      encodeItem(KeyValue.encode(Tag.KeyValue, keyValue, { version, beyondVersion: 'drop' })),
+  })
+  const payload: ResponseOf<'Get'> = {
+    objectType: objectTypeOf(object),
+    uniqueIdentifier: object.id,
+    object: value,
+  }
+  return { payload, ids: [object.id] }
+})
+
+async function attributesToWrap({ context, version }: Call, id: string, names: readonly string[]) {
+  if (names.length === 0) return []
+  const { attributes } = await getAttributes(context, id)
+  const wanted = new Set(names.map(attributeIdOf))
+  return [...attributes.list()].filter((attribute) => {
+    return wanted.has(attribute.id) && expressible(attribute, version)
+  })
+}

@@ -1,0 +1,262 @@
+/**
+ * The configuration: one file, one schema, one place for every default.
+ *
+ * `claviger.yaml` is read strictly: an unknown key, a wrong type or an unreadable file is refused with the
+ * file, the line, the key and what is allowed. Every value can also be given by an environment variable:
+ * the names of its keys in capitals, joined by underscores, after `CLAVIGER_` (`limits.idleSeconds` is
+ * `CLAVIGER_LIMITS_IDLE_SECONDS`); a list is written as in YAML. The order of precedence is command
+ * line, environment, file, default.
+ *
+ * The JSON Schema for editors (`docs/claviger.schema.json`) is printed from the same schema.
+ *
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { LineCounter, parse, parseDocument, type Document } from 'yaml'
+import { z } from 'zod'
+import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
+
+/** A configuration that cannot be used; the message says where and what. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+function limitsSchema() {
+  const entries = Object.entries(LIMITS).map(([name, { default: value, min, max, unit, what }]) => {
+    const text = `${what}. In ${unit === 'count' ? 'numbers' : unit}.`
+    return [name, z.int().min(min).max(max).default(value).describe(text)]
+  })
+  return z.strictObject(Object.fromEntries(entries) as Record<LimitName, z.ZodDefault<z.ZodInt>>)
+}
+
+const ADDRESS = /^(\[[0-9a-fA-F:.%]+\]|[^:\s]+):\d{1,5}$/
+
+const tls = z.strictObject({
+  cert: z.string().optional().describe('PEM file with the certificate chain of the server.'),
+  key: z.string().optional().describe('PEM file with its private key.'),
+  names: z
+    .array(z.string())
+    .default([])
+    .describe('Further DNS names and IP addresses for the certificate that Claviger issues itself.'),
+  clientCa: z
+    .array(z.string())
+    .default([])
+    .describe('PEM files of authorities whose client certificates may be credentials.'),
+  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2').describe('Oldest TLS version.'),
+  ciphers: z
+    .string()
+    .optional()
+    .describe('Cipher suites as OpenSSL names them, separated by colons; default: the KMIP profiles.'),
+})
+
+const kmip = z.strictObject({
+  listen: z
+    .string()
+    .regex(ADDRESS, 'must be HOST:PORT')
+    .default('127.0.0.1:5696')
+    .describe('Where the KMIP server listens: HOST:PORT.'),
+  tls: tls.prefault({}),
+  messageCredentials: z
+    .enum(['ignore', 'refuse'])
+    .default('ignore')
+    .describe('What becomes of user names in messages; who asks is said by the TLS certificate.'),
+})
+
+const rootKey = z.strictObject({
+  source: z
+    .enum(['file', 'passphrase'])
+    .default('file')
+    .describe('Where the key comes from that protects all others.'),
+  file: z.string().optional().describe('The key file; default: root.key in the data directory.'),
+  passphraseFile: z
+    .string()
+    .optional()
+    .describe('File with the passphrase; else CLAVIGER_PASSPHRASE, else it is asked for.'),
+})
+
+const keystore = z.strictObject({
+  name: z.string().min(1).max(64).describe('What objects remember as their place.'),
+  type: z.literal('software').describe('software: sealed in the database, worked with by OpenSSL.'),
+})
+
+const log = z.strictObject({
+  level: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('What is logged.'),
+  format: z
+    .enum(['text', 'json'])
+    .default('text')
+    .describe('text: a line for people; json: an object a line.'),
+})
+
+export const CONFIG = z
+  .strictObject({
+    kmip: kmip.prefault({}).describe('The KMIP server.'),
+    rootKey: rootKey.prefault({}).describe('The root key.'),
+    keystores: z
+      .array(keystore)
+      .min(1)
+      .default([{ name: 'software', type: 'software' }])
+      .describe('Who holds the keys; the first takes new ones.'),
+    limits: limitsSchema().prefault({}).describe('Every limit of the server.'),
+    log: log.prefault({}).describe('The log, on standard error.'),
+  })
+  .describe('Configuration of Claviger')
+
+export type Config = Omit<z.output<typeof CONFIG>, 'limits'> & { readonly limits: Limits }
+
+/** The schema for editors. */
+export function configSchema(): object {
+  return z.toJSONSchema(CONFIG, { target: 'draft-2020-12', io: 'input' })
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * The configuration of a server.
+ *
+ * @param path Of `claviger.yaml`; undefined for none.
+ * @throws {@link ConfigError}
+ */
+export function readConfig(path: string | undefined, environment: Environment): Config {
+  const source = path === undefined ? undefined : readSource(path)
+  const given = source?.document.toJS() ?? {}
+  const variables = overridden(given as Tree, environment)
+  const result = CONFIG.safeParse(given)
+  if (result.success) return result.data as Config
+  const problems = result.error.issues.flatMap((issue) => describe(issue, source, variables))
+  throw new ConfigError(problems.join('\n'))
+}
+
+interface Source {
+  readonly path: string
+  readonly document: Document
+  readonly lines: LineCounter
+}
+
+function readSource(path: string): Source {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new ConfigError(`${path}: cannot be read: ${(error as Error).message}`)
+  }
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const [error] = document.errors
+  if (error !== undefined) {
+    const { line, col } = lines.linePos(error.pos[0])
+    throw new ConfigError(`${path}:${line}:${col}: is no YAML: ${error.message}`)
+  }
+  if (document.contents !== null && typeof document.toJS() !== 'object') {
+    throw new ConfigError(`${path}:1:1: must hold keys and values, such as "kmip:"`)
+  }
+  return { path, document, lines }
+}
+
+interface Tree {
+  [key: string]: Tree | unknown
+}
+
+/** A value of the schema that an environment variable can give. */
+export interface Variable {
+  readonly name: string
+  readonly path: readonly string[]
+  readonly description: string
+}
+
+interface JsonSchema {
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly description?: string
+}
+
+/** Every value of the schema, with the name of its variable. */
+export function variables(): readonly Variable[] {
+  const found: Variable[] = []
+  const walk = (schema: JsonSchema, path: readonly string[]): void => {
+    for (const [key, inner] of Object.entries(schema.properties ?? {})) {
+      const next = [...path, key]
+      if (inner.properties !== undefined) walk(inner, next)
+      else found.push({ name: variableName(next), path: next, description: inner.description ?? '' })
+    }
+  }
+  walk(configSchema() as JsonSchema, [])
+  return found
+}
+
+function variableName(path: readonly string[]): string {
+  const words = path.map((key) => key.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toUpperCase())
+  return `CLAVIGER_${words.join('_')}`
+}
+
+/** Puts the values of the environment into the tree; returns which variable gave what. */
+function overridden(tree: Tree, environment: Environment): ReadonlyMap<string, string> {
+  const used = new Map<string, string>()
+  for (const { name, path } of variables()) {
+    const text = environment[name]
+    if (text === undefined) continue
+    let place = tree
+    for (const key of path.slice(0, -1)) {
+      const inner = place[key]
+      if (typeof inner !== 'object' || inner === null) place[key] = {}
+      place = place[key] as Tree
+    }
+    place[path.at(-1) as string] = valueOf(text)
+    used.set(path.join('.'), name)
+  }
+  return used
+}
+
+function valueOf(text: string): unknown {
+  try {
+    return parse(text)
+  } catch {
+    return text
+  }
+}
+
+type Issue = z.core.$ZodIssue
+
+function describe(
+  issue: Issue,
+  source: Source | undefined,
+  variables: ReadonlyMap<string, string>,
+): readonly string[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const path = [...issue.path, key]
+      return `${where(path, source, variables)}: unknown key; allowed are ${allowedKeys(issue.path)}`
+    })
+  }
+  return [`${where(issue.path, source, variables)}: ${issue.message}`]
+}
+
+function where(
+  path: readonly PropertyKey[],
+  source: Source | undefined,
+  variables: ReadonlyMap<string, string>,
+): string {
+  const key = path.map(String).join('.')
+  const variable = variables.get(key)
+  if (variable !== undefined) return `${variable} (${key})`
+  if (source === undefined) return key
+  const { line, col } = source.lines.linePos(offsetOf(path, source.document))
+  return `${source.path}:${line}:${col}: ${key}`
+}
+
+/** Where the value stands in the file, or the nearest thing around it. */
+function offsetOf(path: readonly PropertyKey[], document: Document): number {
+  for (let length = path.length; length > 0; length--) {
+    const node = document.getIn(path.slice(0, length), true) as { range?: [number] } | undefined
+    const offset = node?.range?.[0]
+    if (offset !== undefined) return offset
+  }
+  return 0
+}
+
+function allowedKeys(path: readonly PropertyKey[]): string {
+  let schema = configSchema() as JsonSchema
+  for (const key of path) schema = schema.properties?.[String(key)] ?? schema
+  return Object.keys(schema.properties ?? {}).join(', ')
+}

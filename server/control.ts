@@ -1,0 +1,232 @@
+/**
+ * The control socket: how the command line speaks to a running server on the same machine.
+ *
+ * HTTP with JSON on a Unix socket in the data directory, which only the owner of the directory can open:
+ * whoever may read the database file may use it. One row for each command; the same rows are used without
+ * a socket when no server runs.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { chmodSync, mkdirSync, realpathSync, rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { failureCode, failureMessage, KmsError } from '#core/errors.ts'
+import type { WireLog } from '#fronts/kmip/wire-log.ts'
+import type { House } from './house.ts'
+
+/** What commands work on. */
+export interface Controlled {
+  readonly house: House
+  /** Absent where no server runs. */
+  readonly wireLog?: WireLog | undefined
+  readonly status?: (() => object) | undefined
+}
+
+interface Command<S extends z.ZodType> {
+  readonly input: S
+  run(controlled: Controlled, input: z.output<S>): Promise<unknown>
+}
+
+function command<S extends z.ZodType>(
+  input: S,
+  run: (controlled: Controlled, input: z.output<S>) => Promise<unknown>,
+): Command<S> {
+  return { input, run }
+}
+
+/** Who asks through the socket, in the audit trail. */
+const OPERATOR = 'operator'
+
+const AUDIT_MAX = 10_000
+const name = z.string().min(1).max(64)
+
+export const COMMANDS = {
+  'credential.create': command(
+    z.strictObject({
+      name,
+      scope: z.string().min(1).max(64).optional(),
+      days: z.int().min(1).max(36_500).default(365),
+      out: z.string().optional(),
+    }),
+    async ({ house }, input) => house.createCredential(input, OPERATOR),
+  ),
+  'credential.list': command(z.strictObject({}), async ({ house }) => house.credentials.list()),
+  'credential.revoke': command(z.strictObject({ name }), async ({ house }, input) =>
+    house.credentials.revoke(input.name, OPERATOR),
+  ),
+  'rootkey.show': command(z.strictObject({}), async ({ house }) => house.rootName),
+  'rootkey.rotate': command(
+    z.strictObject({
+      to: z.enum(['file', 'passphrase']).default('file'),
+      passphrase: z.string().optional(),
+    }),
+    async ({ house }, { to, passphrase }) => house.rotateRootKey(to, passphrase),
+  ),
+  'wirelog.on': command(
+    z.strictObject({ name, format: z.enum(['hex', 'json', 'xml']).default('xml') }),
+    async (controlled, input) => {
+      running(controlled).switchOn(input.name, input.format)
+      return input
+    },
+  ),
+  'wirelog.off': command(z.strictObject({ name }), async (controlled, input) => {
+    running(controlled).switchOff(input.name)
+    return input
+  }),
+  'wirelog.list': command(z.strictObject({}), async (controlled) =>
+    [...running(controlled).list()].map(([client, format]) => ({ name: client, format })),
+  ),
+  'audit.list': command(
+    z.strictObject({
+      since: z.number().optional(),
+      until: z.number().optional(),
+      principal: z.string().optional(),
+      operation: z.string().optional(),
+      object: z.string().optional(),
+      limit: z.int().min(1).max(AUDIT_MAX).default(50),
+    }),
+    async ({ house }, input) => {
+      await house.services.journal.flush()
+      return house.database.audit(input)
+    },
+  ),
+  verify: command(z.strictObject({}), async ({ house }) => ({
+    problems: await house.database.verify(),
+  })),
+  status: command(z.strictObject({}), async ({ status }) => status?.() ?? { running: false }),
+} as const
+export type CommandName = keyof typeof COMMANDS
+
+function running({ wireLog }: Controlled): WireLog {
+  if (wireLog !== undefined) return wireLog
+  throw new KmsError('keystoreUnavailable', 'Cannot switch wire log: no server runs on this data')
+}
+
+/**
+ * Runs a command.
+ *
+ * @throws `KmsError` `invalidField` when the input does not fit.
+ */
+export async function runCommand(
+  controlled: Controlled,
+  commandName: string,
+  input: unknown,
+): Promise<unknown> {
+  const row = COMMANDS[commandName as CommandName] as Command<z.ZodType> | undefined
+  if (row === undefined) throw new KmsError('notFound', `Cannot run "${commandName}": no such command`)
+  const parsed = row.input.safeParse(input)
+  if (parsed.success) return (await row.run(controlled, parsed.data)) ?? null
+  const [issue] = parsed.error.issues
+  const what = `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`
+  throw new KmsError('invalidField', `Cannot run ${commandName}: ${what.trim()}`)
+}
+
+/** Longest path of a Unix socket that every system takes. */
+const SOCKET_PATH_MAX = 100
+
+/** Where the socket of a data directory is. */
+export function controlPath(dataDir: string): string {
+  const path = join(realpathSync(dataDir), 'run', 'control.sock')
+  if (path.length <= SOCKET_PATH_MAX) return path
+  const digest = createHash('sha256').update(path).digest('hex').slice(0, 16)
+  return join(tmpdir(), `claviger-${digest}.sock`)
+}
+
+/** Longest request; commands are short. */
+const BODY_BYTES_MAX = 65_536
+
+/** Serves the commands until it is closed. */
+export async function serveControl(controlled: Controlled): Promise<Server> {
+  const path = controlPath(controlled.house.dataDir)
+  mkdirSync(join(controlled.house.dataDir, 'run'), { recursive: true, mode: 0o700 })
+  // We hold the lock of the directory: a socket that is there is left over.
+  rmSync(path, { force: true })
+  const server = createServer((incoming, response) => void answer(controlled, incoming, response))
+  const mask = process.umask(0o077)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(path, resolve)
+    })
+    chmodSync(path, 0o600)
+  } finally {
+    process.umask(mask)
+  }
+  return server
+}
+
+async function answer(
+  controlled: Controlled,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    const text = await body(incoming)
+    const input: unknown = text === '' ? {} : JSON.parse(text)
+    const result = await runCommand(controlled, (incoming.url ?? '').slice(1), input)
+    reply(response, 200, { result })
+  } catch (error) {
+    reply(response, 400, { error: { code: failureCode(error), message: failureMessage(error) } })
+  }
+}
+
+function reply(response: ServerResponse, status: number, value: object): void {
+  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
+  response.end(JSON.stringify(value))
+}
+
+async function body(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > BODY_BYTES_MAX) throw new KmsError('limitExceeded', 'Cannot run command: too long')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}
+
+/** Nobody answers on the socket. */
+export class NotRunningError extends Error {
+  override readonly name = 'NotRunningError'
+}
+
+interface Reply {
+  readonly result?: unknown
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
+/**
+ * Asks the running server.
+ *
+ * @throws {@link NotRunningError} when there is none; `KmsError` as the server says.
+ */
+export async function askServer(
+  dataDir: string,
+  commandName: CommandName,
+  input: object,
+): Promise<unknown> {
+  const text = await post(controlPath(dataDir), commandName, JSON.stringify(input))
+  const { result, error } = JSON.parse(text) as Reply
+  if (error !== undefined) throw new KmsError(error.code as 'internal', error.message)
+  return result
+}
+
+function post(socketPath: string, commandName: string, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, path: `/${commandName}`, method: 'POST' }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => resolve(Buffer.concat(chunks).toString()))
+      response.on('error', reject)
+    })
+    call.on('error', (error: NodeJS.ErrnoException) => {
+      const absent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
+      reject(absent ? new NotRunningError('no server runs on this data directory') : error)
+    })
+    call.end(text)
+  })
+}

@@ -1,0 +1,288 @@
+/**
+ * The house: a data directory with everything in it open.
+ *
+ * The only place that knows all parts and puts them together: lock, root key, database, keystores,
+ * credentials, certificate authority. `serve` adds the fronts; offline commands use it as it is.
+ *
+ * @module
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { Journal } from '#core/audit.ts'
+import type { Services } from '#core/context.ts'
+import { Credentials } from '#core/credentials.ts'
+import type { Database, SealedDataKey } from '#core/database.ts'
+import { KmsError } from '#core/errors.ts'
+import type { Keystore } from '#core/keystore.ts'
+import { Keystores } from '#core/keystores.ts'
+import { DATA_KEY_BYTES, openDataKey, Sealer, sealDataKey } from '#core/sealer.ts'
+import { Secret } from '#core/secret.ts'
+import { Settings } from '#core/settings.ts'
+import { Store } from '#core/store.ts'
+import { type LockedDatabase, openSqlite } from '#databases/sqlite/sqlite.ts'
+import { SoftwareKeystore } from '#keystores/software/software.ts'
+import { type Config, ConfigError } from './config.ts'
+import { lockFolder, type Unlock } from './lock.ts'
+import type { Logger } from './log.ts'
+import { Authority, writeFile } from './pki.ts'
+import {
+  adoptNext,
+  dropNext,
+  findFileKey,
+  newFileKey,
+  newPassphraseKey,
+  nextPath,
+  parseRootName,
+  passphraseKey,
+  readFileKey,
+  type RootKey,
+  type RootName,
+  rootNameText,
+  writeFileKey,
+} from './rootkey.ts'
+
+export const ADMIN = 'admin'
+const ADMIN_DAYS = 3_650
+
+export interface HouseOptions {
+  readonly dataDir: string
+  readonly config: Config
+  readonly log: Logger
+  /** Asks a person for the passphrase; absent where nobody can be asked. */
+  readonly askPassphrase?: (() => Promise<string>) | undefined
+}
+
+/** Where a root key comes from. */
+export type RootSource = Config['rootKey']['source']
+
+export class House {
+  readonly dataDir: string
+  readonly config: Config
+  readonly services: Services
+  readonly credentials: Credentials
+  readonly authority: Authority
+  readonly database: Database
+  readonly #options: HouseOptions
+  readonly #unlock: Unlock
+  #root: RootKey
+  #dataKeys: ReadonlyMap<number, Secret>
+
+  /**
+   * Opens a data directory, and furnishes a new one.
+   *
+   * @throws `LockedError` when another process has it; `KmsError` `tampered` when the root key is wrong.
+   */
+  static async open(options: HouseOptions): Promise<House> {
+    const dataDir = resolve(options.dataDir)
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    const unlock = lockFolder(dataDir)
+    try {
+      return await House.#open({ ...options, dataDir }, unlock)
+    } catch (error) {
+      unlock()
+      throw error
+    }
+  }
+
+  static async #open(options: HouseOptions, unlock: Unlock): Promise<House> {
+    const { dataDir, config } = options
+    const locked = openSqlite(join(dataDir, 'claviger.db'))
+    const { root, dataKeys } = await unsealed(locked, options)
+    const sealer = new Sealer(dataKeys)
+    const keys = { ledgerKey: sealer.subkey('ledger'), auditKey: sealer.subkey('audit') }
+    const database = await locked.unlock(keys, { writeQueueMax: config.limits.writeQueueMax })
+    const house = new House(options, unlock, root, dataKeys, sealer, database)
+    await house.#furnish()
+    return house
+  }
+
+  private constructor(
+    options: HouseOptions,
+    unlock: Unlock,
+    root: RootKey,
+    dataKeys: ReadonlyMap<number, Secret>,
+    sealer: Sealer,
+    database: Database,
+  ) {
+    const { config, dataDir, log } = options
+    const { limits } = config
+    const clock = Date.now
+    this.#options = options
+    this.#unlock = unlock
+    this.#root = root
+    this.#dataKeys = dataKeys
+    this.dataDir = dataDir
+    this.config = config
+    this.database = database
+    this.credentials = new Credentials(database, sealer, clock)
+    this.authority = new Authority(dataDir, new Settings(database, sealer))
+    this.services = {
+      store: new Store(database, sealer, limits.objectCacheMax),
+      keystores: new Keystores(keystoresOf(config, sealer)),
+      journal: new Journal((entries) => database.commit([], entries), {
+        clock,
+        flushMilliseconds: limits.auditFlushMilliseconds,
+        queueMax: limits.auditQueueMax,
+        failed: (err) => log.error({ err }, 'the audit trail could not be written; it is kept'),
+      }),
+      limits,
+      clock,
+      log,
+    }
+  }
+
+  /** An authority and an administrator, where there are none yet. */
+  async #furnish(): Promise<void> {
+    await this.authority.establish()
+    if ((await this.credentials.named(ADMIN)) !== undefined) return
+    await this.createCredential({ name: ADMIN, days: ADMIN_DAYS }, 'init')
+  }
+
+  /**
+   * Issues a client certificate and writes it to the folder of the data directory, or another.
+   *
+   * @returns Where the files are.
+   */
+  async createCredential(
+    wish: {
+      readonly name: string
+      readonly scope?: string | undefined
+      readonly days: number
+      readonly out?: string | undefined
+    },
+    by: string,
+  ): Promise<{ readonly cert: string; readonly key: string; readonly ca: string }> {
+    const { name, scope = name, days } = wish
+    assertName(name)
+    if ((await this.credentials.named(name)) !== undefined) {
+      const what = `Cannot create credential "${name}": the name is taken, and names are not reused`
+      throw new KmsError('exists', what)
+    }
+    const { certPem, keyPem, fingerprint, serial, expires } = await this.authority.issueClient(
+      name,
+      days,
+    )
+    const created = Math.floor(Date.now() / 1000)
+    const folder = wish.out ?? join(this.dataDir, 'pki')
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    const files = {
+      cert: join(folder, `${name}.pem`),
+      key: join(folder, `${name}.key`),
+      ca: join(this.dataDir, 'pki', 'ca.pem'),
+    }
+    await this.credentials.add({ name, fingerprint, serial, scope, created, expires }, by)
+    writeFile(files.cert, certPem, 0o644)
+    writeFile(files.key, keyPem, 0o600)
+    return files
+  }
+
+  /** What the root key is now, without the key. */
+  get rootName(): RootName {
+    return this.#root.name
+  }
+
+  /**
+   * Seals the data keys under a new root key; everything goes on working meanwhile.
+   *
+   * @param passphrase The new one, where the source is a passphrase.
+   */
+  async rotateRootKey(source: RootSource, passphrase?: string): Promise<RootName> {
+    const path = rootKeyPath(this.#options)
+    if (source === 'passphrase' && (passphrase === undefined || passphrase === '')) {
+      throw new KmsError('invalidField', 'Cannot rotate root key: the new passphrase is missing')
+    }
+    const next = source === 'file' ? newFileKey() : await newPassphraseKey(passphrase as string)
+    if (source === 'file') {
+      dropNext(path)
+      writeFileKey(nextPath(path), next)
+    }
+    await this.database.replaceDataKeys(sealed(this.#dataKeys, next), rootNameText(next.name))
+    if (source === 'file') adoptNext(path)
+    else rmSync(path, { force: true })
+    this.#root.key[Symbol.dispose]()
+    this.#root = next
+    return next.name
+  }
+
+  /** Writes what waits and lets go of everything. */
+  async close(): Promise<void> {
+    await this.services.journal.flush()
+    for (const keystore of this.services.keystores.all()) await keystore.close()
+    await this.database.close()
+    this.#root.key[Symbol.dispose]()
+    for (const key of this.#dataKeys.values()) key[Symbol.dispose]()
+    this.#dataKeys = new Map()
+    this.#unlock()
+  }
+}
+
+function assertName(name: string): void {
+  if (/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/.test(name)) return
+  const allowed = 'up to 64 letters, digits and . _ @ -, beginning with a letter or digit'
+  throw new KmsError('invalidField', `Cannot create credential "${name}": a name has ${allowed}`)
+}
+
+function keystoresOf(config: Config, sealer: Sealer): [Keystore, ...Keystore[]] {
+  const names = new Set(config.keystores.map(({ name }) => name))
+  if (names.size < config.keystores.length) {
+    throw new ConfigError('keystores: two of them have the same name')
+  }
+  const keystores: Keystore[] = config.keystores.map(({ name }) => new SoftwareKeystore(name, sealer))
+  return keystores as [Keystore, ...Keystore[]]
+}
+
+function rootKeyPath({ config, dataDir }: HouseOptions): string {
+  return config.rootKey.file ?? join(dataDir, 'root.key')
+}
+
+interface Unsealed {
+  readonly root: RootKey
+  readonly dataKeys: ReadonlyMap<number, Secret>
+}
+
+/** The root key, and the data keys that it opens; both new where the database is. */
+async function unsealed(locked: LockedDatabase, options: HouseOptions): Promise<Unsealed> {
+  if (locked.rootName === undefined) {
+    const root = await firstRootKey(options)
+    const dataKeys = new Map([[1, new Secret(randomBytes(DATA_KEY_BYTES))]])
+    locked.initialise(sealed(dataKeys, root), rootNameText(root.name))
+    return { root, dataKeys }
+  }
+  const root = await knownRootKey(parseRootName(locked.rootName), options)
+  const dataKeys = locked.dataKeys.map(({ number, sealed: bytes }) => {
+    return [number, openDataKey(root.key, number, bytes)] as const
+  })
+  return { root, dataKeys: new Map(dataKeys) }
+}
+
+async function firstRootKey(options: HouseOptions): Promise<RootKey> {
+  if (options.config.rootKey.source === 'passphrase') {
+    return newPassphraseKey(await passphraseFor(options))
+  }
+  const path = rootKeyPath(options)
+  // A file that is there already was put there to be used.
+  if (existsSync(path)) return readFileKey(path)
+  const root = newFileKey()
+  writeFileKey(path, root)
+  return root
+}
+
+async function knownRootKey(name: RootName, options: HouseOptions): Promise<RootKey> {
+  if (name.kind === 'file') return findFileKey(rootKeyPath(options), name)
+  return { name, key: await passphraseKey(await passphraseFor(options), name) }
+}
+
+async function passphraseFor({ config, askPassphrase }: HouseOptions): Promise<string> {
+  const { passphraseFile } = config.rootKey
+  if (passphraseFile !== undefined) return readFileSync(passphraseFile, 'utf8').replace(/\r?\n$/, '')
+  const given = process.env['CLAVIGER_PASSPHRASE']
+  if (given !== undefined && given !== '') return given
+  if (askPassphrase !== undefined) return askPassphrase()
+  const where = 'set CLAVIGER_PASSPHRASE or rootKey.passphraseFile'
+  throw new KmsError('storageUnavailable', `Cannot open the database: its passphrase is missing; ${where}`)
+}
+
+function sealed(dataKeys: ReadonlyMap<number, Secret>, root: RootKey): readonly SealedDataKey[] {
+  return [...dataKeys].map(([number, key]) => ({ number, sealed: sealDataKey(root.key, number, key) }))
+}

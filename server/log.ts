@@ -1,0 +1,51 @@
+/**
+ * The log: on standard error, a line of text or a JSON object for each event.
+ *
+ * @module
+ */
+import { Writable } from 'node:stream'
+import { pino, type Logger } from 'pino'
+import type { Config } from './config.ts'
+
+export type { Logger }
+
+const LEVELS: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info', 40: 'WARN', 50: 'ERROR' }
+
+/** @param stream Where it goes; standard error by default. */
+export function createLog(options: Config['log'], stream: NodeJS.WritableStream = process.stderr): Logger {
+  const { level, format } = options
+  const settings = { level, base: null, errorKey: 'err' } as const
+  if (format === 'json') return pino({ ...settings, timestamp: isoTime }, stream)
+  const text = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      stream.write(textLine(JSON.parse(chunk.toString()) as Entry))
+      done()
+    },
+  })
+  return pino(settings, text)
+}
+
+function isoTime(): string {
+  return `,"time":"${new Date().toISOString()}"`
+}
+
+interface Entry {
+  readonly level: number
+  readonly time: number
+  readonly msg: string
+  readonly err?: { readonly stack?: string; readonly message?: string }
+  readonly [key: string]: unknown
+}
+
+/** `12:30:01 WARN a client was turned away peer=127.0.0.1`. */
+function textLine({ level, time, msg, err, ...rest }: Entry): string {
+  const clock = new Date(time).toISOString().slice(11, 19)
+  const details = Object.entries(rest).map(([key, value]) => ` ${key}=${shown(value)}`)
+  const trace = err === undefined ? '' : `\n${err.stack ?? err.message}`
+  return `${clock} ${LEVELS[level] ?? level} ${msg}${details.join('')}${trace}\n`
+}
+
+function shown(value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return /^[\w.:/-]+$/.test(text) ? text : JSON.stringify(text)
+}

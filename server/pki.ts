@@ -1,0 +1,236 @@
+/**
+ * The server's own certificate authority, and what it issues.
+ *
+ * RFC 5280. On first start an authority is made, certificates for the server (one with an EC and one with
+ * an RSA key, so that old clients find one they understand) and one for the administrator. The private key
+ * of the authority stays in the database, sealed; the others are files that only their owner may read.
+ *
+ * @module
+ */
+import {
+  createHash,
+  createPrivateKey,
+  type KeyObject,
+  randomBytes,
+  webcrypto,
+  X509Certificate,
+} from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { Settings } from '#core/settings.ts'
+import { Secret } from '#core/secret.ts'
+import type { ServerIdentity } from '#fronts/kmip/server.ts'
+
+const CA_SETTING = 'certificate authority key'
+
+const DAY_SECONDS = 86_400
+const CA_DAYS = 3_650
+/** The CA/Browser Forum's bound for server certificates; nobody distrusts a shorter one. */
+const SERVER_DAYS = 397
+/** A certificate that ends sooner is replaced. */
+export const RENEW_DAYS = 30
+
+const EC = { name: 'ECDSA', namedCurve: 'P-256' } as const
+const EC_SIGNING = { name: 'ECDSA', hash: 'SHA-256' } as const
+const RSA = {
+  name: 'RSASSA-PKCS1-v1_5',
+  hash: 'SHA-256',
+  publicExponent: new Uint8Array([1, 0, 1]),
+  modulusLength: 2_048,
+} as const
+
+/** Files of the data directory. */
+export interface PkiPaths {
+  readonly folder: string
+  readonly ca: string
+  readonly server: readonly { readonly cert: string; readonly key: string }[]
+}
+
+export function pkiPaths(dataDir: string): PkiPaths {
+  const folder = join(dataDir, 'pki')
+  const pair = (name: string) => ({
+    cert: join(folder, `${name}.pem`),
+    key: join(folder, `${name}.key`),
+  })
+  return { folder, ca: join(folder, 'ca.pem'), server: [pair('server'), pair('server-rsa')] }
+}
+
+/** A certificate with its private key. */
+export interface Issued {
+  readonly certPem: string
+  readonly keyPem: string
+  /** SHA-256 of the certificate, hexadecimal. */
+  readonly fingerprint: string
+  readonly serial: string
+  /** Seconds since the epoch. */
+  readonly expires: number
+}
+
+type X509 = typeof import('@peculiar/x509')
+
+/** Loaded when something has to be issued, which is seldom. */
+async function x509(): Promise<X509> {
+  // The library's own dependency injection wants it.
+  await import('reflect-metadata')
+  const library = await import('@peculiar/x509')
+  library.cryptoProvider.set(webcrypto as unknown as Crypto)
+  return library
+}
+
+export class Authority {
+  readonly #settings: Settings
+  readonly #paths: PkiPaths
+
+  constructor(dataDir: string, settings: Settings) {
+    this.#settings = settings
+    this.#paths = pkiPaths(dataDir)
+  }
+
+  get certificate(): string {
+    return readFileSync(this.#paths.ca, 'utf8')
+  }
+
+  /** Makes the authority where there is none. */
+  async establish(): Promise<void> {
+    mkdirSync(this.#paths.folder, { recursive: true, mode: 0o700 })
+    if (existsSync(this.#paths.ca) && (await this.#settings.get(CA_SETTING)) !== undefined) return
+    const lib = await x509()
+    const keys = (await webcrypto.subtle.generateKey(EC, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
+    const cert = await lib.X509CertificateGenerator.createSelfSigned({
+      name: `CN=Claviger CA ${randomBytes(4).toString('hex')}`,
+      keys,
+      signingAlgorithm: EC_SIGNING,
+      serialNumber: newSerial(),
+      ...validity(CA_DAYS),
+      extensions: [
+        new lib.BasicConstraintsExtension(true, 0, true),
+        new lib.KeyUsagesExtension(lib.KeyUsageFlags.keyCertSign | lib.KeyUsageFlags.cRLSign, true),
+        await lib.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ],
+    })
+    const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
+    using secret = new Secret(new Uint8Array(pkcs8))
+    await this.#settings.put(CA_SETTING, secret)
+    writeFile(this.#paths.ca, cert.toString('pem'), 0o644)
+  }
+
+  /** A certificate for a client. @param days From now. */
+  issueClient(name: string, days: number): Promise<Issued> {
+    return this.#issue(name, EC, days, (lib) => [
+      new lib.ExtendedKeyUsageExtension([lib.ExtendedKeyUsage.clientAuth], false),
+    ])
+  }
+
+  /**
+   * The certificates of the server: from files, made anew where they are missing or end soon.
+   *
+   * @param names DNS names and addresses beside those of this machine.
+   */
+  async serverIdentities(names: readonly string[]): Promise<readonly ServerIdentity[]> {
+    const identities: ServerIdentity[] = []
+    for (const [index, { cert, key }] of this.#paths.server.entries()) {
+      if (!isFresh(cert, key, names)) {
+        const issued = await this.#issueServer(index === 0 ? EC : RSA, names)
+        writeFile(cert, issued.certPem, 0o644)
+        writeFile(key, issued.keyPem, 0o600)
+      }
+      identities.push({ cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') })
+    }
+    return identities
+  }
+
+  #issueServer(algorithm: typeof EC | typeof RSA, names: readonly string[]): Promise<Issued> {
+    const all = serverNames(names)
+    return this.#issue('Claviger', algorithm, SERVER_DAYS, (lib) => [
+      new lib.ExtendedKeyUsageExtension([lib.ExtendedKeyUsage.serverAuth], false),
+      new lib.SubjectAlternativeNameExtension(
+        all.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }) as const),
+      ),
+    ])
+  }
+
+  async #issue(
+    commonName: string,
+    algorithm: typeof EC | typeof RSA,
+    days: number,
+    more: (lib: X509) => ConstructorParameters<X509['Extension']>[] | object[],
+  ): Promise<Issued> {
+    const lib = await x509()
+    const ca = new lib.X509Certificate(this.certificate)
+    const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
+    const usage = lib.KeyUsageFlags.digitalSignature | lib.KeyUsageFlags.keyEncipherment
+    const times = validity(days)
+    const cert = await lib.X509CertificateGenerator.create({
+      subject: [{ CN: [commonName] }],
+      issuer: ca.subject,
+      publicKey: keys.publicKey,
+      signingKey: await this.#signingKey(),
+      signingAlgorithm: EC_SIGNING,
+      serialNumber: newSerial(),
+      ...times,
+      extensions: [
+        new lib.BasicConstraintsExtension(false, undefined, true),
+        new lib.KeyUsagesExtension(algorithm === EC ? lib.KeyUsageFlags.digitalSignature : usage, true),
+        await lib.SubjectKeyIdentifierExtension.create(keys.publicKey),
+        await lib.AuthorityKeyIdentifierExtension.create(ca.publicKey),
+        ...(more(lib) as InstanceType<X509['Extension']>[]),
+      ],
+    })
+    const key = keyObject(await webcrypto.subtle.exportKey('jwk', keys.privateKey))
+    return {
+      certPem: cert.toString('pem'),
+      keyPem: key.export({ format: 'pem', type: 'pkcs8' }) as string,
+      fingerprint: createHash('sha256').update(new Uint8Array(cert.rawData)).digest('hex'),
+      serial: cert.serialNumber,
+      expires: Math.floor(times.notAfter.getTime() / 1000),
+    }
+  }
+
+  async #signingKey(): Promise<CryptoKey> {
+    using secret = await this.#settings.get(CA_SETTING)
+    if (secret === undefined) throw new Error('the database has no key of a certificate authority')
+    const bytes = Uint8Array.from(secret.expose())
+    return webcrypto.subtle.importKey('pkcs8', bytes, EC, false, ['sign']) as Promise<CryptoKey>
+  }
+}
+
+function keyObject(jwk: webcrypto.JsonWebKey): KeyObject {
+  return createPrivateKey({ key: jwk, format: 'jwk' })
+}
+
+function validity(days: number): { readonly notBefore: Date; readonly notAfter: Date } {
+  const now = Math.floor(Date.now() / 1000)
+  // Clocks of clients go wrong by minutes.
+  const notBefore = new Date((now - 3_600) * 1000)
+  return { notBefore, notAfter: new Date((now + days * DAY_SECONDS) * 1000) }
+}
+
+/** 16 bytes, positive: RFC 5280 §4.1.2.2 allows 20. */
+function newSerial(): string {
+  const bytes = randomBytes(16)
+  bytes[0] = ((bytes[0] as number) & 0x7f) | 0x40
+  return bytes.toString('hex')
+}
+
+function serverNames(names: readonly string[]): readonly string[] {
+  return [...new Set(['localhost', '127.0.0.1', '::1', hostname(), ...names])]
+}
+
+/** There, valid for a while yet, and for all names. */
+function isFresh(cert: string, key: string, names: readonly string[]): boolean {
+  if (!existsSync(cert) || !existsSync(key)) return false
+  const certificate = new X509Certificate(readFileSync(cert))
+  const left = Date.parse(certificate.validTo) - Date.now()
+  if (left < RENEW_DAYS * DAY_SECONDS * 1000) return false
+  return serverNames(names).every((name) => {
+    return (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined
+  })
+}
+
+/** Written beside and renamed, so that nobody reads half a file. */
+export function writeFile(path: string, text: string, mode: number): void {
+  writeFileSync(`${path}.new`, text, { mode })
+  renameSync(`${path}.new`, path)
+}

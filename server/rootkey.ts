@@ -1,0 +1,159 @@
+/**
+ * The root key: the one secret that is not in the database.
+ *
+ * It seals the data keys (`core/sealer.ts`). It is read from a file, or made of a passphrase with Argon2id
+ * (RFC 9106, with the parameters of its second recommended option). The database remembers which kind it
+ * was and, for a passphrase, the salt; never the key.
+ *
+ * Rotation seals the data keys under a new root key. The new file is on the disk before the database
+ * speaks of it, and the old one goes when the database does: whenever the machine stops in between, one of
+ * the two files fits.
+ *
+ * @module
+ */
+import { argon2, createHash, randomBytes } from 'node:crypto'
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { promisify } from 'node:util'
+import { KmsError } from '#core/errors.ts'
+import { Secret } from '#core/secret.ts'
+
+const deriveArgon2 = promisify(argon2)
+
+const ROOT_KEY_BYTES = 32
+const HEADER = 'claviger root key 1'
+
+/** RFC 9106 §4: 64 MiB, three passes, four lanes. */
+const ARGON2 = { memory: 65_536, passes: 3, parallelism: 4 } as const
+
+/** What the database remembers of the root key. */
+export type RootName =
+  | { readonly kind: 'file'; readonly id: string }
+  | {
+      readonly kind: 'passphrase'
+      readonly salt: string
+      readonly memory: number
+      readonly passes: number
+      readonly parallelism: number
+    }
+
+export interface RootKey {
+  readonly name: RootName
+  readonly key: Secret
+}
+
+export function parseRootName(text: string): RootName {
+  return JSON.parse(text) as RootName
+}
+
+export function rootNameText(name: RootName): string {
+  return JSON.stringify(name)
+}
+
+/** Says which key a file holds, without giving it away. */
+function idOf(key: Secret): string {
+  return createHash('sha256').update('claviger root id').update(key.expose()).digest('hex').slice(0, 16)
+}
+
+export function newFileKey(): RootKey {
+  const key = new Secret(randomBytes(ROOT_KEY_BYTES))
+  return { name: { kind: 'file', id: idOf(key) }, key }
+}
+
+/** @throws {@link KmsError} `storageUnavailable` when the file cannot be used, with the remedy. */
+export function readFileKey(path: string): RootKey {
+  let text: string
+  try {
+    const mode = statSync(path).mode & 0o077
+    if (mode !== 0) throw new Error(`others may read it; do: chmod 600 ${path}`)
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    const what = `Cannot read root key ${path}: ${(error as Error).message}`
+    throw new KmsError('storageUnavailable', what)
+  }
+  const [header, base64 = ''] = text.trim().split('\n')
+  const bytes = Buffer.from(base64, 'base64')
+  if (header !== HEADER || bytes.length !== ROOT_KEY_BYTES) {
+    throw new KmsError('storageUnavailable', `Cannot read root key ${path}: it is no root key file`)
+  }
+  const key = new Secret(bytes)
+  return { name: { kind: 'file', id: idOf(key) }, key }
+}
+
+/** Writes the key so that it survives the machine, readable by its owner alone. */
+export function writeFileKey(path: string, { key }: RootKey): void {
+  const file = openSync(path, 'wx', 0o600)
+  try {
+    writeSync(file, `${HEADER}\n${Buffer.from(key.expose()).toString('base64')}\n`)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  chmodSync(path, 0o600)
+  syncFolder(path)
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(dirname(path), 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+/** The file beside the key file in which a rotation puts the new key first. */
+export function nextPath(path: string): string {
+  return `${path}.new`
+}
+
+/** The new key takes the place of the old one, which is overwritten. */
+export function adoptNext(path: string): void {
+  if (!existsSync(nextPath(path))) return
+  renameSync(nextPath(path), path)
+  syncFolder(path)
+}
+
+export function dropNext(path: string): void {
+  rmSync(nextPath(path), { force: true })
+}
+
+/**
+ * The key of the file that the database speaks of; finishes a rotation that was interrupted.
+ *
+ * @throws {@link KmsError} `storageUnavailable` when neither file fits.
+ */
+export function findFileKey(path: string, name: Extract<RootName, { kind: 'file' }>): RootKey {
+  const next = nextPath(path)
+  if (existsSync(next)) {
+    const found = readFileKey(next)
+    if (found.name.kind === 'file' && found.name.id === name.id) {
+      adoptNext(path)
+      return found
+    }
+    dropNext(path)
+  }
+  const found = readFileKey(path)
+  if (found.name.kind === 'file' && found.name.id === name.id) return found
+  const what = `Cannot open the database: ${path} holds another root key than it was sealed with`
+  throw new KmsError('storageUnavailable', `${what}; put the right file there (its id is ${name.id})`)
+}
+
+export async function newPassphraseKey(passphrase: string): Promise<RootKey> {
+  const salt = randomBytes(16).toString('base64')
+  const name = { kind: 'passphrase', salt, ...ARGON2 } as const
+  return { name, key: await passphraseKey(passphrase, name) }
+}
+
+export async function passphraseKey(
+  passphrase: string,
+  name: Extract<RootName, { kind: 'passphrase' }>,
+): Promise<Secret> {
+  const { salt, memory, passes, parallelism } = name
+  const message = Buffer.from(passphrase.normalize('NFC'), 'utf8')
+  const nonce = Buffer.from(salt, 'base64')
+  const options = { message, nonce, memory, passes, parallelism, tagLength: ROOT_KEY_BYTES }
+  const key = await deriveArgon2('argon2id', options)
+  message.fill(0)
+  return new Secret(key)
+}
