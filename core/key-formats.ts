@@ -185,9 +185,19 @@ export function writeKey(kind: MaterialKind, format: Format, key: KeyObject): Ui
   throw new KmsError('keyFormat', `Cannot give ${kind} key: ${type} has no form ${formatName(format)}`)
 }
 
-/** Whether material of this format can be parsed. */
-export function canRead(kind: MaterialKind, format: Format): boolean {
-  return FORMATS[kind][format] !== undefined
+/** Whether material of this format can be parsed; not if it is encrypted under a password. */
+export function canRead(kind: MaterialKind, format: Format, bytes: Uint8Array): boolean {
+  if (FORMATS[kind][format] === undefined) return false
+  return format !== Format.PKCS_8 || kind !== 'private' || !isEncrypted(bytes)
+}
+
+/**
+ * EncryptedPrivateKeyInfo begins with an algorithm, PrivateKeyInfo with a version: RFC 5958 §2 and §3.
+ */
+function isEncrypted(bytes: Uint8Array): boolean {
+  const length = bytes[1] ?? 0
+  const content = length < 0x80 ? 2 : 2 + (length & 0x7f)
+  return bytes[0] === 0x30 && bytes[content] === 0x30
 }
 
 export function formatName(format: number): string {

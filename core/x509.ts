@@ -120,9 +120,9 @@ function nameAttributes(value: Uint8Array): readonly ListedAttribute[] {
   ]
 }
 
-/** Node writes one part a line; RFC 4514 writes them with commas. */
+/** Node writes one part a line, as they stand; RFC 4514 §2.1 the last one first, with commas. */
 function oneLine(name: string): string {
-  return name.split('\n').join(',')
+  return name.split('\n').reverse().join(',')
 }
 
 function derInteger(bytes: Uint8Array): Uint8Array {

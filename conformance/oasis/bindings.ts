@@ -25,9 +25,20 @@ export class Bindings {
   readonly #values = new Map<string, string>()
   /** Last value of an answer by element name. */
   readonly #last = new Map<string, string>()
+  /** What a value that the server may choose is in this run, by what the case shows for it. */
+  readonly #chosen = new Map<string, string>()
 
-  /** Value of a placeholder in a request. @throws when nothing has bound it. */
-  inRequest(placeholder: string, element: XmlElement): string {
+  /** What a value of the case is in a request. @throws when nothing has bound its placeholder. */
+  inRequest(text: string, element: XmlElement): string {
+    return text.startsWith('$') ? this.#placeholder(text, element) : (this.#chosen.get(text) ?? text)
+  }
+
+  /** The server has chosen another value than the case shows. */
+  choose(shown: string, actual: string): void {
+    this.#chosen.set(shown, actual)
+  }
+
+  #placeholder(placeholder: string, element: XmlElement): string {
     const time = timeOf(placeholder, Math.floor(Date.now() / 1000))
     if (time !== undefined) return new Date(time * 1000).toISOString()
     const bound = this.#values.get(placeholder) ?? this.#invented(placeholder)

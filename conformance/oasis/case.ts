@@ -17,10 +17,15 @@ export interface Step {
   readonly response: XmlElement
 }
 
+/** What a remark of the author asks for before the case can be played. */
+const REPEAT = /\[REPEAT\] until/
+
 export interface Case {
   /** File name without its ending, as the published lists name the case. */
   readonly name: string
   readonly steps: readonly Step[]
+  /** Whether a step has to be repeated until a date has passed: minutes. */
+  readonly waits: boolean
 }
 
 /** Published cases are small; the limits only keep a wrong file from being read for ever. */
@@ -33,7 +38,8 @@ const LIMITS = { depthMax: 64, itemsMax: 100_000 }
  */
 export function readCase(path: string): Case {
   const name = basename(path, '.xml')
-  const messages = readMessages(path)
+  const text = readFileSync(path, 'utf8')
+  const messages = messagesOf(text)
   const steps: Step[] = []
   for (let index = 0; index < messages.length; index += 2) {
     const [request, response] = [messages[index], messages[index + 1]]
@@ -42,23 +48,27 @@ export function readCase(path: string): Case {
     }
     steps.push({ request, response })
   }
-  return { name, steps }
+  return { name, steps, waits: REPEAT.test(text) }
 }
 
 /** All messages of a file, in order. */
 export function readMessages(path: string): readonly XmlElement[] {
-  const root = parseXmlElements(readFileSync(path, 'utf8'), LIMITS)
+  return messagesOf(readFileSync(path, 'utf8'))
+}
+
+function messagesOf(text: string): readonly XmlElement[] {
+  const root = parseXmlElements(text, LIMITS)
   return root.children.filter(({ name }) => name.endsWith('Message'))
 }
 
-/** The element with every `value` that begins with `$` replaced by what `value` returns. */
+/** The element with every value replaced by what `value` returns for it. */
 export function substitute(
   element: XmlElement,
-  value: (placeholder: string, element: XmlElement) => string,
+  value: (text: string, element: XmlElement) => string,
 ): XmlElement {
   const { attributes } = element
   const found = attributes['value']
-  const replaced = found?.startsWith('$') ? value(found, element) : found
+  const replaced = found === undefined ? undefined : value(found, element)
   return {
     name: element.name,
     attributes: replaced === found ? attributes : { ...attributes, value: replaced as string },

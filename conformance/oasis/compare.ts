@@ -16,10 +16,12 @@ import { type Bindings, timeOf } from './bindings.ts'
 /** What of a case the comparison has to know. */
 export interface Expectation {
   readonly bindings: Bindings
-  /** Texts of all values in the requests of the case: what was given must come back as given. */
+  /** Texts of all values in the requests so far: what was given must come back as given. */
   readonly given: ReadonlySet<string>
   /** Whether the key of this answer was made by the server, so that its bytes are its own. */
   readonly generated: boolean
+  /** Whether the operation is random by nature: then its output is compared by length. */
+  readonly random: boolean
   /** Entries of Query answers that the profile of the case requires. */
   readonly required: (element: XmlElement) => boolean
 }
@@ -87,6 +89,9 @@ const KEY_BYTES: ReadonlySet<string> = new Set([
   'D',
 ])
 
+/** What cryptographic operations answer: as long as shown, whatever it is. */
+const OUTPUT: ReadonlySet<string> = new Set(['Data', 'SignatureData', 'MACData', 'IVCounterNonce'])
+
 /** The actual message as elements, so that both sides can be walked alike. */
 export function elementsOf(item: Item): XmlElement {
   const major = protocolVersion(item)
@@ -122,7 +127,7 @@ class Comparison {
     const type = expected.attributes['type']
     if (type !== undefined && type !== 'Structure') return this.#value(expected, actual, path)
     if (actual.attributes['type'] !== undefined) return `${path}: expected a structure`
-    if (FREE.has(expected.name)) return undefined
+    if (FREE.has(expected.name) || this.#isOwnGenerator(expected)) return undefined
     if (expected.name === 'AttributeValue' || !isSetHolder(expected)) {
       return this.#sequence(expected.children, actual.children, path)
     }
@@ -175,8 +180,21 @@ class Comparison {
       return `${path}: expected a ${expected.attributes['type']}, found ${actual.attributes['type']}`
     }
     if (want.startsWith('$')) return this.#placeholder(want, have, path)
-    if (this.#isFree(expected, want)) return undefined
-    return sameText(expected, want, have) ? undefined : `${path}: expected ${want}, found ${have}`
+    if (sameText(expected, want, have)) return undefined
+    if (!this.#isFree(expected, want)) return `${path}: expected ${want}, found ${have}`
+    if (OUTPUT.has(expected.name) && want.length !== have.length) {
+      return `${path}: expected ${want.length / 2} bytes, found ${have.length / 2}`
+    }
+    bindings.choose(want, have)
+    return undefined
+  }
+
+  /** The generator of a server is its own, where the client has not asked for one. */
+  #isOwnGenerator({ name, children }: XmlElement): boolean {
+    const named = children.find((child) => child.name === 'AttributeName')?.attributes['value']
+    if (name !== 'RandomNumberGenerator' && named !== 'Random Number Generator') return false
+    const parts = named === undefined ? children : (children.at(-1)?.children ?? [])
+    return !parts.some(({ attributes }) => this.#expectation.given.has(attributes['value'] ?? ''))
   }
 
   #placeholder(want: string, have: string, path: string): string | undefined {
@@ -195,8 +213,10 @@ class Comparison {
 
   /** Values that the server chooses. */
   #isFree(expected: XmlElement, want: string): boolean {
-    const { given, generated } = this.#expectation
-    if (expected.attributes['type'] === 'DateTime') return !given.has(want)
+    const { given, generated, random } = this.#expectation
+    if (given.has(want)) return false
+    if (expected.attributes['type'] === 'DateTime') return true
+    if (random && OUTPUT.has(expected.name)) return true
     return generated && KEY_BYTES.has(expected.name)
   }
 }

@@ -38,9 +38,15 @@ interface Options {
   readonly json: boolean
 }
 
-/** Cases whose files belong together: configuration, write, read. */
+/** Cases whose files belong together: configuration, write, read, and such. */
 function groupOf({ name }: Case): string {
-  return name.replace(/^(TL|SASED)-M-\d+-/, '$1-M-')
+  return name.replace(/^(TL-M|SASED-M|TC-CREG|TC-OTP)(-[A-Z]+)?-\d+-/, '$1-')
+}
+
+/** Files that set up come first, those that clean up last. */
+function rankOf(name: string): number {
+  if (name.includes('-SETUP-')) return -1
+  return name.includes('-CLEANUP-') ? 1 : 0
 }
 
 /** All cases below the paths, by group. */
@@ -66,7 +72,7 @@ function xmlFiles(path: string): readonly string[] {
 
 /** TL-M-2 before TL-M-10. */
 function byNumber(a: string, b: string): number {
-  return a.localeCompare(b, 'en', { numeric: true })
+  return rankOf(a) - rankOf(b) || a.localeCompare(b, 'en', { numeric: true })
 }
 
 /** Connects as a client that nobody else is, and so sees no other objects. */

@@ -13,6 +13,7 @@ import { type Version, VERSIONS } from '#wire/ttlv/version.ts'
 import { itemOfElement, type XmlElement } from '#wire/ttlv/xml.ts'
 import { Bindings } from './bindings.ts'
 import { type Case, type Step, substitute } from './case.ts'
+import { corrected } from './errata.ts'
 import { difference, elementsOf } from './compare.ts'
 import { requiredBy } from './profiles.ts'
 
@@ -62,10 +63,11 @@ export async function play(session: Session, one: Case): Promise<Outcome> {
   const { name } = one
   const reason = notApplicable(session, one)
   if (reason !== undefined) return { name, result: 'skipped', reason }
+  const played = corrected(one)
   let connection: KmipConnection | undefined
   try {
     connection = await KmipConnection.open(session.connect)
-    const problem = await new Play(session, one, connection).run()
+    const problem = await new Play(session, played, connection).run()
     return problem === undefined
       ? { name, result: 'passed' }
       : { name, result: 'failed', reason: problem }
@@ -76,7 +78,8 @@ export async function play(session: Session, one: Case): Promise<Outcome> {
   }
 }
 
-function notApplicable({ offered }: Session, { steps }: Case): string | undefined {
+function notApplicable({ offered }: Session, { steps, waits }: Case): string | undefined {
+  if (waits) return 'it waits two minutes for a date to pass'
   for (const { request } of steps) {
     const version = versionOf(request)
     const known = offered.get(version as Version)
@@ -86,7 +89,12 @@ function notApplicable({ offered }: Session, { steps }: Case): string | undefine
     if (SERVER_TO_CLIENT.has(missing)) return `${missing} is called by the server`
     return `the operation ${missing} is not offered`
   }
-  return undefined
+  const streams = steps.some(({ request }) => [...elementsIn(request)].some(isStreaming))
+  return streams ? 'data in several parts (streaming) is not offered' : undefined
+}
+
+function isStreaming({ name, attributes }: XmlElement): boolean {
+  return /^(Init|Final)Indicator$/.test(name) && attributes['value'] === 'true'
 }
 
 function versionOf(message: XmlElement): number {
@@ -110,13 +118,16 @@ class Play {
   readonly #case: Case
   readonly #connection: KmipConnection
   readonly #bindings = new Bindings()
-  readonly #given: ReadonlySet<string>
+  readonly #given = new Set<string>()
+  /** Whether a padding of the case is random by nature. */
+  readonly #randomPadding: boolean
 
   constructor(session: Session, one: Case, connection: KmipConnection) {
     this.#session = session
     this.#case = one
     this.#connection = connection
-    this.#given = new Set(one.steps.flatMap(({ request }) => [...valuesIn(request)]))
+    const elements = one.steps.flatMap(({ request }) => [...elementsIn(request)])
+    this.#randomPadding = elements.some(isRandomised)
   }
 
   /** The first difference, or undefined when all answers were as expected. */
@@ -130,23 +141,33 @@ class Play {
   }
 
   async #step({ request, response }: Step): Promise<string | undefined> {
+    for (const { attributes } of elementsIn(request)) this.#given.add(attributes['value'] ?? '')
     const bound = substitute(request, (text, element) => this.#bindings.inRequest(text, element))
     const answer: Item = await this.#connection.send(itemOfElement(bound, dictionaryOf()))
     const actual = elementsOf(answer)
-    const generated = this.#isGenerated(bound, actual)
     this.#remember(actual)
-    return difference(response, actual, {
+    const generated = this.#isGenerated(bound, actual)
+    const found = difference(response, actual, {
       bindings: this.#bindings,
       given: this.#given,
       generated,
+      random: this.#isRandom(request),
       required: requiredBy(this.#case.name),
     })
+    const said = actual.children.flatMap((item) => valueOf(item, 'ResultMessage') ?? [])
+    return found === undefined || said.length === 0 ? found : `${found}; the server: ${said.join('; ')}`
   }
 
   /** Whether a message speaks of a key that the server has made. */
   #isGenerated(...messages: readonly XmlElement[]): boolean {
     const ids = messages.flatMap((message) => [...identifiersIn(message)])
     return ids.some((id) => this.#session.generated.has(id))
+  }
+
+  #isRandom(request: XmlElement): boolean {
+    const operations = operationsOf(request)
+    if (operations.includes('RNGRetrieve')) return true
+    return this.#randomPadding && operations.some((one) => one === 'Encrypt' || one === 'Sign')
   }
 
   #remember(answer: XmlElement): void {
@@ -162,8 +183,14 @@ function* identifiersIn(element: XmlElement): Iterable<string> {
   for (const child of element.children) yield* identifiersIn(child)
 }
 
-function* valuesIn(element: XmlElement): Iterable<string> {
-  const value = element.attributes['value']
-  if (value !== undefined) yield value
-  for (const child of element.children) yield* valuesIn(child)
+function* elementsIn(element: XmlElement): Iterable<XmlElement> {
+  yield element
+  for (const child of element.children) yield* elementsIn(child)
+}
+
+/** OAEP, PSS and PKCS#1 v1.5 encryption, and IVs made by the server. */
+function isRandomised({ name, attributes }: XmlElement): boolean {
+  const value = attributes['value'] ?? ''
+  if (name === 'PaddingMethod') return /^(OAEP|PSS|PKCS1V1_5)$/.test(value)
+  return name === 'RandomIV' && value === 'true'
 }

@@ -15,7 +15,6 @@ import {
   assertMayAdd,
   assertMayChange,
   assertMayDelete,
-  isMultiple,
   withConsequences,
 } from '../attribute-rules.ts'
 import { retried, update } from '../change.ts'
@@ -103,8 +102,8 @@ function instanceIndex(attributes: AttributeBag, wish: ModifyWish, verb: string)
     if (found !== undefined) return found.index
     throw new KmsError('noAttributeInstance', `Cannot ${verb} ${label}: no instance has that value`)
   }
-  if (wish.indexRequired && index === undefined && isMultiple(key)) {
-    throw new KmsError('invalidField', `Cannot ${verb} ${label}: it may have many, give an index`)
+  if (wish.indexRequired && index === undefined && instances.length > 1) {
+    throw new KmsError('invalidField', `Cannot ${verb} ${label}: there are several, give an index`)
   }
   const wanted = index ?? 0
   if (instances.some((one) => one.index === wanted)) return wanted

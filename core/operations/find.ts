@@ -2,8 +2,9 @@
  * Locate.
  *
  * KMIP 1.4 §4.9, KMIP 2.1 §6.1.29. Every attribute that is given must match; a date given twice is a
- * range; a structure may be given in part; text matches exactly. Newest objects come first, but the
- * oldest first where a fresh member of a group is wanted (KMIP Test Cases 1.1 §15.2). Without a Storage
+ * range; a structure may be given in part; text matches exactly. The order is the caller's (2.x wants the
+ * newest first), but the oldest comes first where a fresh member of a group is wanted (KMIP Test Cases
+ * 1.1 §15.2). Without a Storage
  * Status Mask, archived and destroyed objects are not found.
  *
  * @module
@@ -26,6 +27,8 @@ export interface LocateWish {
   readonly objectGroupMember?: number | undefined
   /** Whether the total is wanted. */
   readonly count?: boolean | undefined
+  /** Default: the newest object first. */
+  readonly oldestFirst?: boolean | undefined
 }
 
 export interface Located {
@@ -57,7 +60,7 @@ export async function locate(context: Context, wish: LocateWish): Promise<Locate
     limit,
     offset: wish.offsetItems,
     count: wish.count,
-    oldestFirst: fresh,
+    oldestFirst: fresh || wish.oldestFirst,
   })
   const objects = await services.store.objects(found.ids)
   const fits = objects.filter(({ attributes }) => {

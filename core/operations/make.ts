@@ -8,6 +8,7 @@
  * @module
  */
 import { createHash, randomUUIDv7 } from 'node:crypto'
+import { pairOfKmip, pairRow, secretKeyOfKmip } from '#spec/algorithms.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   CryptographicAlgorithm,
@@ -30,6 +31,7 @@ import {
 } from '../attribute-rules.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
+import { algorithmLabel } from '../keys.ts'
 import type { Keystore, Made } from '../keystore.ts'
 import { stateAt } from '../lifecycle.ts'
 import type { ManagedObject } from '../objects.ts'
@@ -96,7 +98,7 @@ async function templateAttributes(
   if (template === undefined || !('attribute' in template.body.value)) {
     throw new KmsError('notFound', `Cannot use template "${name.nameValue}": there is none`)
   }
-  return template.body.value.attribute
+  return template.body.value.attribute.filter(({ id }) => id !== 'name')
 }
 
 /** All that is known of an object before it has its attributes. */
@@ -119,6 +121,7 @@ export function newObject(context: Context, making: Making): ManagedObject {
   const attributes = startingAttributes(context, making, AttributeBag.of(unindexed(given)))
   assertDates(attributes)
   assertCount(attributes, services.limits)
+  assertQuantumSafe(attributes)
   assertSize(attributes, services.limits.attributeBytesMax)
   const material = keystore && made && { keystore: keystore.name, handle: made.handle }
   return {
@@ -194,6 +197,26 @@ function withUsageCount(bag: AttributeBag): AttributeBag {
   const limits = bag.get('usageLimits')
   if (limits === undefined || limits.usageLimitsCount !== undefined) return bag
   return bag.set('usageLimits', { ...limits, usageLimitsCount: limits.usageLimitsTotal })
+}
+
+/**
+ * KMIP 2.1 §4.44: a key that shall be Quantum Safe must be of an algorithm that is. NIST IR 8547: secret
+ * keys of 256 bits, and the algorithms of FIPS 203 to 205.
+ */
+function assertQuantumSafe(attributes: AttributeBag): void {
+  const number = attributes.get('cryptographicAlgorithm')
+  if (attributes.get('quantumSafe') !== true || number === undefined) return
+  const bits = attributes.get('cryptographicLength') ?? 0
+  if (secretKeyOfKmip(number) !== undefined ? bits >= QUANTUM_SAFE_BITS : isPostQuantum(number)) return
+  const name = `${algorithmLabel(number)} of ${bits} bits`
+  throw new KmsError('notQuantumSafe', `Cannot create object: ${name} is not Quantum Safe`)
+}
+
+const QUANTUM_SAFE_BITS = 256
+
+function isPostQuantum(number: number): boolean {
+  const pair = pairOfKmip(number)
+  return pair !== undefined && pairRow(pair).ckp !== undefined
 }
 
 function assertSize(attributes: AttributeBag, bytesMax: number): void {

@@ -80,7 +80,11 @@ async function take(
 ): Promise<Taken> {
   if (isKeyed(object)) return takeKey(objectType, object, given)
   const data = { kind: 'data', known: [] } as const
-  if (object.tag === Tag.Template) return { ...data, body: object, format: KeyFormatType.Opaque }
+  if (object.tag === Tag.Template) {
+    // A name among its attributes is the template's own, KMIP 1.4 §2.2.6.
+    const known = object.value.attribute.filter(({ id }) => id === 'name')
+    return { ...data, body: object, format: KeyFormatType.Opaque, known }
+  }
   if (object.tag === Tag.Certificate) {
     const { certificateType, certificateValue: bytes } = object.value
     const { certificateAttributes } = await import('../x509.ts')
@@ -190,7 +194,7 @@ function secretIs(
   known: readonly ListedAttribute[],
 ): ItIs {
   const algorithm = secretKeyOfKmip(number)
-  if (!canRead('secret', format)) return { spec: undefined, known }
+  if (!canRead('secret', format, bytes)) return { spec: undefined, known }
   const size = (readKey('secret', format, bytes).symmetricKeySize ?? 0) * 8
   const materialBits = algorithm && Object.entries(secretKeyRow(algorithm).materialBits ?? {})
   const nominal = materialBits?.find(([, material]) => material === size)?.[0]
@@ -211,7 +215,7 @@ function pairIs(
 ): ItIs {
   const curve = valueIn(both, 'cryptographicDomainParameters')?.recommendedCurve
   const algorithm = pairOfKmip(number, curve)
-  const readable = canRead(kind, format) && algorithm !== undefined && algorithm !== 'DSA'
+  const readable = canRead(kind, format, bytes) && algorithm !== undefined && algorithm !== 'DSA'
   if (!readable) return { spec: undefined, known }
   const spec = specOfKey(readKey(kind, format, bytes, pairSpec(number, bits ?? 0, curve)))
   if (spec === undefined) return { spec: undefined, known }

@@ -76,7 +76,7 @@ export function verify(
       return verifyDigest(key, mechanism, data, signature)
     }
     const algorithm = row.input === 'whole' ? null : hashRow(mechanism.hash as Hash).node
-    return cryptoVerify(algorithm, data, optionsFor(key, mechanism), signature)
+    return cryptoVerify(algorithm, data, verifyOptions(key, mechanism), signature)
   } catch (error) {
     if (error instanceof KmsError && error.code !== 'cryptographicFailure') throw error
     return false
@@ -126,6 +126,13 @@ function optionsFor(key: KeyObject, mechanism: SignatureMechanism): SignOptions 
   return context === undefined || context.length === 0 ? { key } : { key, context }
 }
 
+/** A salt of any length is accepted where none is asked for. */
+function verifyOptions(key: KeyObject, mechanism: SignatureMechanism): SignOptions {
+  const options = optionsFor(key, mechanism)
+  const anySalt = mechanism.scheme === 'RSA_PKCS_PSS' && mechanism.saltBytes === undefined
+  return anySalt ? { ...options, saltLength: constants.RSA_PSS_SALTLEN_AUTO } : options
+}
+
 function signDigest(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array): Uint8Array {
   if (mechanism.scheme === 'RSA_PKCS') {
     const info = digestInfo(mechanism.hash as Hash, data)
@@ -150,7 +157,7 @@ function verifyDigest(
   const der =
     mechanism.encoding === 'raw' ? derOfRaw(signature, orderBytes(key)) : Buffer.from(signature)
   if (der === undefined) return false
-  return native(mechanism).verify(key, settings(mechanism), digestOf(mechanism, data), der)
+  return native(mechanism).verify(key, settings(mechanism, 'auto'), digestOf(mechanism, data), der)
 }
 
 /** PSS with a mask hash of its own has the message here, everything else the digest. */
@@ -162,10 +169,11 @@ function hashed(hash: Hash, data: Uint8Array): Uint8Array {
   return nodeHash(hashRow(hash).node, data, 'buffer')
 }
 
-function settings(mechanism: SignatureMechanism): readonly Setting[] {
+/** @param saltless Length of the salt where none is asked for; default: that of the hash. */
+function settings(mechanism: SignatureMechanism, saltless?: 'auto'): readonly Setting[] {
   if (mechanism.scheme !== 'RSA_PKCS_PSS') return []
   const hash = mechanism.hash as Hash
-  const salt = mechanism.saltBytes ?? hashRow(hash).bytes
+  const salt = mechanism.saltBytes ?? saltless ?? hashRow(hash).bytes
   return [
     ['rsa_padding_mode', 'pss'],
     ['digest', hashRow(hash).node],

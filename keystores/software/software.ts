@@ -118,7 +118,7 @@ export class SoftwareKeystore implements Keystore {
   }
 
   import({ id, kind, spec, format, bytes }: ImportRequest): Made {
-    if (spec !== undefined && canRead(kind, format)) assertFits(kind, spec, format, bytes)
+    if (spec !== undefined && canRead(kind, format, bytes)) assertFits(kind, spec, format, bytes)
     return this.#made(id, kind, format, bytes)
   }
 

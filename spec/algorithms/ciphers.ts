@@ -74,7 +74,7 @@ export const CIPHERS = {
   DES3_CFB64:        { key: 'DES3', mode: Mode.CFB, padding: Padding.None,      ckm: CKM.DES_CFB64,    node: 'des-ede3-cfb', ivBytes: [8] },
   DES3_OFB:          { key: 'DES3', mode: Mode.OFB, padding: Padding.None,      ckm: CKM.DES_OFB64,    node: 'des-ede3-ofb', ivBytes: [8] },
   CHACHA20:          { key: 'ChaCha20', padding: Padding.None,                  ckm: CKM.CHACHA20,     node: 'chacha20', ivBytes: [12, 16, 8] },
-  CHACHA20_POLY1305: { key: 'ChaCha20Poly1305', mode: Mode.AEAD, padding: Padding.None, ckm: CKM.CHACHA20_POLY1305, node: 'chacha20-poly1305', ivBytes: [12], tagBytes: [16] },
+  CHACHA20_POLY1305: { key: 'ChaCha20Poly1305', mode: Mode.AEAD, padding: Padding.None, ckm: CKM.CHACHA20_POLY1305, node: 'chacha20-poly1305', ivBytes: [12], tagBytes: [16, 15, 14, 13, 12] },
   RSA_PKCS:          { key: 'RSA', padding: Padding.PKCS1V1_5,                  ckm: CKM.RSA_PKCS,      node: '', ivBytes: [], oneShot: true },
   RSA_PKCS_OAEP:     { key: 'RSA', padding: Padding.OAEP,                       ckm: CKM.RSA_PKCS_OAEP, node: '', ivBytes: [], oneShot: true },
   RSA_X_509:         { key: 'RSA', padding: Padding.None,                       ckm: CKM.RSA_X_509,     node: '', ivBytes: [], oneShot: true },

@@ -10,7 +10,17 @@
  *
  * @module
  */
-import { anyItem, type Coder, int32, many, one, optional, struct, text } from '#wire/ttlv/coder.ts'
+import {
+  anyItem,
+  type Coder,
+  int32,
+  many,
+  one,
+  optional,
+  type StructCoder,
+  struct,
+  text,
+} from '#wire/ttlv/coder.ts'
 import { type Item, ItemType, structure, tagHex } from '#wire/ttlv/item.ts'
 import { WireError } from '#wire/errors.ts'
 import { rankOf, VERSION_2 } from '#wire/ttlv/version.ts'
@@ -83,7 +93,7 @@ export function expressible({ id, value }: ListedAttribute, version: number): bo
 }
 
 const NamedAttribute = struct('Attribute', {
-  attributeName: one(Tag.AttributeName, text),
+  attributeName: optional(Tag.AttributeName, text),
   attributeIndex: optional(Tag.AttributeIndex, int32),
   attributeValue: optional(Tag.AttributeValue, anyItem),
 })
@@ -101,10 +111,28 @@ export const Attribute: Coder<ListedAttribute> = {
   },
   decode(item, context) {
     const { attributeName, attributeIndex, attributeValue } = NamedAttribute.decode(item, context)
-    const id = attributeIdOf(attributeName)
+    const id = attributeName === undefined ? inferred(attributeValue) : attributeIdOf(attributeName)
     const value = attributeValue && readValue(id, attributeValue, context)
     return { id, index: attributeIndex, value }
   },
+}
+
+const STRUCTURED = Object.entries(ATTRIBUTES).flatMap(([key, { coder }]) => {
+  const { rows = [] } = coder as Partial<StructCoder<unknown>>
+  const tags = new Set(rows.flatMap(({ field }) => field.variants.map(({ tag }) => tag)))
+  return tags.size === 0 ? [] : [{ id: key as AttributeKey, tags }]
+})
+
+/**
+ * The attribute that has no name but a structure that only one attribute can have. Two published cases
+ * of KMIP 1.2 (CS-AC-M-3-12, CS-AC-M-8-12) leave out the name of Cryptographic Parameters.
+ */
+function inferred(value: Item | undefined): AttributeId {
+  const parts = value?.type === ItemType.Structure ? value.value.map(({ tag }) => tag) : []
+  const fitting = STRUCTURED.filter(({ tags }) => parts.every((tag) => tags.has(tag)))
+  const [only] = fitting
+  if (parts.length > 0 && only !== undefined && fitting.length === 1) return only.id
+  throw new WireError('missingField', 'Cannot read Attribute: its Attribute Name is missing')
 }
 
 function valueItem(

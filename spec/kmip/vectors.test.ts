@@ -23,8 +23,8 @@ const SAMPLES: Readonly<Record<string, string>> = {
   Interval: '1',
 }
 
-function sample(_placeholder: string, element: XmlElement): string {
-  return SAMPLES[element.attributes['type'] ?? ''] ?? ''
+function sample(text: string, element: XmlElement): string {
+  return text.startsWith('$') ? (SAMPLES[element.attributes['type'] ?? ''] ?? '') : text
 }
 
 function assertRoundTrips(item: Item, where: string): void {

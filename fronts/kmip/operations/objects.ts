@@ -20,6 +20,7 @@ import { KeyValue } from '#spec/kmip/objects.ts'
 import type { ResponseOf } from '#spec/kmip/operations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { encodeItem } from '#wire/ttlv/binary.ts'
+import { VERSION_2 } from '#wire/ttlv/version.ts'
 import { type Call, idOf } from '../call.ts'
 import { type Answer, handler } from '../handler.ts'
 
@@ -135,6 +136,8 @@ export const Locate = handler('Locate', 'read', async (request, { context, versi
     storageStatusMask,
     objectGroupMember,
     count,
+    // KMIP 2.1 §6.1.29 wants the newest first; the published cases of 1.x want the oldest.
+    oldestFirst: version < VERSION_2,
   })
   const ids = objects.map(({ id }) => id)
   const [only] = ids
