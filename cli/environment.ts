@@ -4,8 +4,8 @@
  * @module
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { createInterface } from 'node:readline/promises'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { KmipClient } from '#clients/kmip/client.ts'
 import { type Config, readConfig } from '#server/config.ts'
@@ -36,7 +36,11 @@ const DEFAULT_SERVER = '127.0.0.1:5696'
 /** Adds the options of a command that speaks KMIP to a server. */
 export function withServer(command: Command): Command {
   return command
-    .option('--server <host:port>', 'the KMIP server', process.env['CLAVIGER_SERVER'] ?? DEFAULT_SERVER)
+    .option(
+      '--server <host:port>',
+      'the KMIP server',
+      process.env['CLAVIGER_SERVER'] ?? DEFAULT_SERVER,
+    )
     .option('--as <name>', 'credential in the pki folder of --data', 'admin')
     .option('--ca <file>', "authority of the server's certificate (PEM)")
     .option('--cert <file>', 'client certificate (PEM)')
@@ -50,7 +54,10 @@ export function configPath({ config, data }: GlobalOptions): string | undefined 
   return existsSync(usual) ? usual : undefined
 }
 
-export function loadConfig(options: GlobalOptions, override: Readonly<Record<string, string>> = {}): Config {
+export function loadConfig(
+  options: GlobalOptions,
+  override: Readonly<Record<string, string>> = {},
+): Config {
   return readConfig(configPath(options), { ...process.env, ...override })
 }
 
@@ -80,7 +87,8 @@ function pem(path: string, option: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'is not there' : 'cannot be read'
+    const why =
+      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'is not there' : 'cannot be read'
     const hint = `name the data directory with --data, or the file with ${option}`
     throw new UsageError(`${path} ${why}; ${hint}`)
   }

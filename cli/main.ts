@@ -12,7 +12,9 @@ import { fail } from './output.ts'
 import { init, serve } from './serve.ts'
 
 const program = new Command('claviger')
-  .description('A key-management switchboard: one key service for every protocol and every keystore')
+  .description(
+    'A key-management switchboard: one key service for every protocol and every keystore',
+  )
   .version(VERSION, '-V, --version')
   .option('--data <dir>', 'the data directory', process.env['CLAVIGER_DATA'] ?? DEFAULT_DATA)
   .option('--config <file>', 'claviger.yaml; default: the one in the data directory')

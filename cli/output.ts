@@ -25,9 +25,14 @@ export function table(rows: readonly Row[]): string {
     return Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0))
   })
   const line = (row: readonly string[]): string => {
-    return row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()
+    return row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd()
   }
-  const head = styleText('bold', line(titles.map((title) => title.toUpperCase())), { stream: process.stdout })
+  const head = styleText('bold', line(titles.map((title) => title.toUpperCase())), {
+    stream: process.stdout,
+  })
   return [head, ...cells.map(line)].join('\n')
 }
 
@@ -55,7 +60,8 @@ function jsonValue(_key: string, value: unknown): unknown {
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
   // Buffers have become objects by the time they come here.
   const buffer = value as { type?: string; data?: readonly number[] } | null
-  if (buffer?.type === 'Buffer' && buffer.data !== undefined) return Buffer.from(buffer.data).toString('hex')
+  if (buffer?.type === 'Buffer' && buffer.data !== undefined)
+    return Buffer.from(buffer.data).toString('hex')
   return value
 }
 

@@ -109,7 +109,12 @@ export function assertMayChange(
 type TimedChange = ReturnType<typeof attributeRow>['change']
 
 /** Dates may be changed until they have been reached. */
-function assertTime(object: AttributeBag, id: AttributeKey, change: TimedChange, now: number): void {
+function assertTime(
+  object: AttributeBag,
+  id: AttributeKey,
+  change: TimedChange,
+  now: number,
+): void {
   const label = attributeLabel(id)
   const state = stateAt(object, now)
   const name = state === undefined ? 'unknown' : stateName(state)
@@ -159,7 +164,10 @@ export function assertMayDelete(object: AttributeBag, id: AttributeId): void {
 /** The attributes of a destroyed object are a record of what it was. */
 function assertAlive(object: AttributeBag, what: string): void {
   if (isDestroyed(object.get('state'))) {
-    throw new KmsError('destroyed', `${what}: the object is destroyed, its attributes stay as they are`)
+    throw new KmsError(
+      'destroyed',
+      `${what}: the object is destroyed, its attributes stay as they are`,
+    )
   }
 }
 
@@ -193,7 +201,10 @@ export function assertDates(attributes: AttributeBag): void {
     ['protectStopDate', 'deactivationDate'],
   ]
   for (const [earlier, later] of order) {
-    const [first, second] = [attributes.get(earlier), attributes.get(later)] as (number | undefined)[]
+    const [first, second] = [attributes.get(earlier), attributes.get(later)] as (
+      | number
+      | undefined
+    )[]
     if (first === undefined || second === undefined || first <= second) continue
     const [a, b] = [attributeLabel(earlier), attributeLabel(later)]
     const what = `Cannot set dates: ${a} ${isoDate(first)} lies after ${b} ${isoDate(second)}`

@@ -10,7 +10,7 @@ import type { AttributeBag } from './attribute-bag.ts'
 import { entryOf } from './audit.ts'
 import type { Context } from './context.ts'
 import { KmsError } from './errors.ts'
-import type { Material, ManagedObject } from './objects.ts'
+import type { ManagedObject, Material } from './objects.ts'
 import type { ObjectChange } from './store.ts'
 
 /** Rounds before a request gives up against others that change the same object. */
@@ -38,7 +38,13 @@ export async function commit(
   const time = services.clock()
   const entries = changes.map(({ before, after }) => {
     const object = (after ?? before)?.id
-    const event = { principal: principal.name, front, operation, object, outcome: 'success' } as const
+    const event = {
+      principal: principal.name,
+      front,
+      operation,
+      object,
+      outcome: 'success',
+    } as const
     return entryOf({ ...event, detail }, time)
   })
   await services.store.commit(changes, entries)
@@ -74,10 +80,7 @@ export async function update(
 }
 
 /** What no object refers to any more is destroyed where it lies; not yet, where it may be undone. */
-async function destroyMaterials(
-  context: Context,
-  changes: readonly ObjectChange[],
-): Promise<void> {
+async function destroyMaterials(context: Context, changes: readonly ObjectChange[]): Promise<void> {
   if (context.undo !== undefined) return
   for (const { before, after } of changes) {
     if (before?.material !== undefined && after?.material === undefined) {
@@ -114,6 +117,9 @@ export async function undoChanges(context: Context, done: readonly ObjectChange[
 }
 
 /** The end of a batch that needed no undoing: now what was destroyed may go. */
-export async function finishChanges(context: Context, done: readonly ObjectChange[]): Promise<void> {
+export async function finishChanges(
+  context: Context,
+  done: readonly ObjectChange[],
+): Promise<void> {
   await destroyMaterials({ ...context, undo: undefined }, done)
 }

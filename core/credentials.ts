@@ -67,7 +67,11 @@ export class Credentials {
 
   /** Newest first. */
   async list(): Promise<readonly Credential[]> {
-    const { ids } = await this.#database.find({ kind: 'credential', conditions: [], limit: LIST_MAX })
+    const { ids } = await this.#database.find({
+      kind: 'credential',
+      conditions: [],
+      limit: LIST_MAX,
+    })
     const records = await this.#database.readAll('credential', ids)
     return records.flatMap((record) => record && this.#opened(record).credential) as Credential[]
   }
@@ -80,7 +84,10 @@ export class Credentials {
   async revoke(name: string, by: string): Promise<Credential> {
     const record = await this.#database.read('credential', name)
     if (record === undefined) {
-      throw new KmsError('notFound', `Cannot revoke credential "${name}": there is none of this name`)
+      throw new KmsError(
+        'notFound',
+        `Cannot revoke credential "${name}": there is none of this name`,
+      )
     }
     const before = this.#opened(record)
     if (before.credential.revoked !== undefined) return before.credential

@@ -162,7 +162,10 @@ export function readKey(
 ): KeyObject {
   const row = FORMATS[kind][format]
   if (row === undefined) {
-    throw new KmsError('keyFormat', `Cannot read ${kind} key: ${formatName(format)} is no form of it`)
+    throw new KmsError(
+      'keyFormat',
+      `Cannot read ${kind} key: ${formatName(format)} is no form of it`,
+    )
   }
   try {
     return row.read(bytes, spec)
@@ -182,7 +185,10 @@ export function writeKey(kind: MaterialKind, format: Format, key: KeyObject): Ui
     // node:crypto refuses forms that the type of key does not have: the same answer.
   }
   const type = key.asymmetricKeyType ?? 'symmetric'
-  throw new KmsError('keyFormat', `Cannot give ${kind} key: ${type} has no form ${formatName(format)}`)
+  throw new KmsError(
+    'keyFormat',
+    `Cannot give ${kind} key: ${type} has no form ${formatName(format)}`,
+  )
 }
 
 /** Whether material of this format can be parsed; not if it is encrypted under a password. */
@@ -291,10 +297,19 @@ function readEcPrivate({ recommendedCurve, d }: { recommendedCurve: number; d: U
 function writeEcPrivate(key: KeyObject) {
   const curve = curveOf(key)
   if (curve === undefined) return undefined
-  return { recommendedCurve: curveRow(curve).kmip, d: bigInteger(key.export({ format: 'raw-private' })) }
+  return {
+    recommendedCurve: curveRow(curve).kmip,
+    d: bigInteger(key.export({ format: 'raw-private' })),
+  }
 }
 
-function readEcPublic({ recommendedCurve, qString }: { recommendedCurve: number; qString: Uint8Array }) {
+function readEcPublic({
+  recommendedCurve,
+  qString,
+}: {
+  recommendedCurve: number
+  qString: Uint8Array
+}) {
   const { node } = curveNamed(recommendedCurve)
   return createPublicKey({
     key: qString,

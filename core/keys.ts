@@ -7,8 +7,8 @@
  * @module
  */
 import {
-  curveOfKmip,
   curveOfBits,
+  curveOfKmip,
   curveRow,
   type KeySpec,
   pairOfKmip,
@@ -144,6 +144,8 @@ export async function usableKey(context: Context, id: string, use: Use): Promise
     throw new KmsError('usageMask', `${what()}: its Cryptographic Usage Mask does not have ${need}`)
   }
   const key = keyInUse(object)
-  const keystore = context.services.keystores.named((object.material as { keystore: string }).keystore)
+  const keystore = context.services.keystores.named(
+    (object.material as { keystore: string }).keystore,
+  )
   return { object, key, keystore }
 }

@@ -39,7 +39,8 @@ export interface ManagedObject {
 
 export function objectTypeOf(object: ManagedObject): ObjectType {
   const type = object.attributes.get('objectType')
-  if (type === undefined) throw new KmsError('tampered', `Cannot use "${object.id}": it has no type`)
+  if (type === undefined)
+    throw new KmsError('tampered', `Cannot use "${object.id}": it has no type`)
   return type
 }
 

@@ -11,7 +11,7 @@
 import type { Context, Principal } from './context.ts'
 import { KmsError } from './errors.ts'
 import { isDestroyed } from './lifecycle.ts'
-import { type ManagedObject, labelOf } from './objects.ts'
+import { labelOf, type ManagedObject } from './objects.ts'
 
 /** Scopes in which a principal finds objects. */
 export function scopesOf(principal: Principal): readonly string[] {
@@ -45,7 +45,10 @@ export async function livingObject(context: Context, id: string): Promise<Manage
     throw new KmsError('destroyed', `Cannot use ${labelOf(object)}: it is destroyed`)
   }
   if (object.attributes.has('archiveDate')) {
-    throw new KmsError('archived', `Cannot use ${labelOf(object)}: it is archived; recover it first`)
+    throw new KmsError(
+      'archived',
+      `Cannot use ${labelOf(object)}: it is archived; recover it first`,
+    )
   }
   return object
 }

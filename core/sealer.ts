@@ -44,7 +44,10 @@ export class Sealer {
    */
   constructor(dataKeys: ReadonlyMap<number, Secret>) {
     for (const [number, key] of dataKeys) {
-      this.#keys.set(number, { seal: derive(key, 'claviger seal'), mac: derive(key, 'claviger mac') })
+      this.#keys.set(number, {
+        seal: derive(key, 'claviger seal'),
+        mac: derive(key, 'claviger mac'),
+      })
     }
     this.#current = Math.max(...dataKeys.keys())
   }

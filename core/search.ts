@@ -14,7 +14,7 @@
  */
 import { createHash } from 'node:crypto'
 import { type AttributeId, isVendorKey } from '#spec/kmip/attribute-list.ts'
-import { attributeRow, ATTRIBUTES } from '#spec/kmip/attributes.ts'
+import { ATTRIBUTES, attributeRow } from '#spec/kmip/attributes.ts'
 import { StorageStatusMask } from '#spec/kmip/enumerations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { encodeItem } from '#wire/ttlv/binary.ts'
@@ -29,7 +29,10 @@ const VALUE_BYTES_MAX = 64
 const ENCODE = { version: 21, beyondVersion: 'refuse' } as const
 
 /** Attributes that change with time or with every use: worked out, not looked up. */
-const NOT_INDEXED: ReadonlySet<AttributeId> = new Set<AttributeId>(['lastChangeDate', 'usageLimits'])
+const NOT_INDEXED: ReadonlySet<AttributeId> = new Set<AttributeId>([
+  'lastChangeDate',
+  'usageLimits',
+])
 
 /** Masks: each bit is found on its own. */
 const MASKS: ReadonlySet<AttributeId> = new Set<AttributeId>([

@@ -17,8 +17,8 @@ import { KmsError } from './errors.ts'
 import { isDestroyed, nextDue } from './lifecycle.ts'
 import type { ManagedObject } from './objects.ts'
 import { decodeObject, encodeObject } from './record.ts'
-import { claimsOf, termChange, termsOf } from './search.ts'
 import { MAC_BYTES, type Sealer } from './sealer.ts'
+import { claimsOf, termChange, termsOf } from './search.ts'
 
 /** What becomes of one object: made (no `before`), changed, or removed (no `after`). */
 export interface ObjectChange {

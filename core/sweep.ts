@@ -30,7 +30,8 @@ export async function sweep(services: Services): Promise<void> {
 async function move(services: Services, id: string, now: number): Promise<void> {
   const object = await services.store.object(id)
   const state = object && stateAt(object.attributes, now)
-  if (object === undefined || state === undefined || state === object.attributes.get('state')) return
+  if (object === undefined || state === undefined || state === object.attributes.get('state'))
+    return
   const operation = 'Clock'
   const context: Context = { services, principal: CLOCK, front: 'clock', operation, now }
   const after = revised(context, object, object.attributes.set('state', state))

@@ -8,7 +8,9 @@
  *
  * @module
  */
-import { AsnConvert, OctetString } from '@peculiar/asn1-schema'
+
+import { X509Certificate } from 'node:crypto'
+import { AsnConvert, type OctetString } from '@peculiar/asn1-schema'
 import {
   Certificate,
   type Extension,
@@ -18,7 +20,6 @@ import {
   type Name,
   SubjectAlternativeName,
 } from '@peculiar/asn1-x509'
-import { X509Certificate } from 'node:crypto'
 import { pairOfNode, pairRow } from '#spec/algorithms.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import type { AttributeKey } from '#spec/kmip/attributes.ts'

@@ -12,7 +12,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { LineCounter, parse, parseDocument, type Document } from 'yaml'
+import { type Document, LineCounter, parse, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
 
@@ -37,7 +37,9 @@ const tls = z.strictObject({
   names: z
     .array(z.string())
     .default([])
-    .describe('Further DNS names and IP addresses for the certificate that Claviger issues itself.'),
+    .describe(
+      'Further DNS names and IP addresses for the certificate that Claviger issues itself.',
+    ),
   clientCa: z
     .array(z.string())
     .default([])
@@ -46,7 +48,9 @@ const tls = z.strictObject({
   ciphers: z
     .string()
     .optional()
-    .describe('Cipher suites as OpenSSL names them, separated by colons; default: the KMIP profiles.'),
+    .describe(
+      'Cipher suites as OpenSSL names them, separated by colons; default: the KMIP profiles.',
+    ),
 })
 
 const kmip = z.strictObject({
@@ -178,7 +182,8 @@ export function variables(): readonly Variable[] {
     for (const [key, inner] of Object.entries(schema.properties ?? {})) {
       const next = [...path, key]
       if (inner.properties !== undefined) walk(inner, next)
-      else found.push({ name: variableName(next), path: next, description: inner.description ?? '' })
+      else
+        found.push({ name: variableName(next), path: next, description: inner.description ?? '' })
     }
   }
   walk(configSchema() as JsonSchema, [])
@@ -202,13 +207,13 @@ function overridden(tree: Tree, environment: Environment): ReadonlyMap<string, s
       if (typeof inner !== 'object' || inner === null) place[key] = {}
       place = place[key] as Tree
     }
-    place[path.at(-1) as string] = valueOf(text)
+    place[path.at(-1) as string] = parsedText(text)
     used.set(path.join('.'), name)
   }
   return used
 }
 
-function valueOf(text: string): unknown {
+function parsedText(text: string): unknown {
   try {
     return parse(text)
   } catch {

@@ -9,7 +9,13 @@
  */
 import { createHash } from 'node:crypto'
 import { chmodSync, mkdirSync, realpathSync, rmSync } from 'node:fs'
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -116,7 +122,8 @@ export async function runCommand(
   input: unknown,
 ): Promise<unknown> {
   const row = COMMANDS[commandName as CommandName] as Command<z.ZodType> | undefined
-  if (row === undefined) throw new KmsError('notFound', `Cannot run "${commandName}": no such command`)
+  if (row === undefined)
+    throw new KmsError('notFound', `Cannot run "${commandName}": no such command`)
   const parsed = row.input.safeParse(input)
   if (parsed.success) return (await row.run(controlled, parsed.data)) ?? null
   const [issue] = parsed.error.issues

@@ -6,9 +6,10 @@
  *
  * @module
  */
+
+import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { randomBytes } from 'node:crypto'
 import { Journal } from '#core/audit.ts'
 import type { Services } from '#core/context.ts'
 import { Credentials } from '#core/credentials.ts'
@@ -35,9 +36,9 @@ import {
   nextPath,
   parseRootName,
   passphraseKey,
-  readFileKey,
   type RootKey,
   type RootName,
+  readFileKey,
   rootNameText,
   writeFileKey,
 } from './rootkey.ts'
@@ -228,7 +229,9 @@ function keystoresOf(config: Config, sealer: Sealer): [Keystore, ...Keystore[]] 
   if (names.size < config.keystores.length) {
     throw new ConfigError('keystores: two of them have the same name')
   }
-  const keystores: Keystore[] = config.keystores.map(({ name }) => new SoftwareKeystore(name, sealer))
+  const keystores: Keystore[] = config.keystores.map(
+    ({ name }) => new SoftwareKeystore(name, sealer),
+  )
   return keystores as [Keystore, ...Keystore[]]
 }
 
@@ -275,14 +278,21 @@ async function knownRootKey(name: RootName, options: HouseOptions): Promise<Root
 
 async function passphraseFor({ config, askPassphrase }: HouseOptions): Promise<string> {
   const { passphraseFile } = config.rootKey
-  if (passphraseFile !== undefined) return readFileSync(passphraseFile, 'utf8').replace(/\r?\n$/, '')
+  if (passphraseFile !== undefined)
+    return readFileSync(passphraseFile, 'utf8').replace(/\r?\n$/, '')
   const given = process.env['CLAVIGER_PASSPHRASE']
   if (given !== undefined && given !== '') return given
   if (askPassphrase !== undefined) return askPassphrase()
   const where = 'set CLAVIGER_PASSPHRASE or rootKey.passphraseFile'
-  throw new KmsError('storageUnavailable', `Cannot open the database: its passphrase is missing; ${where}`)
+  throw new KmsError(
+    'storageUnavailable',
+    `Cannot open the database: its passphrase is missing; ${where}`,
+  )
 }
 
 function sealed(dataKeys: ReadonlyMap<number, Secret>, root: RootKey): readonly SealedDataKey[] {
-  return [...dataKeys].map(([number, key]) => ({ number, sealed: sealDataKey(root.key, number, key) }))
+  return [...dataKeys].map(([number, key]) => ({
+    number,
+    sealed: sealDataKey(root.key, number, key),
+  }))
 }

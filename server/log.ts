@@ -4,15 +4,23 @@
  * @module
  */
 import { Writable } from 'node:stream'
-import { pino, type Logger } from 'pino'
+import { type Logger, pino } from 'pino'
 import type { Config } from './config.ts'
 
 export type { Logger }
 
-const LEVELS: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info', 40: 'WARN', 50: 'ERROR' }
+const LEVELS: Readonly<Record<number, string>> = {
+  20: 'debug',
+  30: 'info',
+  40: 'WARN',
+  50: 'ERROR',
+}
 
 /** @param stream Where it goes; standard error by default. */
-export function createLog(options: Config['log'], stream: NodeJS.WritableStream = process.stderr): Logger {
+export function createLog(
+  options: Config['log'],
+  stream: NodeJS.WritableStream = process.stderr,
+): Logger {
   const { level, format } = options
   const settings = { level, base: null, errorKey: 'err' } as const
   if (format === 'json') return pino({ ...settings, timestamp: isoTime }, stream)

@@ -19,8 +19,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { Settings } from '#core/settings.ts'
 import { Secret } from '#core/secret.ts'
+import type { Settings } from '#core/settings.ts'
 import type { ServerIdentity } from '#fronts/kmip/server.ts'
 
 const CA_SETTING = 'certificate authority key'
@@ -97,7 +97,10 @@ export class Authority {
     mkdirSync(this.#paths.folder, { recursive: true, mode: 0o700 })
     if (existsSync(this.#paths.ca) && (await this.#settings.get(CA_SETTING)) !== undefined) return
     const lib = await x509()
-    const keys = (await webcrypto.subtle.generateKey(EC, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
+    const keys = (await webcrypto.subtle.generateKey(EC, true, [
+      'sign',
+      'verify',
+    ])) as webcrypto.CryptoKeyPair
     const cert = await lib.X509CertificateGenerator.createSelfSigned({
       name: `CN=Claviger CA ${randomBytes(4).toString('hex')}`,
       keys,
@@ -159,7 +162,10 @@ export class Authority {
   ): Promise<Issued> {
     const lib = await x509()
     const ca = new lib.X509Certificate(this.certificate)
-    const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair
+    const keys = (await webcrypto.subtle.generateKey(algorithm, true, [
+      'sign',
+      'verify',
+    ])) as webcrypto.CryptoKeyPair
     const usage = lib.KeyUsageFlags.digitalSignature | lib.KeyUsageFlags.keyEncipherment
     const times = validity(days)
     const cert = await lib.X509CertificateGenerator.create({
@@ -172,7 +178,10 @@ export class Authority {
       ...times,
       extensions: [
         new lib.BasicConstraintsExtension(false, undefined, true),
-        new lib.KeyUsagesExtension(algorithm === EC ? lib.KeyUsageFlags.digitalSignature : usage, true),
+        new lib.KeyUsagesExtension(
+          algorithm === EC ? lib.KeyUsageFlags.digitalSignature : usage,
+          true,
+        ),
         await lib.SubjectKeyIdentifierExtension.create(keys.publicKey),
         await lib.AuthorityKeyIdentifierExtension.create(ca.publicKey),
         ...(more(lib) as InstanceType<X509['Extension']>[]),
@@ -225,7 +234,9 @@ function isFresh(cert: string, key: string, names: readonly string[]): boolean {
   const left = Date.parse(certificate.validTo) - Date.now()
   if (left < RENEW_DAYS * DAY_SECONDS * 1000) return false
   return serverNames(names).every((name) => {
-    return (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined
+    return (
+      (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined
+    )
   })
 }
 

@@ -12,7 +12,18 @@
  * @module
  */
 import { argon2, createHash, randomBytes } from 'node:crypto'
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { KmsError } from '#core/errors.ts'
@@ -52,7 +63,11 @@ export function rootNameText(name: RootName): string {
 
 /** Says which key a file holds, without giving it away. */
 function idOf(key: Secret): string {
-  return createHash('sha256').update('claviger root id').update(key.expose()).digest('hex').slice(0, 16)
+  return createHash('sha256')
+    .update('claviger root id')
+    .update(key.expose())
+    .digest('hex')
+    .slice(0, 16)
 }
 
 export function newFileKey(): RootKey {
@@ -136,7 +151,10 @@ export function findFileKey(path: string, name: Extract<RootName, { kind: 'file'
   const found = readFileKey(path)
   if (found.name.kind === 'file' && found.name.id === name.id) return found
   const what = `Cannot open the database: ${path} holds another root key than it was sealed with`
-  throw new KmsError('storageUnavailable', `${what}; put the right file there (its id is ${name.id})`)
+  throw new KmsError(
+    'storageUnavailable',
+    `${what}; put the right file there (its id is ${name.id})`,
+  )
 }
 
 export async function newPassphraseKey(passphrase: string): Promise<RootKey> {

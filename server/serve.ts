@@ -3,8 +3,9 @@
  *
  * @module
  */
-import type { Server } from 'node:http'
+
 import { readFileSync } from 'node:fs'
+import type { Server } from 'node:http'
 import { sweep } from '#core/sweep.ts'
 import { KmipServer, type ServerIdentity } from '#fronts/kmip/server.ts'
 import { WireLog } from '#fronts/kmip/wire-log.ts'
@@ -84,7 +85,10 @@ async function identities({ config, authority }: House): Promise<readonly Server
 }
 
 function authorities({ config, authority }: House): readonly string[] {
-  return [authority.certificate, ...config.kmip.tls.clientCa.map((path) => readFileSync(path, 'utf8'))]
+  return [
+    authority.certificate,
+    ...config.kmip.tls.clientCa.map((path) => readFileSync(path, 'utf8')),
+  ]
 }
 
 /** Certificates that end soon are replaced while the server runs. */

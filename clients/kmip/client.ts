@@ -13,7 +13,7 @@
  * @module
  */
 import { type Operation, Operation as Operations, ResultStatus } from '#spec/kmip/enumerations.ts'
-import { RequestMessage, ResponseMessage } from '#spec/kmip/messages.ts'
+import { RequestBatchItem, RequestMessage, ResponseMessage } from '#spec/kmip/messages.ts'
 import {
   type OperationName,
   operationName,
@@ -21,10 +21,9 @@ import {
   type RequestOf,
   type ResponseOf,
 } from '#spec/kmip/operations.ts'
-import { RequestBatchItem } from '#spec/kmip/messages.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import type { Item } from '#wire/ttlv/item.ts'
-import { protocolVersionOf, type Version, VERSIONS } from '#wire/ttlv/version.ts'
+import { protocolVersionOf, VERSIONS, type Version } from '#wire/ttlv/version.ts'
 import { type ConnectOptions, KmipConnection } from './connection.ts'
 import { KmipConnectionError, KmipError } from './errors.ts'
 

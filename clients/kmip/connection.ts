@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { decodeItem, encodeItem, messageBytes } from '#wire/ttlv/binary.ts'
 import type { Item } from '#wire/ttlv/item.ts'
 import { KmipConnectionError } from './errors.ts'

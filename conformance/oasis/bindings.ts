@@ -30,7 +30,9 @@ export class Bindings {
 
   /** What a value of the case is in a request. @throws when nothing has bound its placeholder. */
   inRequest(text: string, element: XmlElement): string {
-    return text.startsWith('$') ? this.#placeholder(text, element) : (this.#chosen.get(text) ?? text)
+    return text.startsWith('$')
+      ? this.#placeholder(text, element)
+      : (this.#chosen.get(text) ?? text)
   }
 
   /** The server has chosen another value than the case shows. */

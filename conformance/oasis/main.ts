@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util'
 import type { ConnectOptions } from '#clients/kmip/connection.ts'
 import { startOwnServer } from '#conformance/own-server.ts'
 import { type Case, readCase } from './case.ts'
-import { offeredBy, type Outcome, play, Session } from './play.ts'
+import { type Outcome, offeredBy, play, Session } from './play.ts'
 
 const USAGE = `Usage: npm run conformance -- [options] DIR|FILE…
 
@@ -152,7 +152,9 @@ async function main(): Promise<void> {
       const line = lineOf(outcome, values)
       if (line !== undefined) console.log(line)
     })
-    console.log(values.json ? JSON.stringify({ totals: closingLine(outcomes) }) : closingLine(outcomes))
+    console.log(
+      values.json ? JSON.stringify({ totals: closingLine(outcomes) }) : closingLine(outcomes),
+    )
     process.exitCode = outcomes.some(({ result }) => result === 'failed') ? 1 : 0
   } finally {
     await own?.stop()

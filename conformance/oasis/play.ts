@@ -3,18 +3,19 @@
  *
  * @module
  */
-import { KmipConnection, type ConnectOptions } from '#clients/kmip/connection.ts'
+
 import { decodeResponse, encodeRequest } from '#clients/kmip/client.ts'
+import { type ConnectOptions, KmipConnection } from '#clients/kmip/connection.ts'
 import { dictionaryOf } from '#spec/kmip/dictionary.ts'
 import { Operation, QueryFunction } from '#spec/kmip/enumerations.ts'
 import { nameOf } from '#spec/kmip/table.ts'
 import type { Item } from '#wire/ttlv/item.ts'
-import { type Version, VERSIONS } from '#wire/ttlv/version.ts'
+import { VERSIONS, type Version } from '#wire/ttlv/version.ts'
 import { itemOfElement, type XmlElement } from '#wire/ttlv/xml.ts'
 import { Bindings } from './bindings.ts'
 import { type Case, type Step, substitute } from './case.ts'
-import { corrected } from './errata.ts'
 import { difference, elementsOf } from './compare.ts'
+import { corrected } from './errata.ts'
 import { requiredBy } from './profiles.ts'
 
 export type Outcome =
@@ -106,10 +107,10 @@ function versionOf(message: XmlElement): number {
 /** Names of the operations of a message, in order. */
 function operationsOf(message: XmlElement): readonly string[] {
   const items = message.children.filter(({ name }) => name === 'BatchItem')
-  return items.flatMap((item) => valueOf(item, 'Operation') ?? [])
+  return items.flatMap((item) => fieldOf(item, 'Operation') ?? [])
 }
 
-function valueOf(element: XmlElement, name: string): string | undefined {
+function fieldOf(element: XmlElement, name: string): string | undefined {
   return element.children.find((child) => child.name === name)?.attributes['value']
 }
 
@@ -154,8 +155,10 @@ class Play {
       random: this.#isRandom(request),
       required: requiredBy(this.#case.name),
     })
-    const said = actual.children.flatMap((item) => valueOf(item, 'ResultMessage') ?? [])
-    return found === undefined || said.length === 0 ? found : `${found}; the server: ${said.join('; ')}`
+    const said = actual.children.flatMap((item) => fieldOf(item, 'ResultMessage') ?? [])
+    return found === undefined || said.length === 0
+      ? found
+      : `${found}; the server: ${said.join('; ')}`
   }
 
   /** Whether a message speaks of a key that the server has made. */
@@ -172,7 +175,7 @@ class Play {
 
   #remember(answer: XmlElement): void {
     for (const item of answer.children) {
-      if (!GENERATING.has(valueOf(item, 'Operation') ?? '')) continue
+      if (!GENERATING.has(fieldOf(item, 'Operation') ?? '')) continue
       for (const id of identifiersIn(item)) this.#session.generated.add(id)
     }
   }

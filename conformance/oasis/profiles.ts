@@ -26,8 +26,6 @@ const BASELINE = new Set([
   'Query',
 ])
 
-
-
 /** Cases whose expected Query answer is that of one particular server. */
 const PARTICULAR = /^(MSGENC|SUITEB|TC-Q-|TC_|QS-)/
 

@@ -6,7 +6,11 @@
  *
  * @module
  */
-import { type AttributeId, attributeLabel, type ListedAttribute } from '#spec/kmip/attribute-list.ts'
+import {
+  type AttributeId,
+  attributeLabel,
+  type ListedAttribute,
+} from '#spec/kmip/attribute-list.ts'
 import type { Name } from '#spec/kmip/structures.ts'
 import type { AttributeBag } from '../attribute-bag.ts'
 import {
@@ -130,7 +134,10 @@ export async function deleteAttribute(context: Context, wish: DeleteWish): Promi
     }
     if (wish.all) {
       const [first] = attributes.instances(key)
-      return { attributes: attributes.without(key), attribute: { id: key, ...first, value: undefined } }
+      return {
+        attributes: attributes.without(key),
+        attribute: { id: key, ...first, value: undefined },
+      }
     }
     const attribute = { id: key, index: wish.index, value: undefined }
     const index = instanceIndex(attributes, { ...wish, attribute }, 'delete')
@@ -161,7 +168,10 @@ export async function setAttribute(
     assertMayChange(attributes, key, value, context.now, 'readOnlyAttribute')
     const [only] = attributes.instances(key)
     const index = only?.index ?? 0
-    return { attributes: attributes.replace(key, index, value), attribute: { id: key, index, value } }
+    return {
+      attributes: attributes.replace(key, index, value),
+      attribute: { id: key, index, value },
+    }
   })
 }
 
@@ -179,7 +189,10 @@ async function changed(
     assertDates(attributes)
     const after = withConsequences(attributes, context.now)
     const detail = attributeLabel(attribute.id)
-    return { object: await named(attribute, () => update(context, object, after, detail)), attribute }
+    return {
+      object: await named(attribute, () => update(context, object, after, detail)),
+      attribute,
+    }
   })
 }
 

@@ -5,7 +5,13 @@
  *
  * @module
  */
-import { type CurveRow, curveRow, type KeySpec, secretKeyOfKmip, secretKeyRow } from '#spec/algorithms.ts'
+import {
+  type CurveRow,
+  curveRow,
+  type KeySpec,
+  secretKeyOfKmip,
+  secretKeyRow,
+} from '#spec/algorithms.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import type { AttributeKey, AttributeValues } from '#spec/kmip/attributes.ts'
 import {

@@ -13,7 +13,7 @@ import { sameBytes } from '../bytes.ts'
 import { retried, update } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
-import { type UsableKey, USES, usableKey } from '../keys.ts'
+import { USES, type UsableKey, usableKey } from '../keys.ts'
 import { labelOf, type ManagedObject } from '../objects.ts'
 import { visibleObject } from '../policy.ts'
 import {
@@ -108,7 +108,10 @@ export async function signatureVerify(
   const parameters = effectiveParameters(key.object, wish.parameters)
   const mechanism = signatureMechanism(key, parameters, wish.digested)
   const { data, signature } = wish
-  return { object: key.object, valid: await key.keystore.verify(key.key, mechanism, data, signature) }
+  return {
+    object: key.object,
+    valid: await key.keystore.verify(key.key, mechanism, data, signature),
+  }
 }
 
 export async function mac(

@@ -9,9 +9,9 @@
 import { type Hash, type KeySpec, secretKeyOfKmip, secretKeyRow } from '#spec/algorithms.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
-  DerivationMethod as Method,
   KeyFormatType,
   LinkType,
+  DerivationMethod as Method,
   ObjectType,
   SecretDataType,
 } from '#spec/kmip/enumerations.ts'
@@ -22,7 +22,7 @@ import { Tag } from '#spec/kmip/tags.ts'
 import { commit, revised } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
-import { keyInUse, type UsableKey, USES, usableKey } from '../keys.ts'
+import { keyInUse, USES, type UsableKey, usableKey } from '../keys.ts'
 import type { DerivationMechanism } from '../keystore.ts'
 import { type ManagedObject, objectTypeLabel, objectTypeOf } from '../objects.ts'
 import { link, valueIn } from './create.ts'
@@ -95,7 +95,8 @@ function wanted(
     const what = 'Cannot derive key: the attribute Cryptographic Algorithm is missing'
     throw new KmsError('attributeMissing', what)
   }
-  if (objectType === ObjectType.SecretData || algorithm === undefined) return { spec: undefined, bits }
+  if (objectType === ObjectType.SecretData || algorithm === undefined)
+    return { spec: undefined, bits }
   return { spec: { algorithm, bits }, bits: secretKeyRow(algorithm).materialBits?.[bits] ?? bits }
 }
 
@@ -115,11 +116,7 @@ async function derivationData(
   return (await second.keystore.export(keyInUse(second.object))).expose()
 }
 
-type Make = (
-  wish: DeriveWish,
-  base: UsableKey,
-  data: Uint8Array,
-) => DerivationMechanism
+type Make = (wish: DeriveWish, base: UsableKey, data: Uint8Array) => DerivationMechanism
 
 const NOTHING = new Uint8Array(0)
 
@@ -143,7 +140,11 @@ const METHODS: Partial<Readonly<Record<Method, Make>>> = {
   [Method.ENCRYPT]: (wish, base, data) => {
     const parameters = wish.parameters.cryptographicParameters ?? {}
     const iv = wish.parameters.initializationVector
-    return { kdf: 'ENCRYPT', mechanism: cipherMechanism(base, parameters, iv, undefined, true), data }
+    return {
+      kdf: 'ENCRYPT',
+      mechanism: cipherMechanism(base, parameters, iv, undefined, true),
+      data,
+    }
   },
   [Method.NIST800_108_C]: (wish, _base, data) => ({
     kdf: 'SP800_108_COUNTER',

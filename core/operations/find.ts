@@ -9,13 +9,17 @@
  *
  * @module
  */
-import { type AttributeId, attributeLabel, type ListedAttribute } from '#spec/kmip/attribute-list.ts'
+import {
+  type AttributeId,
+  attributeLabel,
+  type ListedAttribute,
+} from '#spec/kmip/attribute-list.ts'
 import { ObjectGroupMember, StorageStatusMask } from '#spec/kmip/enumerations.ts'
 import { assertKnown } from '../attribute-rules.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
-import { isVisible, scopesOf } from '../policy.ts'
 import type { ManagedObject } from '../objects.ts'
+import { isVisible, scopesOf } from '../policy.ts'
 import { conditionsOf, isDate, matches, storageStatus, storedAs, type Wanted } from '../search.ts'
 import { sweep } from '../sweep.ts'
 
@@ -73,7 +77,10 @@ const FRESH: ListedAttribute = { id: 'fresh', value: true }
 
 function assertPage({ maximumItems = 0, offsetItems = 0 }: LocateWish): void {
   if (maximumItems >= 0 && offsetItems >= 0) return
-  throw new KmsError('invalidField', 'Cannot locate: Maximum Items and Offset Items are not negative')
+  throw new KmsError(
+    'invalidField',
+    'Cannot locate: Maximum Items and Offset Items are not negative',
+  )
 }
 
 /** Values by attribute. */

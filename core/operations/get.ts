@@ -28,7 +28,7 @@ import { type Item, ItemType } from '#wire/ttlv/item.ts'
 import { retried, update } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
-import { keyInUse, type UsableKey, USES, usableKey } from '../keys.ts'
+import { keyInUse, USES, type UsableKey, usableKey } from '../keys.ts'
 import { isKeyed, type KeyedObject, labelOf, type ManagedObject } from '../objects.ts'
 import { livingObject } from '../policy.ts'
 import { Secret } from '../secret.ts'
@@ -159,10 +159,7 @@ async function asRegistered(
   return withBlock(body, { ...body.value.keyBlock, keyValue: { wrapped } })
 }
 
-function withBlock(
-  body: KeyedObject,
-  keyBlock: KeyedObject['value']['keyBlock'],
-): ObjectInMessage {
+function withBlock(body: KeyedObject, keyBlock: KeyedObject['value']['keyBlock']): ObjectInMessage {
   return { tag: body.tag, value: { ...body.value, keyBlock } } as ObjectInMessage
 }
 

@@ -67,7 +67,12 @@ export async function revoke(context: Context, wish: RevokeWish): Promise<Manage
         }
       : { deactivationDate: context.now }
     const changed = object.attributes.setAll({ state: to, revocationReason: reason, ...dates })
-    return update(context, object, changed, nameOf(RevocationReasonCode, reason.revocationReasonCode))
+    return update(
+      context,
+      object,
+      changed,
+      nameOf(RevocationReasonCode, reason.revocationReasonCode),
+    )
   })
 }
 

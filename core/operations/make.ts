@@ -179,7 +179,11 @@ function withState(bag: AttributeBag, now: number): AttributeBag {
   return preActive.set('state', stateAt(preActive, now) ?? State.PreActive)
 }
 
-function withMaterial(bag: AttributeBag, keystore: Keystore, { format, sha256 }: Made): AttributeBag {
+function withMaterial(
+  bag: AttributeBag,
+  keystore: Keystore,
+  { format, sha256 }: Made,
+): AttributeBag {
   const stored = bag.setAll({
     keyFormatType: format,
     protectionStorageMask: keystore.can.protectionStorageMask,
@@ -207,7 +211,8 @@ function assertQuantumSafe(attributes: AttributeBag): void {
   const number = attributes.get('cryptographicAlgorithm')
   if (attributes.get('quantumSafe') !== true || number === undefined) return
   const bits = attributes.get('cryptographicLength') ?? 0
-  if (secretKeyOfKmip(number) !== undefined ? bits >= QUANTUM_SAFE_BITS : isPostQuantum(number)) return
+  if (secretKeyOfKmip(number) !== undefined ? bits >= QUANTUM_SAFE_BITS : isPostQuantum(number))
+    return
   const name = `${algorithmLabel(number)} of ${bits} bits`
   throw new KmsError('notQuantumSafe', `Cannot create object: ${name} is not Quantum Safe`)
 }

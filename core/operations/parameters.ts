@@ -14,14 +14,14 @@ import {
   type Hash,
   hashOfKmip,
   hmacOf,
+  isPair,
+  MACS,
   type Mac,
   type MacRow,
-  MACS,
   macOfKmip,
   pairRow,
-  isPair,
-  schemesOfNode,
   type SignatureScheme,
+  schemesOfNode,
   signatureOfKmip,
   signatureRow,
 } from '#spec/algorithms.ts'
@@ -83,8 +83,12 @@ function noSuchCipher(object: ManagedObject, parameters: CryptographicParameters
     return new KmsError('parametersMissing', `${what}: the Block Cipher Mode is missing; ${where}`)
   }
   const mode = blockCipherMode === undefined ? '' : ` ${nameOf(BlockCipherMode, blockCipherMode)}`
-  const padding = paddingMethod === undefined ? '' : `, padding ${nameOf(PaddingMethod, paddingMethod)}`
-  return new KmsError('parametersUnsupported', `${what}: ${algorithm}${mode}${padding} is not offered`)
+  const padding =
+    paddingMethod === undefined ? '' : `, padding ${nameOf(PaddingMethod, paddingMethod)}`
+  return new KmsError(
+    'parametersUnsupported',
+    `${what}: ${algorithm}${mode}${padding} is not offered`,
+  )
 }
 
 /** Random bytes are drawn in blocks: a short draw costs as much as a long one. */
@@ -193,8 +197,7 @@ export function signatureMechanism(
   }
   const scheme = named?.scheme ?? schemeFor(key, parameters)
   const { input } = signatureRow(scheme)
-  const hash =
-    named?.hash ?? optionalHash(parameters.hashingAlgorithm) ?? usualHash(key.key)
+  const hash = named?.hash ?? optionalHash(parameters.hashingAlgorithm) ?? usualHash(key.key)
   return {
     scheme,
     hash: input === 'digest' ? hash : undefined,
@@ -220,7 +223,8 @@ function schemeFor(key: UsableKey, { paddingMethod }: CryptographicParameters): 
   const scheme = wanted ?? (paddingMethod === undefined || type !== 'rsa' ? schemes[0] : undefined)
   if (scheme !== undefined) return scheme
   const algorithm = algorithmLabel(key.object.attributes.get('cryptographicAlgorithm'))
-  const how = paddingMethod === undefined ? '' : ` with padding ${nameOf(PaddingMethod, paddingMethod)}`
+  const how =
+    paddingMethod === undefined ? '' : ` with padding ${nameOf(PaddingMethod, paddingMethod)}`
   const what = `Cannot use ${labelOf(key.object)}: ${algorithm} does not sign${how}`
   throw new KmsError('parametersUnsupported', what)
 }

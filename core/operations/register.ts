@@ -90,7 +90,8 @@ async function take(
     const { certificateAttributes } = await import('../x509.ts')
     const known = certificateAttributes(certificateType, bytes)
     const body = { ...object, value: { certificateType, certificateValue: NOTHING } }
-    const format = certificateType === CertificateType.X_509 ? KeyFormatType.X_509 : KeyFormatType.Raw
+    const format =
+      certificateType === CertificateType.X_509 ? KeyFormatType.X_509 : KeyFormatType.Raw
     return { ...data, body, bytes, format, known }
   }
   if (object.tag === Tag.CertificateRequest) {
@@ -116,7 +117,10 @@ function takeKey(
   const { keyFormatType: format, keyValue, keyWrappingData } = keyBlock
   const body = withoutValue(object)
   if (keyValue === undefined) {
-    const known = [...blockAttributes(object, given), { id: 'keyValuePresent', value: false } as const]
+    const known = [
+      ...blockAttributes(object, given),
+      { id: 'keyValuePresent', value: false } as const,
+    ]
     return { body, kind: 'data', format, known }
   }
   if ('wrapped' in keyValue) {

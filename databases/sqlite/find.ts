@@ -25,7 +25,8 @@ interface Piece {
 
 export function findRecords(query: Query, prepare: Prepare): Found {
   const scopes = scopeNumbers(query.scopes, prepare)
-  if (scopes !== undefined && scopes.length === 0) return { ids: [], ...(query.count && { total: 0 }) }
+  if (scopes !== undefined && scopes.length === 0)
+    return { ids: [], ...(query.count && { total: 0 }) }
   const matching = matchingSeqs(query, scopes, prepare)
   const order = query.oldestFirst ? 'ASC' : 'DESC'
   const sql = `SELECT id FROM records WHERE seq IN (
@@ -98,7 +99,8 @@ function entries(
 ): Piece {
   const where = `${alias}.kind = ? AND ${alias}.scope IN (${marks(scopes)}) AND `
   const head = [kind, ...scopes]
-  if ('is' in condition) return { sql: `${where}${alias}.term = ?`, values: [...head, condition.is] }
+  if ('is' in condition)
+    return { sql: `${where}${alias}.term = ?`, values: [...head, condition.is] }
   if ('from' in condition) {
     const sql = `${where}${alias}.term BETWEEN ? AND ?`
     return { sql, values: [...head, condition.from, condition.to] }

@@ -41,7 +41,11 @@ interface Path {
 
 function pathOf(kind: string, id: string): Path {
   const hash = createHash('sha256').update(`${kind}\0${id}`).digest()
-  return { key: hash.subarray(2, 2 + KEY_BYTES), first: hash[0] as number, second: hash[1] as number }
+  return {
+    key: hash.subarray(2, 2 + KEY_BYTES),
+    first: hash[0] as number,
+    second: hash[1] as number,
+  }
 }
 
 function codeOf(key: Uint8Array, page: number, bytes: Uint8Array): Buffer {
@@ -163,7 +167,8 @@ export class LedgerWriter {
     const number = leafPage(first, second)
     const leaf = this.#page(number) ?? Buffer.alloc(0)
     const at = entryIndex(leaf, key)
-    const others = at < 0 ? leaf : Buffer.concat([leaf.subarray(0, at), leaf.subarray(at + ENTRY_BYTES)])
+    const others =
+      at < 0 ? leaf : Buffer.concat([leaf.subarray(0, at), leaf.subarray(at + ENTRY_BYTES)])
     if (revision === undefined) {
       this.#pages.set(number, others)
       return

@@ -153,7 +153,10 @@ class SqliteDatabase implements Database {
     const row = this.#prepared(SELECT_RECORD).get(kind, id) as RecordRow | undefined
     const revision = this.#ledger.revisionOf(kind, id)
     if (row?.revision === revision) return row
-    throw new KmsError('tampered', `Cannot use ${kind} "${id}": ${mismatch(row?.revision, revision)}`)
+    throw new KmsError(
+      'tampered',
+      `Cannot use ${kind} "${id}": ${mismatch(row?.revision, revision)}`,
+    )
   }
 
   async find(query: Query): Promise<Found> {
@@ -177,7 +180,9 @@ class SqliteDatabase implements Database {
 
   #write(request: WriteRequest): Promise<void> {
     if (this.#closed) {
-      return Promise.reject(new KmsError('storageUnavailable', 'Cannot write: the database is closed'))
+      return Promise.reject(
+        new KmsError('storageUnavailable', 'Cannot write: the database is closed'),
+      )
     }
     if (this.#waiting.size >= this.#writeQueueMax) {
       const what = `Cannot write: ${this.#waiting.size} changes wait for the disk already; try again`
@@ -203,7 +208,9 @@ class SqliteDatabase implements Database {
   /** The thread has ended by itself: nothing can be written any more. */
   #broken(cause: unknown): void {
     this.#closed = true
-    const error = new KmsError('storageUnavailable', 'Cannot write: the writer has failed', { cause })
+    const error = new KmsError('storageUnavailable', 'Cannot write: the writer has failed', {
+      cause,
+    })
     for (const { reject } of this.#waiting.values()) reject(error)
     this.#waiting.clear()
   }

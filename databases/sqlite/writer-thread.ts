@@ -8,7 +8,7 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { openForWriting } from './connection.ts'
-import { type WriteOutcome, Writer, type WriteRequest } from './writer.ts'
+import { type WriteOutcome, type WriteRequest, Writer } from './writer.ts'
 
 /** Given by the thread that starts this one. */
 export interface WriterData {

@@ -92,7 +92,10 @@ export class Writer {
       throw new KmsError('exists', `Cannot create ${kind} "${id}": it exists`)
     }
     if (previous !== 0 && row?.revision !== previous) {
-      throw new KmsError('conflict', `Cannot change ${kind} "${id}": it was changed by another request`)
+      throw new KmsError(
+        'conflict',
+        `Cannot change ${kind} "${id}": it was changed by another request`,
+      )
     }
     const scope = this.#scope(change.scope)
     const seq = row?.seq ?? 0
@@ -140,7 +143,13 @@ export class Writer {
     if (holder !== undefined) {
       throw new KmsError('nameInUse', 'Cannot give the name: another object of this scope has it')
     }
-    this.#run('INSERT INTO claims (kind, scope, term, seq) VALUES (?, ?, ?, ?)', kind, scope, term, seq)
+    this.#run(
+      'INSERT INTO claims (kind, scope, term, seq) VALUES (?, ?, ?, ?)',
+      kind,
+      scope,
+      term,
+      seq,
+    )
   }
 
   #scope(name: string): number {

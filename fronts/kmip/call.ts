@@ -8,7 +8,7 @@
  */
 import type { Context } from '#core/context.ts'
 import { KmsError } from '#core/errors.ts'
-import { UniqueIdentifierEnumeration as From, DataEnumeration } from '#spec/kmip/enumerations.ts'
+import { DataEnumeration, UniqueIdentifierEnumeration as From } from '#spec/kmip/enumerations.ts'
 import type { DataOrReference, Identifier } from '#spec/kmip/structures.ts'
 import { nameOf } from '#spec/kmip/table.ts'
 import type { Version } from '#wire/ttlv/version.ts'

@@ -12,9 +12,9 @@
  */
 import type { TLSSocket } from 'node:tls'
 import type { Principal, Services } from '#core/context.ts'
-import { encodeItem, decodeItem, messageBytes } from '#wire/ttlv/binary.ts'
-import type { Item } from '#wire/ttlv/item.ts'
 import { WireError } from '#wire/errors.ts'
+import { decodeItem, encodeItem, messageBytes } from '#wire/ttlv/binary.ts'
+import type { Item } from '#wire/ttlv/item.ts'
 import { VERSION_MAX } from '#wire/ttlv/version.ts'
 import { answerMessage, effectOf, type MessageOptions, wholeFailure } from './message.ts'
 import type { WireLog } from './wire-log.ts'
@@ -27,7 +27,13 @@ export interface ConnectionOptions extends MessageOptions {
 const UNREAD_BYTES_MAX = 4_194_304
 
 /** Why a connection was closed by us; for the log. */
-export type CloseReason = 'idle' | 'request-timeout' | 'malformed' | 'too-long' | 'revoked' | 'drain'
+export type CloseReason =
+  | 'idle'
+  | 'request-timeout'
+  | 'malformed'
+  | 'too-long'
+  | 'revoked'
+  | 'drain'
 
 export class Connection {
   readonly principal: Principal
@@ -198,7 +204,8 @@ export class Connection {
   }
 
   #resume(): void {
-    if (this.#ending || this.socket.destroyed || this.socket.writableLength > UNREAD_BYTES_MAX) return
+    if (this.#ending || this.socket.destroyed || this.socket.writableLength > UNREAD_BYTES_MAX)
+      return
     if (this.#answers.length >= this.#services.limits.pipelineMax) return
     this.socket.resume()
     if (this.#received > 0) this.#receive(Buffer.alloc(0))

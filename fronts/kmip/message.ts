@@ -7,8 +7,9 @@
  *
  * @module
  */
-import type { Context, Principal, Services } from '#core/context.ts'
+
 import { finishChanges, undoChanges } from '#core/change.ts'
+import type { Context, Principal, Services } from '#core/context.ts'
 import { failureCode, failureMessage, KmsError, resultReason } from '#core/errors.ts'
 import type { ObjectChange } from '#core/store.ts'
 import {
@@ -20,16 +21,16 @@ import {
 import {
   protocolVersionOfMessage,
   RequestBatchItem,
-  RequestHeader,
+  type RequestHeader,
   RequestMessage,
   ResponseMessage,
 } from '#spec/kmip/messages.ts'
 import { operationLabel, operationName, payloadCoders } from '#spec/kmip/operations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
+import { WireError } from '#wire/errors.ts'
 import { itemBytes } from '#wire/ttlv/binary.ts'
 import type { DecodeContext, EncodeContext } from '#wire/ttlv/coder.ts'
 import { type Item, ItemType } from '#wire/ttlv/item.ts'
-import { WireError } from '#wire/errors.ts'
 import {
   protocolVersionOf,
   spokenVersion,
@@ -292,7 +293,8 @@ class Batch {
     uniqueBatchItemID: Uint8Array | undefined,
   ): ItemAnswer {
     const code = failureCode(error)
-    const label = operation === undefined ? 'Unknown' : (operationName(operation) ?? String(operation))
+    const label =
+      operation === undefined ? 'Unknown' : (operationName(operation) ?? String(operation))
     if (code === 'internal') {
       this.#services.log.error({ err: error, operation: label }, 'a KMIP operation failed')
     }
@@ -357,7 +359,10 @@ function headerBytes(message: Item, items: readonly Item[]): number {
 }
 
 /** Asynchronous work is not offered: a client that insists on it is told. */
-function assertAsynchronous({ asynchronousIndicator: item }: RequestHeader, version: Version): void {
+function assertAsynchronous(
+  { asynchronousIndicator: item }: RequestHeader,
+  version: Version,
+): void {
   const mandatory =
     item?.type === ItemType.Enumeration && item.value === AsynchronousIndicator.Mandatory
   if (!mandatory || version < VERSION_2) return
@@ -384,7 +389,8 @@ export function effectOf(message: Item): MessageEffect {
   for (const item of message.value) {
     if (item.tag !== Tag.BatchItem || item.type !== ItemType.Structure) continue
     const operation = item.value.find(({ tag }) => tag === Tag.Operation)
-    const name = operation?.type === ItemType.Enumeration ? operationName(operation.value) : undefined
+    const name =
+      operation?.type === ItemType.Enumeration ? operationName(operation.value) : undefined
     if (name === undefined || handlerOf(name)?.effect !== 'use') return 'change'
   }
   return 'none'

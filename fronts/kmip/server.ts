@@ -117,7 +117,9 @@ export class KmipServer {
 
   /** New certificates for connections from now on. */
   renew(identities: readonly ServerIdentity[], clientAuthorities: readonly string[]): void {
-    this.#server.setSecureContext(secureContext({ ...this.#options, identities, clientAuthorities }))
+    this.#server.setSecureContext(
+      secureContext({ ...this.#options, identities, clientAuthorities }),
+    )
   }
 
   /** Connections at this moment. */

@@ -98,7 +98,8 @@ function versionOf(item: Item): number | undefined {
 
 /** The same tree with secrets replaced by text that says how long they were. */
 export function masked(item: Item): Item {
-  if (SECRET_TAGS.has(item.tag)) return { tag: item.tag, type: ItemType.TextString, value: mask(item) }
+  if (SECRET_TAGS.has(item.tag))
+    return { tag: item.tag, type: ItemType.TextString, value: mask(item) }
   if (item.type !== ItemType.Structure) return item
   return { ...item, value: item.value.map(masked) }
 }

@@ -56,7 +56,10 @@ function prepare(keyBits: number, mechanism: CipherMechanism): Prepared {
   return {
     row,
     // The two halves of an XTS key are one key of twice the length to OpenSSL's name for it.
-    node: row.node.replace('*', String(cipher === 'AES_XTS' ? keyBits / 2 : keyBits)) as CipherGCMTypes,
+    node: row.node.replace(
+      '*',
+      String(cipher === 'AES_XTS' ? keyBits / 2 : keyBits),
+    ) as CipherGCMTypes,
     iv: ivForOpenSsl(cipher, iv),
     tagBytes: tagBytesOf(cipher, row, mechanism.tagBytes),
     padding,
@@ -228,7 +231,11 @@ function rsaPadding(cipher: Cipher): number {
   return cipher === 'RSA_PKCS' ? constants.RSA_PKCS1_PADDING : constants.RSA_NO_PADDING
 }
 
-function oaep(mechanism: CipherMechanism): { hash: Hash; mgfHash: Hash; label: Buffer | undefined } {
+function oaep(mechanism: CipherMechanism): {
+  hash: Hash
+  mgfHash: Hash
+  label: Buffer | undefined
+} {
   const hash = mechanism.hash ?? 'SHA_1'
   const { label } = mechanism
   return {
@@ -251,6 +258,7 @@ function oaepSettings(mechanism: CipherMechanism): readonly Setting[] {
 
 function native() {
   if (openssl !== undefined) return openssl
-  const what = 'Cannot use OAEP: two different hashes need node:ffi, which this runtime does not have'
+  const what =
+    'Cannot use OAEP: two different hashes need node:ffi, which this runtime does not have'
   throw new KmsError('parametersUnsupported', what)
 }

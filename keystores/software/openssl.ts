@@ -12,7 +12,7 @@
  *
  * @module
  */
-import { type KeyObject, createPublicKey } from 'node:crypto'
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { KmsError } from '#core/errors.ts'
 
@@ -83,9 +83,7 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
     const known = pointers.get(key)
     if (known !== undefined) return known
     const isPrivate = key.type === 'private'
-    const der = isPrivate
-      ? key.export({ format: 'der', type: 'pkcs8' })
-      : createPublicKeyDer(key)
+    const der = isPrivate ? key.export({ format: 'der', type: 'pkcs8' }) : createPublicKeyDer(key)
     const input = Buffer.alloc(8)
     input.writeBigUInt64LE(ffi.getRawPointer(der))
     const read = isPrivate ? ssl.d2i_AutoPrivateKey : ssl.d2i_PUBKEY
@@ -107,7 +105,8 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
     try {
       if (context === 0n || init(context) !== 1) throw failed('begin')
       for (const [name, value] of settings) {
-        if (ssl.EVP_PKEY_CTX_ctrl_str(context, name, value) <= 0) throw failed(`set ${name} ${value}`)
+        if (ssl.EVP_PKEY_CTX_ctrl_str(context, name, value) <= 0)
+          throw failed(`set ${name} ${value}`)
       }
       return use(context)
     } finally {

@@ -11,12 +11,12 @@
  */
 import {
   constants,
-  hash as nodeHash,
-  type KeyObject,
-  privateEncrypt,
-  publicDecrypt,
   sign as cryptoSign,
   verify as cryptoVerify,
+  type KeyObject,
+  hash as nodeHash,
+  privateEncrypt,
+  publicDecrypt,
 } from 'node:crypto'
 import { sameBytes } from '#core/bytes.ts'
 import { KmsError } from '#core/errors.ts'
@@ -29,7 +29,7 @@ import {
   type SignatureRow,
   signatureRow,
 } from '#spec/algorithms.ts'
-import { openssl, type OpenSsl, type Setting } from './openssl.ts'
+import { type OpenSsl, openssl, type Setting } from './openssl.ts'
 
 /** Families whose private operation takes long enough to be worth a thread. */
 const SLOW = /^(rsa|ml-dsa-|slh-dsa-|dsa)/
@@ -57,7 +57,10 @@ export function sign(
   return new Promise((resolve, reject) => {
     cryptoSign(algorithm, data, options, (error, signature) => {
       if (error === null) resolve(signature)
-      else reject(new KmsError('cryptographicFailure', 'Cannot sign: OpenSSL refused', { cause: error }))
+      else
+        reject(
+          new KmsError('cryptographicFailure', 'Cannot sign: OpenSSL refused', { cause: error }),
+        )
     })
   })
 }
@@ -99,7 +102,10 @@ function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array
   }
   const bytes = mechanism.hash && hashRow(mechanism.hash).bytes
   if (mechanism.digested && bytes !== undefined && data.length !== bytes) {
-    throw new KmsError('dataLength', `Cannot sign digest: ${data.length} bytes are no ${mechanism.hash}`)
+    throw new KmsError(
+      'dataLength',
+      `Cannot sign digest: ${data.length} bytes are no ${mechanism.hash}`,
+    )
   }
   return row
 }
@@ -194,7 +200,8 @@ function digestInfo(hash: Hash, digest: Uint8Array): Buffer {
 
 function rawSign(key: KeyObject, block: Uint8Array): Uint8Array {
   const bytes = (key.asymmetricKeyDetails?.modulusLength ?? 0) / 8
-  if (block.length > bytes) throw new KmsError('dataLength', `Cannot sign: more than ${bytes} bytes`)
+  if (block.length > bytes)
+    throw new KmsError('dataLength', `Cannot sign: more than ${bytes} bytes`)
   const padded = Buffer.concat([Buffer.alloc(bytes - block.length), block])
   return privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, padded)
 }

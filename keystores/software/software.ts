@@ -25,12 +25,12 @@ import type {
   ImportRequest,
   KeyInUse,
   Keystore,
+  MacMechanism,
   Made,
   MakePairRequest,
   MakeRequest,
   MaterialKind,
   SignatureMechanism,
-  MacMechanism,
   WrapMechanism,
 } from '#core/keystore.ts'
 import type { Sealer } from '#core/sealer.ts'
@@ -201,7 +201,8 @@ export class SoftwareKeystore implements Keystore {
     const tags = cipherRow(mechanism.cipher).tagBytes
     if (tags === undefined) return new Secret(this.decrypt(key, mechanism, wrapped))
     const at = wrapped.length - (mechanism.tagBytes ?? (tags[0] as number))
-    if (at < 0) throw new KmsError('cryptographicFailure', 'Cannot unwrap: there is no room for a tag')
+    if (at < 0)
+      throw new KmsError('cryptographicFailure', 'Cannot unwrap: there is no room for a tag')
     const [data, tag] = [wrapped.subarray(0, at), wrapped.subarray(at)]
     return new Secret(this.decrypt(key, mechanism, data, tag))
   }
@@ -296,7 +297,11 @@ function assertFits(
     return
   }
   const found = specOfKey(key)
-  if (found?.algorithm === spec.algorithm && found.curve === spec.curve && found.bits === spec.bits) {
+  if (
+    found?.algorithm === spec.algorithm &&
+    found.curve === spec.curve &&
+    found.bits === spec.bits
+  ) {
     return
   }
   const [want, have] = [describe(spec), found === undefined ? 'something else' : describe(found)]

@@ -9,11 +9,7 @@
  *
  * @module
  */
-import {
-  BlockCipherMode as Mode,
-
-  PaddingMethod as Padding,
-} from '../kmip/enumerations.ts'
+import { BlockCipherMode as Mode, PaddingMethod as Padding } from '../kmip/enumerations.ts'
 import { CKM } from '../pkcs11/constants.ts'
 import type { KeyAlgorithm } from './keys.ts'
 
@@ -103,4 +99,3 @@ export function cipherOfKmip(
   if (key === 'ChaCha20' && mode === Mode.AEAD) return 'CHACHA20_POLY1305'
   return key === 'ChaCha20Poly1305' && mode === undefined ? 'CHACHA20_POLY1305' : undefined
 }
-

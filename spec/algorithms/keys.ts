@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { CryptographicAlgorithm as Kmip, RecommendedCurve as Curve } from '../kmip/enumerations.ts'
+import { RecommendedCurve as Curve, CryptographicAlgorithm as Kmip } from '../kmip/enumerations.ts'
 import { CKK, CKM, CKP } from '../pkcs11/constants.ts'
 import type { Hash } from './hashes.ts'
 

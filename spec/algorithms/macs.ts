@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { BlockCipherMode as Mode, CryptographicAlgorithm as Kmip } from '../kmip/enumerations.ts'
+import { CryptographicAlgorithm as Kmip, BlockCipherMode as Mode } from '../kmip/enumerations.ts'
 import { CKM } from '../pkcs11/constants.ts'
 import type { Hash } from './hashes.ts'
 

@@ -10,6 +10,8 @@
  *
  * @module
  */
+
+import { WireError } from '#wire/errors.ts'
 import {
   anyItem,
   type Coder,
@@ -22,11 +24,10 @@ import {
   text,
 } from '#wire/ttlv/coder.ts'
 import { type Item, ItemType, structure, tagHex } from '#wire/ttlv/item.ts'
-import { WireError } from '#wire/errors.ts'
 import { rankOf, VERSION_2 } from '#wire/ttlv/version.ts'
 import {
-  type AttributeKey,
   ATTRIBUTES,
+  type AttributeKey,
   attributeOfTag,
   attributeOfText,
   attributeRow,

@@ -6,6 +6,8 @@
  *
  * @module
  */
+
+import { WireError } from '#wire/errors.ts'
 import {
   anyItem,
   boolean,
@@ -23,7 +25,6 @@ import {
   versioned,
 } from '#wire/ttlv/coder.ts'
 import { type Item, ItemType } from '#wire/ttlv/item.ts'
-import { WireError } from '#wire/errors.ts'
 import type { ProtocolVersion as Protocol } from '#wire/ttlv/version.ts'
 import * as E from './enumerations.ts'
 import { ProtocolVersion } from './payloads/server.ts'

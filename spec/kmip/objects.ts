@@ -126,7 +126,10 @@ export const PGPKey = struct('PGP Key', {
 /** A managed object in a message: which kind, and its structure. */
 export type ObjectInMessage =
   | { readonly tag: typeof Tag.Certificate; readonly value: Infer<typeof Certificate> }
-  | { readonly tag: typeof Tag.CertificateRequest; readonly value: Infer<typeof CertificateRequest> }
+  | {
+      readonly tag: typeof Tag.CertificateRequest
+      readonly value: Infer<typeof CertificateRequest>
+    }
   | {
       readonly tag: typeof Tag.SymmetricKey | typeof Tag.PublicKey | typeof Tag.PrivateKey
       readonly value: Infer<typeof SymmetricKey>
@@ -164,4 +167,3 @@ export const TAG_OF_OBJECT_TYPE: Readonly<Record<E.ObjectType, ObjectInMessage['
   [E.ObjectType.OpaqueObject]: Tag.OpaqueObject,
   [E.ObjectType.PGPKey]: Tag.PGPKey,
 }
-

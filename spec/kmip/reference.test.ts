@@ -111,7 +111,10 @@ describe('the tags of KMIP', needsShared(TAGS), () => {
   it('are those of the standard, with its names and first versions', () => {
     const wanted = publishedTags()
       .filter(({ versions, names }) => (versions[0] ?? 30) < 30 && !/^\(?Reserved/.test(names[0]!))
-      .map(({ tag, names, versions }) => `${tag.toString(16)} ${versions[0]} ${normalizeName(names[0]!)}`)
+      .map(
+        ({ tag, names, versions }) =>
+          `${tag.toString(16)} ${versions[0]} ${normalizeName(names[0]!)}`,
+      )
     const rows = tableOf(Tag).values.map(({ name, value, since }) => {
       return `${value.toString(16)} ${since} ${name}`
     })

@@ -6,6 +6,8 @@
  *
  * @module
  */
+
+import { WireError } from '#wire/errors.ts'
 import {
   anyItem,
   bigInteger,
@@ -25,7 +27,6 @@ import {
   text,
 } from '#wire/ttlv/coder.ts'
 import { type Item, ItemType } from '#wire/ttlv/item.ts'
-import { WireError } from '#wire/errors.ts'
 import * as E from './enumerations.ts'
 import { Tag } from './tags.ts'
 
@@ -344,10 +345,7 @@ export const ProfileInformation = struct('Profile Information', {
 })
 
 export const ValidationInformation = struct('Validation Information', {
-  validationAuthorityType: one(
-    Tag.ValidationAuthorityType,
-    enumeration(E.ValidationAuthorityType),
-  ),
+  validationAuthorityType: one(Tag.ValidationAuthorityType, enumeration(E.ValidationAuthorityType)),
   validationAuthorityCountry: optional(Tag.ValidationAuthorityCountry, text),
   validationAuthorityURI: optional(Tag.ValidationAuthorityURI, text),
   validationVersionMajor: one(Tag.ValidationVersionMajor, int32),

@@ -15,7 +15,9 @@ const REFERENCE = 'reference/pkcs11-3.2.json'
 describe('the tables of PKCS#11', needsShared(REFERENCE), () => {
   const path = sharedPath(REFERENCE)
   const reference = (
-    path === undefined ? { constants: {}, functionLists: {} } : JSON.parse(readFileSync(path, 'utf8'))
+    path === undefined
+      ? { constants: {}, functionLists: {} }
+      : JSON.parse(readFileSync(path, 'utf8'))
   ) as Reference
   const groups = constants as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>
 

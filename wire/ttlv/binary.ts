@@ -35,7 +35,10 @@ export const ITEM_HEADER_BYTES = 8
 export function messageBytes(bytes: Uint8Array, offset = 0): number | undefined {
   if (bytes.length - offset < ITEM_HEADER_BYTES) return undefined
   if (bytes[offset] !== 0x42 || bytes[offset + 3] !== ItemType.Structure) {
-    throw new WireError('invalidMessage', 'Cannot read message: does not start with a KMIP structure')
+    throw new WireError(
+      'invalidMessage',
+      'Cannot read message: does not start with a KMIP structure',
+    )
   }
   return ITEM_HEADER_BYTES + uint32(bytes, offset + 4)
 }

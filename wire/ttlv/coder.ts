@@ -12,7 +12,7 @@
  * @module
  */
 import { WireError } from '#wire/errors.ts'
-import { type Item, ITEM_TYPE_NAMES, ItemType, type StructureItem, tagHex } from './item.ts'
+import { ITEM_TYPE_NAMES, type Item, ItemType, type StructureItem, tagHex } from './item.ts'
 import { rankOf, type Version, type VersionText, versionText } from './version.ts'
 
 export interface EncodeContext {
@@ -72,7 +72,6 @@ export const text: Coder<string> = {
   encode: (tag, value) => ({ tag, type: ItemType.TextString, value }),
   decode(item) {
     if (item.type !== ItemType.TextString) throw wrongType(item, ItemType.TextString)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL is the character meant
     return item.value.endsWith('\0') ? item.value.replace(/\0+$/, '') : item.value
   },
 }
@@ -138,7 +137,11 @@ function field<T, C extends Count>(
 }
 
 /** Stands exactly once. */
-export function one<T>(tag: number, coder: Coder<T>, versions: FieldVersions = {}): Field<T, 'one'> {
+export function one<T>(
+  tag: number,
+  coder: Coder<T>,
+  versions: FieldVersions = {},
+): Field<T, 'one'> {
   return field('one', tag, coder, versions)
 }
 
@@ -296,7 +299,10 @@ function variantFor(
 
 function assertMayIgnore(name: string, member: Item, context: DecodeContext): void {
   if (context.misplaced === 'ignore' || member.tag >>> 16 === 0x54) return
-  throw new WireError('invalidField', `Cannot read ${name}: ${tagHex(member.tag)} has no place there`)
+  throw new WireError(
+    'invalidField',
+    `Cannot read ${name}: ${tagHex(member.tag)} has no place there`,
+  )
 }
 
 function assertComplete(

@@ -50,7 +50,11 @@ export interface ItemValues {
 
 /** One tag-type-value triple; the length is the encoder's business. */
 export type Item = {
-  readonly [T in ItemType]: { readonly tag: number; readonly type: T; readonly value: ItemValues[T] }
+  readonly [T in ItemType]: {
+    readonly tag: number
+    readonly type: T
+    readonly value: ItemValues[T]
+  }
 }[ItemType]
 
 /** A structure item. */

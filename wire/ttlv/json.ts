@@ -13,7 +13,7 @@
 import { Buffer } from 'node:buffer'
 import { WireError } from '#wire/errors.ts'
 import type { DecodeLimits } from './binary.ts'
-import { type Item, ITEM_TYPE_NAMES, ItemType, structure, tagHex } from './item.ts'
+import { ITEM_TYPE_NAMES, type Item, ItemType, structure, tagHex } from './item.ts'
 import type { Dictionary, ValueNames } from './names.ts'
 import {
   attributeContext,

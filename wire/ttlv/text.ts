@@ -72,7 +72,9 @@ export function fromHex(text: string, wanted: () => WireError): Uint8Array {
 export function bigIntegerHex(value: bigint): string {
   let bits = 64
   while (BigInt.asIntN(bits, value) !== value) bits += 64
-  return BigInt.asUintN(bits, value).toString(16).padStart(bits / 4, '0')
+  return BigInt.asUintN(bits, value)
+    .toString(16)
+    .padStart(bits / 4, '0')
 }
 
 export function toInt32(value: number, wanted: () => WireError): number {
@@ -85,8 +87,7 @@ export function toUint32(value: number, wanted: () => WireError): number {
   return value
 }
 
-const ISO_DATE =
-  /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?\s*(Z|[+-]\d{2}:?\d{2})?$/i
+const ISO_DATE = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?\s*(Z|[+-]\d{2}:?\d{2})?$/i
 
 /** Seconds, or microseconds when `extended`, since the epoch; a fraction of a second is cut off. */
 export function dateTimeOf(text: string, extended: boolean, wanted: () => WireError): bigint {

@@ -14,7 +14,7 @@ import { Buffer } from 'node:buffer'
 import { SaxesParser, type SaxesTagPlain } from 'saxes'
 import { WireError } from '#wire/errors.ts'
 import type { DecodeLimits } from './binary.ts'
-import { type Item, ITEM_TYPE_NAMES, ItemType, structure, tagHex } from './item.ts'
+import { ITEM_TYPE_NAMES, type Item, ItemType, structure, tagHex } from './item.ts'
 import type { Dictionary, ValueNames } from './names.ts'
 import {
   attributeContext,
@@ -161,7 +161,11 @@ function maskOf(text: string, names: ValueNames, wanted: () => WireError): numbe
   return mask | 0
 }
 
-function enumerationOf(text: string, names: ValueNames | undefined, wanted: () => WireError): number {
+function enumerationOf(
+  text: string,
+  names: ValueNames | undefined,
+  wanted: () => WireError,
+): number {
   if (/^0x[0-9a-f]{1,8}$/i.test(text)) return Number(text)
   const value = names?.valueOf(text)
   if (value !== undefined) return value

@@ -36,7 +36,8 @@ interface Streaming {
 function assertWhole({ correlationValue, initIndicator, finalIndicator }: Streaming): void {
   const parts = correlationValue !== undefined || initIndicator === true || finalIndicator === true
   if (!parts || (initIndicator === true && finalIndicator === true)) return
-  const what = 'Cannot work on data in parts: streaming is not offered; send the data in one request'
+  const what =
+    'Cannot work on data in parts: streaming is not offered; send the data in one request'
   throw new KmsError('featureNotSupported', what)
 }
 
@@ -121,7 +122,11 @@ export const MAC = handler('MAC', 'use', async (request, call) => {
   const parameters = request.cryptographicParameters
   const wish = { id, parameters, data: neededData(call, request.data) }
   const { mac: macData } = await mac(call.context, wish)
-  return { payload: { uniqueIdentifier: id, macData }, ids: [id], output: [From.MACMACData, macData] }
+  return {
+    payload: { uniqueIdentifier: id, macData },
+    ids: [id],
+    output: [From.MACMACData, macData],
+  }
 })
 
 export const MACVerify = handler('MACVerify', 'use', async (request, call) => {

@@ -6,8 +6,8 @@
  * @module
  */
 import { KmsError } from '#core/errors.ts'
-import { activate, check, destroy, revoke } from '#core/operations/lifecycle.ts'
 import { labelOf, type ManagedObject } from '#core/objects.ts'
+import { activate, check, destroy, revoke } from '#core/operations/lifecycle.ts'
 import { CryptographicUsageMask } from '#spec/kmip/enumerations.ts'
 import { nameOf } from '#spec/kmip/table.ts'
 import { idOf } from '../call.ts'

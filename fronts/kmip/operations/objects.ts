@@ -5,15 +5,16 @@
  *
  * @module
  */
+
+import type { ManagedObject } from '#core/objects.ts'
+import { objectTypeOf } from '#core/objects.ts'
+import { getAttributes } from '#core/operations/attributes.ts'
 import { create, createKeyPair } from '#core/operations/create.ts'
 import { deriveKey } from '#core/operations/derive.ts'
 import { locate } from '#core/operations/find.ts'
 import { get } from '#core/operations/get.ts'
-import { getAttributes } from '#core/operations/attributes.ts'
 import { register } from '#core/operations/register.ts'
 import { reKey, reKeyKeyPair } from '#core/operations/rekey.ts'
-import type { ManagedObject } from '#core/objects.ts'
-import { objectTypeOf } from '#core/objects.ts'
 import { type AttributeList, attributeIdOf, expressible } from '#spec/kmip/attribute-list.ts'
 import { UniqueIdentifierEnumeration as From } from '#spec/kmip/enumerations.ts'
 import { KeyValue } from '#spec/kmip/objects.ts'
@@ -136,8 +137,8 @@ export const Locate = handler('Locate', 'read', async (request, { context, versi
     storageStatusMask,
     objectGroupMember,
     count,
-    // KMIP 2.1 §6.1.29 wants the newest first; the published cases of 1.x want the oldest.
-    oldestFirst: version < VERSION_2,
+    // Newest first (KMIP 2.1 §6.1.29), but the published cases of 1.x page from the oldest on.
+    oldestFirst: version < VERSION_2 && (maximumItems ?? offsetItems) !== undefined,
   })
   const ids = objects.map(({ id }) => id)
   const [only] = ids

@@ -10,17 +10,17 @@ import { GENERATOR } from '#core/operations/make.ts'
 import {
   ClientRegistrationMethod,
   DestroyAction,
+  QueryFunction as Fn,
   ObjectType,
   Operation,
   ProfileName,
-  QueryFunction as Fn,
   RNGMode,
   ShreddingAlgorithm,
   UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
 import type { ResponseOf } from '#spec/kmip/operations.ts'
 import { tableOf } from '#spec/kmip/table.ts'
-import { protocolVersionOf, type Version, VERSIONS } from '#wire/ttlv/version.ts'
+import { protocolVersionOf, VERSIONS, type Version } from '#wire/ttlv/version.ts'
 import type { Call } from '../call.ts'
 import { handler } from '../handler.ts'
 
@@ -53,8 +53,10 @@ const PROFILES = [
   ProfileName.TapeLibraryServer,
 ]
 
+type Answers = Partial<Record<Fn, (call: Call, offered: readonly Operation[]) => Part>>
+
 /** One entry for each function; a function without an entry has nothing to answer. */
-const ANSWERS: Partial<Readonly<Record<Fn, (call: Call, offered: readonly Operation[]) => Part>>> = {
+const ANSWERS: Answers = {
   [Fn.QueryOperations]: ({ version }, offered) => {
     const inVersion = new Set(known(Operation, version))
     return { operation: offered.filter((operation) => inVersion.has(operation)) }
@@ -62,12 +64,15 @@ const ANSWERS: Partial<Readonly<Record<Fn, (call: Call, offered: readonly Operat
   [Fn.QueryObjects]: ({ version }) => ({ objectType: known(ObjectType, version) }),
   [Fn.QueryServerInformation]: () => ({
     vendorIdentification: VENDOR,
-    serverInformation: { serverName: VENDOR, productName: VENDOR, alternateFailoverEndpoints: [] },
+    serverInformation: {
+      serverName: VENDOR,
+      productName: VENDOR,
+      alternateFailoverEndpoints: [],
+    },
   }),
   [Fn.QueryRNGs]: () => ({ rngParameters: [GENERATOR] }),
   [Fn.QueryProfiles]: ({ version }) => ({
-    profileInformation:
-      version < 20 ? [] : PROFILES.map((profileName) => ({ profileName })),
+    profileInformation: version < 20 ? [] : PROFILES.map((profileName) => ({ profileName })),
   }),
   [Fn.QueryCapabilities]: () => ({
     capabilityInformation: [

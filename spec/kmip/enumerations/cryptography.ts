@@ -85,7 +85,8 @@ export const CryptographicAlgorithm = enumTable('Cryptographic Algorithm', {
   SLH_DSA_SHAKE_256s:   [0x49, '3.0'],
   SLH_DSA_SHAKE_256f:   [0x4a, '3.0'],
 })
-export type CryptographicAlgorithm = (typeof CryptographicAlgorithm)[keyof typeof CryptographicAlgorithm]
+export type CryptographicAlgorithm =
+  (typeof CryptographicAlgorithm)[keyof typeof CryptographicAlgorithm]
 
 // biome-ignore format: a table
 export const BlockCipherMode = enumTable('Block Cipher Mode', {
@@ -169,7 +170,8 @@ export const DigitalSignatureAlgorithm = enumTable('Digital Signature Algorithm'
   SHA3_384WithRSAEncryption: [0x12, '1.4'],
   SHA3_512WithRSAEncryption: [0x13, '1.4'],
 })
-export type DigitalSignatureAlgorithm = (typeof DigitalSignatureAlgorithm)[keyof typeof DigitalSignatureAlgorithm]
+export type DigitalSignatureAlgorithm =
+  (typeof DigitalSignatureAlgorithm)[keyof typeof DigitalSignatureAlgorithm]
 
 // biome-ignore format: a table
 export const MaskGenerator = enumTable('Mask Generator', {

@@ -34,7 +34,8 @@ export const CryptographicUsageMask = maskTable('Cryptographic Usage Mask', {
   FPEEncrypt:                      [0x00400000, '2.0'],
   FPEDecrypt:                      [0x00800000, '2.0'],
 })
-export type CryptographicUsageMask = (typeof CryptographicUsageMask)[keyof typeof CryptographicUsageMask]
+export type CryptographicUsageMask =
+  (typeof CryptographicUsageMask)[keyof typeof CryptographicUsageMask]
 
 // biome-ignore format: a table
 export const StorageStatusMask = maskTable('Storage Status Mask', {
@@ -61,4 +62,5 @@ export const ProtectionStorageMask = maskTable('Protection Storage Mask', {
   Validated:        [0x1000, '2.0'],
   SameJurisdiction: [0x2000, '2.0'],
 })
-export type ProtectionStorageMask = (typeof ProtectionStorageMask)[keyof typeof ProtectionStorageMask]
+export type ProtectionStorageMask =
+  (typeof ProtectionStorageMask)[keyof typeof ProtectionStorageMask]

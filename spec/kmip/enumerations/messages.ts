@@ -86,7 +86,8 @@ export const BatchErrorContinuationOption = enumTable('Batch Error Continuation 
   Stop:     [0x02, '1.0'],
   Undo:     [0x03, '1.0'],
 })
-export type BatchErrorContinuationOption = (typeof BatchErrorContinuationOption)[keyof typeof BatchErrorContinuationOption]
+export type BatchErrorContinuationOption =
+  (typeof BatchErrorContinuationOption)[keyof typeof BatchErrorContinuationOption]
 
 // biome-ignore format: a table
 export const AsynchronousIndicator = enumTable('Asynchronous Indicator', {
@@ -94,7 +95,8 @@ export const AsynchronousIndicator = enumTable('Asynchronous Indicator', {
   Optional:   [0x02, '2.0'],
   Prohibited: [0x03, '2.0'],
 })
-export type AsynchronousIndicator = (typeof AsynchronousIndicator)[keyof typeof AsynchronousIndicator]
+export type AsynchronousIndicator =
+  (typeof AsynchronousIndicator)[keyof typeof AsynchronousIndicator]
 
 // biome-ignore format: a table
 export const CancellationResult = enumTable('Cancellation Result', {
@@ -197,7 +199,8 @@ export const UniqueIdentifierEnumeration = enumTable('Unique Identifier', {
   ReKeyKeyPairPrivateKey:  [0x10, '2.0'],
   ReKeyKeyPairPublicKey:   [0x11, '2.0'],
 })
-export type UniqueIdentifierEnumeration = (typeof UniqueIdentifierEnumeration)[keyof typeof UniqueIdentifierEnumeration]
+export type UniqueIdentifierEnumeration =
+  (typeof UniqueIdentifierEnumeration)[keyof typeof UniqueIdentifierEnumeration]
 
 // biome-ignore format: a table
 export const DataEnumeration = enumTable('Data', {

@@ -97,7 +97,8 @@ export const CertificateRequestType = enumTable('Certificate Request Type', {
   PEM:     [0x03, '1.0'],
   PGP:     [0x04, '1.0', { until: '1.4' }],
 })
-export type CertificateRequestType = (typeof CertificateRequestType)[keyof typeof CertificateRequestType]
+export type CertificateRequestType =
+  (typeof CertificateRequestType)[keyof typeof CertificateRequestType]
 
 // biome-ignore format: a table
 export const SecretDataType = enumTable('Secret Data Type', {

@@ -34,7 +34,8 @@ export const ClientRegistrationMethod = enumTable('Client Registration Method', 
   ClientGenerated:    [0x04, '1.3'],
   ClientRegistered:   [0x05, '1.3'],
 })
-export type ClientRegistrationMethod = (typeof ClientRegistrationMethod)[keyof typeof ClientRegistrationMethod]
+export type ClientRegistrationMethod =
+  (typeof ClientRegistrationMethod)[keyof typeof ClientRegistrationMethod]
 
 // biome-ignore format: a table
 export const ValidationAuthorityType = enumTable('Validation Authority Type', {
@@ -42,7 +43,8 @@ export const ValidationAuthorityType = enumTable('Validation Authority Type', {
   NISTCMVP:       [0x02, '1.3'],
   CommonCriteria: [0x03, '1.3'],
 })
-export type ValidationAuthorityType = (typeof ValidationAuthorityType)[keyof typeof ValidationAuthorityType]
+export type ValidationAuthorityType =
+  (typeof ValidationAuthorityType)[keyof typeof ValidationAuthorityType]
 
 // biome-ignore format: a table
 export const ValidationType = enumTable('Validation Type', {

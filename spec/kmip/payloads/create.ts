@@ -129,11 +129,9 @@ export const CertifyResponse = struct('Certify response', made)
 
 export const ReCertifyRequest = struct('Re-certify request', {
   uniqueIdentifier,
-  certificateRequestUniqueIdentifier: optional(
-    Tag.CertificateRequestUniqueIdentifier,
-    identifier,
-    { since: '2.0' },
-  ),
+  certificateRequestUniqueIdentifier: optional(Tag.CertificateRequestUniqueIdentifier, identifier, {
+    since: '2.0',
+  }),
   certificateRequestType: requestType,
   certificateRequestValue: requestValue,
   offset,

@@ -122,4 +122,6 @@ export const RNGRetrieveRequest = struct('RNG Retrieve request', {
 export const RNGRetrieveResponse = struct('RNG Retrieve response', { data: one(Tag.Data, bytes) })
 
 export const RNGSeedRequest = struct('RNG Seed request', { data: one(Tag.Data, dataCoder) })
-export const RNGSeedResponse = struct('RNG Seed response', { dataLength: one(Tag.DataLength, int32) })
+export const RNGSeedResponse = struct('RNG Seed response', {
+  dataLength: one(Tag.DataLength, int32),
+})

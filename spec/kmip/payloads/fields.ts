@@ -18,11 +18,11 @@ import {
   versioned,
 } from '#wire/ttlv/coder.ts'
 import {
+  type AttributeList,
   AttributeNameText,
+  type AttributeRef,
   AttributeReference,
   Attributes,
-  type AttributeList,
-  type AttributeRef,
   TemplateAttribute,
 } from '../attribute-list.ts'
 import { ObjectType } from '../enumerations.ts'
@@ -40,10 +40,7 @@ export const attributes: Field<AttributeList, 'one'> = versioned(
 )
 
 function optionalList(tag1: number, tag2: number): Field<AttributeList, 'optional'> {
-  return versioned(
-    optional(tag1, TemplateAttribute, UNTIL_1),
-    optional(tag2, Attributes, SINCE_2),
-  )
+  return versioned(optional(tag1, TemplateAttribute, UNTIL_1), optional(tag2, Attributes, SINCE_2))
 }
 
 export const optionalAttributes = optionalList(Tag.TemplateAttribute, Tag.Attributes)

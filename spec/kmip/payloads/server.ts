@@ -8,8 +8,8 @@
 import {
   anyItem,
   bytes,
-  choice,
   type Coder,
+  choice,
   dateTimeExtended,
   enumeration,
   type Infer,
@@ -82,8 +82,7 @@ const serverInformation = versioned(
 function anyServerInformation(): Coder<Infer<typeof ServerInformation>> {
   return {
     encode: (tag) => ({ tag, type: 1, value: [] }),
-    decode: (item, context) =>
-      ServerInformation.decode(item, { ...context, misplaced: 'ignore' }),
+    decode: (item, context) => ServerInformation.decode(item, { ...context, misplaced: 'ignore' }),
   }
 }
 
