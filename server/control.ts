@@ -69,17 +69,23 @@ export const COMMANDS = {
       to: z.enum(['file', 'passphrase']).default('file'),
       passphrase: z.string().optional(),
     }),
-    async ({ house }, { to, passphrase }) => house.rotateRootKey(to, passphrase),
+    async ({ house }, { to, passphrase }) => {
+      const root = await house.rotateRootKey(to, passphrase)
+      await noted(house, 'RotateRootKey')
+      return root
+    },
   ),
   'wirelog.on': command(
     z.strictObject({ name, format: z.enum(['hex', 'json', 'xml']).default('xml') }),
     async (controlled, input) => {
       running(controlled).switchOn(input.name, input.format)
+      await noted(controlled.house, 'WireLogOn', input.name)
       return input
     },
   ),
   'wirelog.off': command(z.strictObject({ name }), async (controlled, input) => {
     running(controlled).switchOff(input.name)
+    await noted(controlled.house, 'WireLogOff', input.name)
     return input
   }),
   'wirelog.list': command(z.strictObject({}), async (controlled) =>
@@ -105,6 +111,12 @@ export const COMMANDS = {
   status: command(z.strictObject({}), async ({ status }) => status?.() ?? { running: false }),
 } as const
 export type CommandName = keyof typeof COMMANDS
+
+/** Leaves in the audit trail what changes no record. */
+async function noted(house: House, operation: string, object?: string): Promise<void> {
+  const event = { principal: OPERATOR, front: 'control', operation, object } as const
+  await house.services.journal.record({ ...event, outcome: 'success' })
+}
 
 function running({ wireLog }: Controlled): WireLog {
   if (wireLog !== undefined) return wireLog
