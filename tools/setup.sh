@@ -4,7 +4,7 @@
 root=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
 cd "$root"
 
-# need_packages FILE [NPM OPTION...]: runs `npm ci` unless FILE is there and the lock file has not changed.
+# need_packages FILE [NPM OPTION...]: installs unless FILE is there and the lock file has not changed.
 need_packages() {
   wanted=$1
   shift
@@ -16,7 +16,8 @@ need_packages() {
     exit 1
   fi
   echo "claviger: installing packages (once) ..." >&2
-  npm ci --no-audit --no-fund --loglevel=error "$@" >&2
+  # Not `npm ci`: it refuses a lock file whose optional packages for other platforms are not all served.
+  npm install --no-save --no-audit --no-fund --loglevel=error "$@" >&2
 }
 
 # Sets $node: from the PATH if new enough, else the one that npm has brought.
