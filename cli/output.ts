@@ -1,8 +1,9 @@
 /**
  * What a person sees, and what a machine reads.
  *
- * Every command has a result, which is printed as a table or a few lines, or with `--json` as one JSON
- * value. Errors say what could not be done and why, on standard error; with `--json` as an object.
+ * Every command has a result, which is printed as a table or a few lines, or with `--json` as one
+ * JSON value. Errors say what could not be done and why, on standard error; with `--json` as an
+ * object.
  *
  * @module
  */

@@ -31,8 +31,9 @@ Examples:
   claviger serve --data /var/lib/claviger --config /etc/claviger.yaml
   claviger serve --data ./data --kmip 0.0.0.0:5696
 
-It prints a line that begins with "ready" once it listens. SIGTERM and SIGINT end it in order: running
-requests are answered first. SIGHUP does nothing: credentials and root key change while it runs.`,
+It prints a line that begins with "ready" once it listens. SIGTERM and SIGINT end it in order:
+running requests are answered first. SIGHUP does nothing: credentials and root key change while it
+runs.`,
   )
   .action(async (_options, command: Command) => {
     const options = command.optsWithGlobals<ServeOptions>()

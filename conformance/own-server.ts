@@ -1,6 +1,6 @@
 /**
- * A server of our own for tests: a real process on a free port of the loopback, with a data directory that
- * goes when it does.
+ * A server of our own for tests: a real process on a free port of the loopback, with a data
+ * directory that goes when it does.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * The attributes of one object: an immutable bag of instances.
  *
- * KMIP 1.4 §3 (instances and their indexes): an index starts at 0, is given by the server, and does not
- * change when other instances come and go. Which attributes may be set, changed and deleted is
+ * KMIP 1.4 §3 (instances and their indexes): an index starts at 0, is given by the server, and does
+ * not change when other instances come and go. Which attributes may be set, changed and deleted is
  * `attribute-rules.ts`; this module only keeps them.
  *
  * @module

@@ -1,10 +1,10 @@
 /**
  * Who may set, change and delete which attribute, and when.
  *
- * KMIP 1.4 §3 and KMIP 2.1 §4, the table of rules that stands with each attribute: the columns are in the
- * registry (`spec/kmip/attributes.ts`), this module reads them. Where we are stricter than the standard
- * the rule says so: a key that was sensitive stays so, and one that was not extractable stays so, because
- * a flag that can be taken back protects nothing.
+ * KMIP 1.4 §3 and KMIP 2.1 §4, the table of rules that stands with each attribute: the columns are
+ * in the registry (`spec/kmip/attributes.ts`), this module reads them. Where we are stricter than
+ * the standard the rule says so: a key that was sensitive stays so, and one that was not
+ * extractable stays so, because a flag that can be taken back protects nothing.
  *
  * @module
  */
@@ -55,7 +55,9 @@ export function isMultiple(id: AttributeId): boolean {
   return isVendorKey(id) || attributeRow(id).multiple
 }
 
-/** @throws {@link KmsError} `unknownAttribute` when no version has it and it is not a client's own. */
+/**
+ * @throws {@link KmsError} `unknownAttribute` when no version has it and it is not a client's own.
+ */
 export function assertKnown(id: AttributeId, what: string): void {
   if (!isVendorKey(id) || !id.startsWith(':')) return
   const hint = 'names of your own begin with "x-" in KMIP 1.x and have a vendor from 2.0 on'

@@ -2,9 +2,9 @@
  * The audit trail: who did what to which object, and how it ended.
  *
  * A change is written in the transaction that makes it. Uses of keys (Encrypt, Get, Locate ...) and
- * refusals are gathered for a moment and written together; equal ones become one entry with a count, so
- * that a busy key costs a line now and then, and no use goes unrecorded. Entries never hold key bytes,
- * passwords or plaintext.
+ * refusals are gathered for a moment and written together; equal ones become one entry with a
+ * count, so that a busy key costs a line now and then, and no use goes unrecorded. Entries never
+ * hold key bytes, passwords or plaintext.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Writing what an operation has worked out.
  *
- * A change states the revision it was made upon. Where another request was faster, the operation is done
- * again from the start, on what is there now.
+ * A change states the revision it was made upon. Where another request was faster, the operation is
+ * done again from the start, on what is there now.
  *
  * @module
  */
@@ -79,7 +79,9 @@ export async function update(
   return after
 }
 
-/** What no object refers to any more is destroyed where it lies; not yet, where it may be undone. */
+/**
+ * What no object refers to any more is destroyed where it lies; not yet, where it may be undone.
+ */
 async function destroyMaterials(context: Context, changes: readonly ObjectChange[]): Promise<void> {
   if (context.undo !== undefined) return
   for (const { before, after } of changes) {

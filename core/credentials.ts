@@ -1,10 +1,10 @@
 /**
  * Credentials: who may connect, under which name and scope.
  *
- * A credential is a TLS client certificate that this server has issued or been told of, known by the
- * SHA-256 fingerprint of its DER. Being signed by a trusted authority lets a client shake hands; having a
- * credential that is not revoked lets it in. Records are authenticated like objects, so that nobody can
- * write himself one into the database.
+ * A credential is a TLS client certificate that this server has issued or been told of, known by
+ * the SHA-256 fingerprint of its DER. Being signed by a trusted authority lets a client shake
+ * hands; having a credential that is not revoked lets it in. Records are authenticated like
+ * objects, so that nobody can write himself one into the database.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * What the core asks of a database.
  *
- * A database keeps records: opaque bytes under a kind and an identifier, with terms to find them by. It
- * knows nothing of keys, states or attributes, and never sees a plaintext key. Every implementation
- * passes `databases/contract.ts`.
+ * A database keeps records: opaque bytes under a kind and an identifier, with terms to find them
+ * by. It knows nothing of keys, states or attributes, and never sees a plaintext key. Every
+ * implementation passes `databases/contract.ts`.
  *
  * @module
  */
@@ -108,10 +108,11 @@ export interface Database {
   due(kind: RecordKind, now: number, limit: number): Promise<readonly string[]>
 
   /**
-   * Writes all changes and entries, or none. What has been acknowledged survives the end of the process.
+   * Writes all changes and entries, or none. What has been acknowledged survives the end of the
+   * process.
    *
-   * @throws `KmsError` `conflict` when a record has another revision by now, `exists` when a new one
-   * exists, `nameInUse` when a claim is taken, `storageUnavailable` when the disk refuses.
+   * @throws `KmsError` `conflict` when a record has another revision by now, `exists` when a new
+   * one exists, `nameInUse` when a claim is taken, `storageUnavailable` when the disk refuses.
    */
   commit(changes: readonly RecordChange[], entries: readonly AuditEntry[]): Promise<void>
 

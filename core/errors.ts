@@ -1,9 +1,9 @@
 /**
  * Everything that can go wrong, one row each, and what every front says about it.
  *
- * KMIP 1.4 §11 and KMIP 2.1 §11.48 (Result Reason; which reason an operation gives is in the tables of
- * each operation), PKCS#11 3.2 §5.1 (return values). A front never invents a code: it reads its column.
- * One cause may have three names in KMIP: 1.x, 2.0 and 2.1 differ.
+ * KMIP 1.4 §11 and KMIP 2.1 §11.48 (Result Reason; which reason an operation gives is in the tables
+ * of each operation), PKCS#11 3.2 §5.1 (return values). A front never invents a code: it reads its
+ * column. One cause may have three names in KMIP: 1.x, 2.0 and 2.1 differ.
  *
  * @module
  */
@@ -95,8 +95,8 @@ export type FailureCode = keyof typeof FAILURES
 /**
  * A failure of the caller's request, of a keystore or of the database.
  *
- * `message` goes to the peer: what could not be done, a colon, what is so and which rule says it; never
- * key material, PINs or paths. `cause` stays in our log.
+ * `message` goes to the peer: what could not be done, a colon, what is so and which rule says it;
+ * never key material, PINs or paths. `cause` stays in our log.
  */
 export class KmsError extends Error {
   override readonly name = 'KmsError'

@@ -1,10 +1,10 @@
 /**
  * Key material from one format into another.
  *
- * KMIP 2.1 §7.8 (Key Format Type) and §7.6 (transparent structures); RFC 8017 appendix A (PKCS#1), RFC
- * 5208 and 5958 (PKCS#8), RFC 5480 and 5280 (SubjectPublicKeyInfo, which KMIP calls X.509), RFC 5915
- * (ECPrivateKey). Transparent material is the TTLV encoding of its Key Material structure, as the digest
- * of KMIP 2.1 §4.18 takes it.
+ * KMIP 2.1 §7.8 (Key Format Type) and §7.6 (transparent structures); RFC 8017 appendix A (PKCS#1),
+ * RFC 5208 and 5958 (PKCS#8), RFC 5480 and 5280 (SubjectPublicKeyInfo, which KMIP calls X.509), RFC
+ * 5915 (ECPrivateKey). Transparent material is the TTLV encoding of its Key Material structure, as
+ * the digest of KMIP 2.1 §4.18 takes it.
  *
  * Parsing and encoding are node:crypto's; this module only names the forms. Keys of DSA and DH are
  * stored and returned as they came.
@@ -151,8 +151,8 @@ const FORMATS: Readonly<Record<MaterialKind, Formats>> = {
 /**
  * Parses key material.
  *
- * @throws {@link KmsError} `keyFormat` when the format is not read here, `invalidField` when the bytes
- * are not such a key.
+ * @throws {@link KmsError} `keyFormat` when the format is not read here, `invalidField` when the
+ * bytes are not such a key.
  */
 export function readKey(
   kind: MaterialKind,
@@ -198,7 +198,8 @@ export function canRead(kind: MaterialKind, format: Format, bytes: Uint8Array): 
 }
 
 /**
- * EncryptedPrivateKeyInfo begins with an algorithm, PrivateKeyInfo with a version: RFC 5958 §2 and §3.
+ * EncryptedPrivateKeyInfo begins with an algorithm, PrivateKeyInfo with a version: RFC 5958 §2 and
+ * §3.
  */
 function isEncrypted(bytes: Uint8Array): boolean {
   const length = bytes[1] ?? 0

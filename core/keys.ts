@@ -1,8 +1,8 @@
 /**
  * An object as a key that a keystore works with.
  *
- * KMIP 2.1 §4.13 and §4.14: what a key is follows from its attributes Cryptographic Algorithm, Length
- * and Domain Parameters.
+ * KMIP 2.1 §4.13 and §4.14: what a key is follows from its attributes Cryptographic Algorithm,
+ * Length and Domain Parameters.
  *
  * @module
  */
@@ -43,8 +43,8 @@ export function kindOf(objectType: ObjectType): MaterialKind {
 }
 
 /**
- * What the attributes say the key is; undefined where the algorithm has no row, and the key is stored
- * and returned only.
+ * What the attributes say the key is; undefined where the algorithm has no row, and the key is
+ * stored and returned only.
  */
 export function specOf(objectType: ObjectType, attributes: AttributeBag): KeySpec | undefined {
   const number = attributes.get('cryptographicAlgorithm')

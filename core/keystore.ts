@@ -1,9 +1,9 @@
 /**
  * What the core asks of whoever holds the keys.
  *
- * A keystore makes keys, keeps them, and works with them. It declares what it can do; a wish that it
- * cannot fulfil fails with the rule that refused it. No front and no operation asks which keystore it is
- * talking to. Every keystore passes `keystores/contract.ts`.
+ * A keystore makes keys, keeps them, and works with them. It declares what it can do; a wish that
+ * it cannot fulfil fails with the rule that refused it. No front and no operation asks which
+ * keystore it is talking to. Every keystore passes `keystores/contract.ts`.
  *
  * Formats of key material are those of KMIP 2.1 §7.8 (Key Format Type); mechanisms are rows of
  * `spec/algorithms.ts` with what they leave open.
@@ -18,8 +18,8 @@ import type { Secret } from './secret.ts'
 export type Awaitable<T> = T | Promise<T>
 
 /**
- * What kind of material it is. `secret`: bytes of a symmetric key or of secret data; `data`: anything
- * that is stored and returned and never computed with (certificates, opaque objects).
+ * What kind of material it is. `secret`: bytes of a symmetric key or of secret data; `data`:
+ * anything that is stored and returned and never computed with (certificates, opaque objects).
  */
 export type MaterialKind = 'secret' | 'private' | 'public' | 'data'
 

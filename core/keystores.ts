@@ -31,8 +31,8 @@ export class Keystores {
   /**
    * Where a new object goes.
    *
-   * @param masks Protection Storage Masks (KMIP 2.1 §7.26): alternatives, each of which a keystore must
-   * fulfil in whole; none given means no wish.
+   * @param masks Protection Storage Masks (KMIP 2.1 §7.26): alternatives, each of which a keystore
+   * must fulfil in whole; none given means no wish.
    * @throws {@link KmsError} `protectionStorage` when no keystore fulfils any.
    */
   forNew(masks: readonly number[] | undefined): Keystore {

@@ -1,9 +1,10 @@
 /**
  * The life of an object: its states, what moves it from one to the next, and what each allows.
  *
- * KMIP 1.4 §3.22 and KMIP 2.1 §4.57 "State" (figure and table of transitions, after NIST SP 800-57 part
- * 1); §3.23 to §3.30 of 1.4 for the dates. A state follows from its dates: it is worked out whenever an
- * object is read, not by a timer. The sweep (`core/sweep.ts`) only writes down what time has done.
+ * KMIP 1.4 §3.22 and KMIP 2.1 §4.57 "State" (figure and table of transitions, after NIST SP 800-57
+ * part 1); §3.23 to §3.30 of 1.4 for the dates. A state follows from its dates: it is worked out
+ * whenever an object is read, not by a timer. The sweep (`core/sweep.ts`) only writes down what
+ * time has done.
  *
  * @module
  */

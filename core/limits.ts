@@ -1,8 +1,8 @@
 /**
  * Every limit, with its unit, its default and what it protects.
  *
- * The names are the keys of the section `limits` of `claviger.yaml`; `server/config.ts` takes names,
- * defaults and bounds from here. A test hits each of them.
+ * The names are the keys of the section `limits` of `claviger.yaml`; `server/config.ts` takes
+ * names, defaults and bounds from here. A test hits each of them.
  *
  * @module
  */

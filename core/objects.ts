@@ -14,7 +14,9 @@ import { KmsError } from './errors.ts'
 /** Where the material lies: a keystore, and that keystore's own name for it. */
 export interface Material {
   readonly keystore: string
-  /** Opaque to everyone but the keystore; the sealed bytes themselves, for the software keystore. */
+  /**
+   * Opaque to everyone but the keystore; the sealed bytes themselves, for the software keystore.
+   */
   readonly handle: Uint8Array
 }
 

@@ -1,10 +1,10 @@
 /**
  * Who may see and use what.
  *
- * An object belongs to its creator and lies in the creator's scope; a scope is the creator's own unless
- * the credential was made for a shared one. Objects of other scopes do not exist for a principal: not
- * found, not forbidden, so that nobody learns of them. Roles and grants of single operations have their
- * place here, and nowhere else.
+ * An object belongs to its creator and lies in the creator's scope; a scope is the creator's own
+ * unless the credential was made for a shared one. Objects of other scopes do not exist for a
+ * principal: not found, not forbidden, so that nobody learns of them. Roles and grants of single
+ * operations have their place here, and nowhere else.
  *
  * @module
  */

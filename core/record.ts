@@ -1,13 +1,13 @@
 /**
  * Objects as bytes, for the database.
  *
- * The encoding is TTLV with the tables of `spec/kmip`, so that whatever a message can say a record can
- * keep. Attributes stand under their own tags as in KMIP 2.1 §7.1; where the index of an instance is
- * not the one that counting would give, an Attribute Index stands before the value. Tags 54xxxx are
- * ours.
+ * The encoding is TTLV with the tables of `spec/kmip`, so that whatever a message can say a record
+ * can keep. Attributes stand under their own tags as in KMIP 2.1 §7.1; where the index of an
+ * instance is not the one that counting would give, an Attribute Index stands before the value.
+ * Tags 54xxxx are ours.
  *
- * A record says who it is: the identifier and the revision are in it, and `core/store.ts` authenticates
- * it as a whole, so that a record cannot pass for another one.
+ * A record says who it is: the identifier and the revision are in it, and `core/store.ts`
+ * authenticates it as a whole, so that a record cannot pass for another one.
  *
  * @module
  */

@@ -2,8 +2,8 @@
  * RSA private keys that come with only some of their numbers.
  *
  * KMIP 1.4 §2.1.7.4: a transparent RSA private key has the private exponent, or P and Q, or the CRT
- * exponents. OpenSSL wants all. Completing them is arithmetic on the key (RFC 8017 §3.2; factoring from
- * the exponents after NIST SP 800-56B r2 appendix C), done once when a key is registered.
+ * exponents. OpenSSL wants all. Completing them is arithmetic on the key (RFC 8017 §3.2; factoring
+ * from the exponents after NIST SP 800-56B r2 appendix C), done once when a key is registered.
  *
  * @module
  */

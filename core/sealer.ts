@@ -1,12 +1,13 @@
 /**
  * Sealing: how key material and records are protected at rest.
  *
- * AES-256-GCM (NIST SP 800-38D) under a data key; the root key seals the data keys. Each seal has a key
- * of its own, derived from the data key and 16 random bytes with HMAC-SHA-256 (NIST SP 800-108r1 §4.1,
- * one block), so that the number of seals under one data key is not bounded by the 96-bit nonce. The
- * caller binds a seal to its place with associated data.
+ * AES-256-GCM (NIST SP 800-38D) under a data key; the root key seals the data keys. Each seal has a
+ * key of its own, derived from the data key and 16 random bytes with HMAC-SHA-256 (NIST SP
+ * 800-108r1 §4.1, one block), so that the number of seals under one data key is not bounded by the
+ * 96-bit nonce. The caller binds a seal to its place with associated data.
  *
- * A seal: format 1 (1 byte), number of the data key (4), salt (16), nonce (12), ciphertext, tag (16).
+ * A seal: format 1 (1 byte), number of the data key (4), salt (16), nonce (12), ciphertext, tag
+ * (16).
  *
  * No I/O: `server/rootkey.ts` finds the root key, the database keeps the sealed data keys.
  *

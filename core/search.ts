@@ -2,13 +2,13 @@
  * Terms: what of an object can be found by an index.
  *
  * KMIP 2.1 §6.1.29 "Locate". A term is an ordered byte string made of an attribute and a value; a
- * database keeps, for every object, its terms, and finds objects by equal terms or by a range of them.
- * So every attribute that Locate or C_FindObjects can name is an indexed query, and a database needs to
- * know nothing of attributes.
+ * database keeps, for every object, its terms, and finds objects by equal terms or by a range of
+ * them. So every attribute that Locate or C_FindObjects can name is an indexed query, and a
+ * database needs to know nothing of attributes.
  *
- * An attribute that is a structure has a term for each part, because Locate may give a part only. A mask
- * has a term for each bit. Long values are hashed. Terms narrow down;
- * `matches()` decides, on the object itself.
+ * An attribute that is a structure has a term for each part, because Locate may give a part only. A
+ * mask has a term for each bit. Long values are hashed. Terms narrow down; `matches()` decides, on
+ * the object itself.
  *
  * @module
  */
@@ -166,7 +166,9 @@ export function isDate(id: AttributeId): boolean {
   return !isVendorKey(id) && attributeRow(id).coder === ATTRIBUTES.initialDate.coder
 }
 
-/** Conditions for the database that every match fulfils; objects that fulfil them need not match. */
+/**
+ * Conditions for the database that every match fulfils; objects that fulfil them need not match.
+ */
 export function conditionsOf(wanted: readonly Wanted[]): readonly Condition[] {
   return wanted.flatMap(({ id, values }) => {
     if (NOT_INDEXED.has(id)) return []

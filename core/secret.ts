@@ -1,8 +1,9 @@
 /**
  * Key bytes that do not print.
  *
- * Prints as `[secret]`, JSON has nothing to show, and `expose()` is what reviewers grep for. Whoever
- * makes one disposes it: `using secret = new Secret(bytes)` zeroes the bytes at the end of the block.
+ * Prints as `[secret]`, JSON has nothing to show, and `expose()` is what reviewers grep for.
+ * Whoever makes one disposes it: `using secret = new Secret(bytes)` zeroes the bytes at the end of
+ * the block.
  *
  * @module
  */

@@ -2,9 +2,9 @@
  * Objects, read from and written to a database.
  *
  * Between the operations, which speak of objects, and the database, which speaks of bytes: encodes,
- * authenticates and indexes what is written; checks, decodes and remembers what is read. A record carries
- * an HMAC over its kind, identifier, scope, revision and content, so that none can stand in for another;
- * that it is the newest one the database checks itself (`databases/sqlite/ledger.ts`).
+ * authenticates and indexes what is written; checks, decodes and remembers what is read. A record
+ * carries an HMAC over its kind, identifier, scope, revision and content, so that none can stand in
+ * for another; that it is the newest one the database checks itself (`databases/sqlite/ledger.ts`).
  *
  * @module
  */
@@ -91,7 +91,8 @@ export class Store {
   /**
    * Writes all changes and entries, or none.
    *
-   * @throws {@link KmsError} `conflict`, `exists`, `nameInUse`, `storageUnavailable`, `limitExceeded`.
+   * @throws {@link KmsError} `conflict`, `exists`, `nameInUse`, `storageUnavailable`,
+   * `limitExceeded`.
    */
   async commit(changes: readonly ObjectChange[], entries: readonly AuditEntry[]): Promise<void> {
     const records = changes.map((change) => this.#recordChange(change))
@@ -161,8 +162,8 @@ export class Store {
 }
 
 /**
- * What another process would read: nothing of it is a view of the request that brought it, so that a
- * remembered attribute does not keep a whole message in memory.
+ * What another process would read: nothing of it is a view of the request that brought it, so that
+ * a remembered attribute does not keep a whole message in memory.
  */
 function asWritten(object: ManagedObject, bytes: Uint8Array | undefined): ManagedObject {
   if (bytes === undefined) return object

@@ -1,9 +1,9 @@
 /**
  * Writing down what time has done.
  *
- * KMIP 1.4 §3.22: an Activation or Deactivation Date that is reached moves the state. Whoever reads an
- * object works the state out for the present moment; but the index and the audit trail have to be told.
- * So the sweep runs before a Locate that asks for states, and now and then.
+ * KMIP 1.4 §3.22: an Activation or Deactivation Date that is reached moves the state. Whoever reads
+ * an object works the state out for the present moment; but the index and the audit trail have to
+ * be told. So the sweep runs before a Locate that asks for states, and now and then.
  *
  * @module
  */

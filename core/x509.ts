@@ -1,10 +1,10 @@
 /**
  * What a certificate says about itself, as attributes.
  *
- * KMIP 1.4 §3.8 to §3.15 (Certificate Type, Length, X.509 Identifier, Subject, Issuer, Digital Signature
- * Algorithm) and §3.49 (the sub-attributes); RFC 5280 §4.1 and §4.2.1.6. Names and serial number are DER,
- * taken from the certificate as they stand. A certificate that cannot be parsed is stored all the same,
- * without these attributes.
+ * KMIP 1.4 §3.8 to §3.15 (Certificate Type, Length, X.509 Identifier, Subject, Issuer, Digital
+ * Signature Algorithm) and §3.49 (the sub-attributes); RFC 5280 §4.1 and §4.2.1.6. Names and serial
+ * number are DER, taken from the certificate as they stand. A certificate that cannot be parsed is
+ * stored all the same, without these attributes.
  *
  * @module
  */

@@ -1,11 +1,11 @@
 /**
  * The configuration: one file, one schema, one place for every default.
  *
- * `claviger.yaml` is read strictly: an unknown key, a wrong type or an unreadable file is refused with the
- * file, the line, the key and what is allowed. Every value can also be given by an environment variable:
- * the names of its keys in capitals, joined by underscores, after `CLAVIGER_` (`limits.idleSeconds` is
- * `CLAVIGER_LIMITS_IDLE_SECONDS`); a list is written as in YAML. The order of precedence is command
- * line, environment, file, default.
+ * `claviger.yaml` is read strictly: an unknown key, a wrong type or an unreadable file is refused
+ * with the file, the line, the key and what is allowed. Every value can also be given by an
+ * environment variable: the names of its keys in capitals, joined by underscores, after `CLAVIGER_`
+ * (`limits.idleSeconds` is `CLAVIGER_LIMITS_IDLE_SECONDS`); a list is written as in YAML. The order
+ * of precedence is command line, environment, file, default.
  *
  * The JSON Schema for editors (`docs/claviger.schema.json`) is printed from the same schema.
  *

@@ -1,9 +1,9 @@
 /**
  * The control socket: how the command line speaks to a running server on the same machine.
  *
- * HTTP with JSON on a Unix socket in the data directory, which only the owner of the directory can open:
- * whoever may read the database file may use it. One row for each command; the same rows are used without
- * a socket when no server runs.
+ * HTTP with JSON on a Unix socket in the data directory, which only the owner of the directory can
+ * open: whoever may read the database file may use it. One row for each command; the same rows are
+ * used without a socket when no server runs.
  *
  * @module
  */

@@ -72,7 +72,8 @@ export class House {
   /**
    * Opens a data directory, and furnishes a new one.
    *
-   * @throws `LockedError` when another process has it; `KmsError` `tampered` when the root key is wrong.
+   * @throws `LockedError` when another process has it; `KmsError` `tampered` when the root key is
+   * wrong.
    */
   static async open(options: HouseOptions): Promise<House> {
     const dataDir = resolve(options.dataDir)

@@ -1,9 +1,9 @@
 /**
  * One process for one data directory.
  *
- * The lock is an open transaction on a small SQLite file: the operating system gives it back however the
- * process ends, so that there is never a stale lock to be removed by hand. The file also says which
- * process holds it, for the message to the second one.
+ * The lock is an open transaction on a small SQLite file: the operating system gives it back
+ * however the process ends, so that there is never a stale lock to be removed by hand. The file
+ * also says which process holds it, for the message to the second one.
  *
  * @module
  */

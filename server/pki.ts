@@ -1,9 +1,10 @@
 /**
  * The server's own certificate authority, and what it issues.
  *
- * RFC 5280. On first start an authority is made, certificates for the server (one with an EC and one with
- * an RSA key, so that old clients find one they understand) and one for the administrator. The private key
- * of the authority stays in the database, sealed; the others are files that only their owner may read.
+ * RFC 5280. On first start an authority is made, certificates for the server (one with an EC and
+ * one with an RSA key, so that old clients find one they understand) and one for the administrator.
+ * The private key of the authority stays in the database, sealed; the others are files that only
+ * their owner may read.
  *
  * @module
  */

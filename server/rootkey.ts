@@ -1,13 +1,13 @@
 /**
  * The root key: the one secret that is not in the database.
  *
- * It seals the data keys (`core/sealer.ts`). It is read from a file, or made of a passphrase with Argon2id
- * (RFC 9106, with the parameters of its second recommended option). The database remembers which kind it
- * was and, for a passphrase, the salt; never the key.
+ * It seals the data keys (`core/sealer.ts`). It is read from a file, or made of a passphrase with
+ * Argon2id (RFC 9106, with the parameters of its second recommended option). The database remembers
+ * which kind it was and, for a passphrase, the salt; never the key.
  *
- * Rotation seals the data keys under a new root key. The new file is on the disk before the database
- * speaks of it, and the old one goes when the database does: whenever the machine stops in between, one of
- * the two files fits.
+ * Rotation seals the data keys under a new root key. The new file is on the disk before the
+ * database speaks of it, and the old one goes when the database does: whenever the machine stops in
+ * between, one of the two files fits.
  *
  * @module
  */

@@ -1,14 +1,15 @@
 /**
- * A KMIP client for Node: typed operations, a pool of connections, and the version that the server speaks.
+ * A KMIP client for Node: typed operations, a pool of connections, and the version that the server
+ * speaks.
  *
- * Every operation of KMIP 1.0 to 2.1 can be called with {@link KmipClient.call}: its payloads are typed by
- * the tables of `spec/kmip`. The version is agreed upon with Discover Versions on first use (a server of
- * KMIP 1.0 does not know that operation, which tells its version as well); a single call may ask for
- * another one.
+ * Every operation of KMIP 1.0 to 2.1 can be called with {@link KmipClient.call}: its payloads are
+ * typed by the tables of `spec/kmip`. The version is agreed upon with Discover Versions on first
+ * use (a server of KMIP 1.0 does not know that operation, which tells its version as well); a
+ * single call may ask for another one.
  *
- * A pool opens connections as they are needed, sends each request on the one with the fewest in flight,
- * and opens a new one where an old one has failed. A request is sent once: whether it was done, when no
- * answer came, only the caller can find out.
+ * A pool opens connections as they are needed, sends each request on the one with the fewest in
+ * flight, and opens a new one where an old one has failed. A request is sent once: whether it was
+ * done, when no answer came, only the caller can find out.
  *
  * @module
  */
@@ -98,7 +99,8 @@ export class KmipClient {
   /**
    * Does one operation.
    *
-   * @throws {@link KmipError} when the server refuses it, {@link KmipConnectionError} when there is no answer.
+   * @throws {@link KmipError} when the server refuses it, {@link KmipConnectionError} when there is
+   * no answer.
    */
   async call<N extends OperationName>(
     operation: N,
@@ -146,7 +148,9 @@ export class KmipClient {
     return decodeResponse(answer, version)
   }
 
-  /** Asks with the newest version, then with 1.1, which every server but those of 1.0 understands. */
+  /**
+   * Asks with the newest version, then with 1.1, which every server but those of 1.0 understands.
+   */
   async #negotiate(): Promise<Version> {
     const ours = VERSIONS.toReversed()
     const payload = { protocolVersion: ours.map(protocolVersionOf) }

@@ -1,9 +1,9 @@
 /**
  * One TLS connection to a KMIP server: messages out, messages in.
  *
- * KMIP 2.1 §10. Requests may be sent before earlier ones are answered; answers come in their order. Every
- * request has a deadline; when one passes it, the connection is given up, because the answers that follow
- * could not be told apart any more.
+ * KMIP 2.1 §10. Requests may be sent before earlier ones are answered; answers come in their order.
+ * Every request has a deadline; when one passes it, the connection is given up, because the answers
+ * that follow could not be told apart any more.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * Placeholders of a case, and what they stand for in this run.
  *
- * A placeholder is bound by the first answer that holds it and stands for the same value from then on;
- * `$NOW` and its like are times relative to the run. Some cases name a value in a request that no answer
- * has named: it is the last value that came under the same tag.
+ * A placeholder is bound by the first answer that holds it and stands for the same value from then
+ * on; `$NOW` and its like are times relative to the run. Some cases name a value in a request that
+ * no answer has named: it is the last value that came under the same tag.
  *
  * @module
  */

@@ -2,8 +2,8 @@
  * The OASIS test cases: XML files with the requests and responses of one session.
  *
  * KMIP Profiles 2.1 §5.4 (encoding) and the "Test Cases" documents of KMIP 1.0 to 2.1. A file is a
- * sequence of RequestMessage and ResponseMessage elements; `$NAME` values are placeholders, `$NOW` and
- * `$NOW+3600` are times relative to the run. Remarks between the elements are ignored.
+ * sequence of RequestMessage and ResponseMessage elements; `$NAME` values are placeholders, `$NOW`
+ * and `$NOW+3600` are times relative to the run. Remarks between the elements are ignored.
  *
  * @module
  */

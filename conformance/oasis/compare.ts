@@ -1,9 +1,10 @@
 /**
  * Whether an answer is the expected one.
  *
- * KMIP Profiles 2.1 §8.4 "Permitted Test Case Variations", the same list as in every profile of 1.0: what
- * a server is free to choose is compared by its shape, everything else must match, in order. Additional
- * attributes are allowed, missing ones are not; the order of attributes and of Query answers is free.
+ * KMIP Profiles 2.1 §8.4 "Permitted Test Case Variations", the same list as in every profile of
+ * 1.0: what a server is free to choose is compared by its shape, everything else must match, in
+ * order. Additional attributes are allowed, missing ones are not; the order of attributes and of
+ * Query answers is free.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Published cases with a value that cannot be right, and the value that is.
  *
- * Each is checked against a later edition of the same case, or against the standard. A case is played with
- * the correction; nothing else of it changes.
+ * Each is checked against a later edition of the same case, or against the standard. A case is
+ * played with the correction; nothing else of it changes.
  *
  * @module
  */

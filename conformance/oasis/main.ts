@@ -1,8 +1,8 @@
 /**
  * `npm run conformance -- DIR…`: plays OASIS cases against a server and reports on each.
  *
- * Starts a server of its own, with a credential of its own for every group of cases, unless `--server
- * HOST:PORT --pki DIR` names one. Exits with 1 when a case has failed.
+ * Starts a server of its own, with a credential of its own for every group of cases, unless
+ * `--server HOST:PORT --pki DIR` names one. Exits with 1 when a case has failed.
  *
  * @module
  */

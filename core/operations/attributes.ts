@@ -1,8 +1,9 @@
 /**
  * Reading and changing the attributes of an object.
  *
- * KMIP 1.4 §4.12 to §4.16, KMIP 2.1 §6.1.1, §6.1.13, §6.1.20, §6.1.21, §6.1.34 and §6.1.55. 1.x says which
- * instance by its index, 2.x by its value; both come here. Who may change what is `attribute-rules.ts`.
+ * KMIP 1.4 §4.12 to §4.16, KMIP 2.1 §6.1.1, §6.1.13, §6.1.20, §6.1.21, §6.1.34 and §6.1.55. 1.x
+ * says which instance by its index, 2.x by its value; both come here. Who may change what is
+ * `attribute-rules.ts`.
  *
  * @module
  */
@@ -149,7 +150,9 @@ export async function deleteAttribute(context: Context, wish: DeleteWish): Promi
   })
 }
 
-/** Adds or replaces the one value. @throws {@link KmsError} `multiValued` when there are several. */
+/**
+ * Adds or replaces the one value. @throws {@link KmsError} `multiValued` when there are several.
+ */
 export async function setAttribute(
   context: Context,
   id: string,

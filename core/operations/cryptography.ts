@@ -1,8 +1,10 @@
 /**
- * Working with keys: Encrypt, Decrypt, Sign, Signature Verify, MAC, MAC Verify, Hash, random numbers.
+ * Working with keys: Encrypt, Decrypt, Sign, Signature Verify, MAC, MAC Verify, Hash, random
+ * numbers.
  *
- * KMIP 1.4 §4.29 to §4.37, KMIP 2.1 §6.1 by name. A key must be allowed by its state, its dates, its
- * usage mask and its usage limits. Data in several parts has its place in `keystore.ts`, and follows.
+ * KMIP 1.4 §4.29 to §4.37, KMIP 2.1 §6.1 by name. A key must be allowed by its state, its dates,
+ * its usage mask and its usage limits. Data in several parts has its place in `keystore.ts`, and
+ * follows.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Derive Key.
  *
- * KMIP 1.4 §4.6, KMIP 2.1 §6.1.16. The base is one key or secret; Derivation Data may be given or be a
- * second object (a Secret Data), never both.
+ * KMIP 1.4 §4.6, KMIP 2.1 §6.1.16. The base is one key or secret; Derivation Data may be given or
+ * be a second object (a Secret Data), never both.
  *
  * @module
  */

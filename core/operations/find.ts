@@ -1,11 +1,11 @@
 /**
  * Locate.
  *
- * KMIP 1.4 §4.9, KMIP 2.1 §6.1.29. Every attribute that is given must match; a date given twice is a
- * range; a structure may be given in part; text matches exactly. The order is the caller's (2.x wants the
- * newest first), but the oldest comes first where a fresh member of a group is wanted (KMIP Test Cases
- * 1.1 §15.2). Without a Storage
- * Status Mask, archived and destroyed objects are not found.
+ * KMIP 1.4 §4.9, KMIP 2.1 §6.1.29. Every attribute that is given must match; a date given twice is
+ * a range; a structure may be given in part; text matches exactly. The order is the caller's (2.x
+ * wants the newest first), but the oldest comes first where a fresh member of a group is wanted
+ * (KMIP Test Cases 1.1 §15.2). Without a Storage Status Mask, archived and destroyed objects are
+ * not found.
  *
  * @module
  */

@@ -1,9 +1,10 @@
 /**
  * Get: an object with its value.
  *
- * KMIP 1.4 §4.11, KMIP 2.1 §6.1.19. The registered form can always be had; other forms where the key has
- * them; wrapped with another key where asked. A sensitive object leaves only wrapped, one that is not
- * extractable does not leave at all. The first Get makes an object stale (Fresh is false from then on).
+ * KMIP 1.4 §4.11, KMIP 2.1 §6.1.19. The registered form can always be had; other forms where the
+ * key has them; wrapped with another key where asked. A sensitive object leaves only wrapped, one
+ * that is not extractable does not leave at all. The first Get makes an object stale (Fresh is
+ * false from then on).
  *
  * @module
  */
@@ -234,8 +235,8 @@ async function wrappingKey(context: Context, id: string): Promise<UsableKey> {
 }
 
 /**
- * KMIP 1.4 §2.1.5: what is given must be one of the key's own Cryptographic Parameters, where it has
- * any; nothing given means its first.
+ * KMIP 1.4 §2.1.5: what is given must be one of the key's own Cryptographic Parameters, where it
+ * has any; nothing given means its first.
  */
 function wrappingParameters(
   { object }: UsableKey,

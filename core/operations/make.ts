@@ -1,9 +1,9 @@
 /**
  * What all operations that make objects have in common.
  *
- * KMIP 1.4 §3 ("Initially set by" and "When implicitly set" of each attribute), §4.1 to §4.3; KMIP 2.1
- * §4. Takes what the client gives and what is known of the material, and makes the attributes that the
- * object starts with.
+ * KMIP 1.4 §3 ("Initially set by" and "When implicitly set" of each attribute), §4.1 to §4.3; KMIP
+ * 2.1 §4. Takes what the client gives and what is known of the material, and makes the attributes
+ * that the object starts with.
  *
  * @module
  */
@@ -204,8 +204,8 @@ function withUsageCount(bag: AttributeBag): AttributeBag {
 }
 
 /**
- * KMIP 2.1 §4.44: a key that shall be Quantum Safe must be of an algorithm that is. NIST IR 8547: secret
- * keys of 256 bits, and the algorithms of FIPS 203 to 205.
+ * KMIP 2.1 §4.44: a key that shall be Quantum Safe must be of an algorithm that is. NIST IR 8547:
+ * secret keys of 256 bits, and the algorithms of FIPS 203 to 205.
  */
 function assertQuantumSafe(attributes: AttributeBag): void {
   const number = attributes.get('cryptographicAlgorithm')

@@ -1,8 +1,8 @@
 /**
  * Cryptographic Parameters of KMIP as mechanisms of a keystore.
  *
- * KMIP 1.4 §3.6 and §4.29 to §4.34, KMIP 2.1 §4.15. What a request gives counts; what it does not give
- * comes from the key's first Cryptographic Parameters, and then from the key's algorithm.
+ * KMIP 1.4 §3.6 and §4.29 to §4.34, KMIP 2.1 §4.15. What a request gives counts; what it does not
+ * give comes from the key's first Cryptographic Parameters, and then from the key's algorithm.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * Register: an object that was made elsewhere.
  *
- * KMIP 1.4 §4.3, KMIP 2.1 §6.1.44. What a key is follows from the attributes and from its key block, which
- * must agree, and from the material itself where it can be read. Algorithms without a row are stored
- * and returned. A key that comes wrapped is kept wrapped.
+ * KMIP 1.4 §4.3, KMIP 2.1 §6.1.44. What a key is follows from the attributes and from its key
+ * block, which must agree, and from the material itself where it can be read. Algorithms without a
+ * row are stored and returned. A key that comes wrapped is kept wrapped.
  *
  * @module
  */

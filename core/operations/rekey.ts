@@ -1,9 +1,9 @@
 /**
  * Re-key and Re-key Key Pair.
  *
- * KMIP 1.4 §4.4 and §4.5, KMIP 2.1 §6.1.45 and §6.1.46: a new key with the attributes of the old one, and
- * its names; old and new are linked. Without an offset the dates are copied; with one they move with the
- * Activation Date.
+ * KMIP 1.4 §4.4 and §4.5, KMIP 2.1 §6.1.45 and §6.1.46: a new key with the attributes of the old
+ * one, and its names; old and new are linked. Without an offset the dates are copied; with one they
+ * move with the Activation Date.
  *
  * @module
  */

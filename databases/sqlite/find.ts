@@ -1,10 +1,10 @@
 /**
  * Finding records by their terms.
  *
- * The conditions are an intersection of index entries. SQLite is told the order: first the condition with
- * the fewest entries (counted up to a bound), then for each of its records whether the others hold. The
- * entries of a term stand in the order in which the records were made, so that the newest come first
- * without sorting.
+ * The conditions are an intersection of index entries. SQLite is told the order: first the
+ * condition with the fewest entries (counted up to a bound), then for each of its records whether
+ * the others hold. The entries of a term stand in the order in which the records were made, so that
+ * the newest come first without sorting.
  *
  * @module
  */

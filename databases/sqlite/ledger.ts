@@ -1,13 +1,14 @@
 /**
  * The ledger: a tree that says which revision of every record is the last one.
  *
- * A record authenticates itself, but an old row authenticates itself as well as a new one. So the last
- * revision of every record stands a second time in a tree of three levels: 65,536 leaves with the
- * revisions of the records whose hash begins with the leaf's number, 256 pages with the codes of 256
- * leaves each, and the root with the codes of those pages. The root carries a code of its own
- * (HMAC-SHA-256 under a key that the root key protects). Whoever puts an old row back must put back the
- * whole path, and with it every other record: a single row, or any set of them, cannot be rolled back.
- * What remains is the whole database file, which nothing inside it can tell from a restored backup.
+ * A record authenticates itself, but an old row authenticates itself as well as a new one. So the
+ * last revision of every record stands a second time in a tree of three levels: 65,536 leaves with
+ * the revisions of the records whose hash begins with the leaf's number, 256 pages with the codes
+ * of 256 leaves each, and the root with the codes of those pages. The root carries a code of its
+ * own (HMAC-SHA-256 under a key that the root key protects). Whoever puts an old row back must put
+ * back the whole path, and with it every other record: a single row, or any set of them, cannot be
+ * rolled back. What remains is the whole database file, which nothing inside it can tell from a
+ * restored backup.
  *
  * Pure but for the pages, which the caller keeps.
  *

@@ -1,9 +1,10 @@
 /**
  * The embedded database: one SQLite file.
  *
- * Reads happen here, on a connection of their own; writes go to a thread (`writer-thread.ts`). The file
- * is in WAL mode, so that neither waits for the other, and every commit is flushed to the disk before it
- * is acknowledged. Every record that is read is checked against the ledger in the same snapshot.
+ * Reads happen here, on a connection of their own; writes go to a thread (`writer-thread.ts`). The
+ * file is in WAL mode, so that neither waits for the other, and every commit is flushed to the disk
+ * before it is acknowledged. Every record that is read is checked against the ledger in the same
+ * snapshot.
  *
  * @module
  */

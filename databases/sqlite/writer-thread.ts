@@ -1,8 +1,8 @@
 /**
  * The thread that writes.
  *
- * Takes every request that waits, writes them in one transaction, and answers each. While it waits for
- * the disk, further requests gather for the next transaction.
+ * Takes every request that waits, writes them in one transaction, and answers each. While it waits
+ * for the disk, further requests gather for the next transaction.
  *
  * @module
  */

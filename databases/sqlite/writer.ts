@@ -2,8 +2,8 @@
  * Writing: what happens within one transaction of the SQLite database.
  *
  * Runs in a thread of its own (`writer-thread.ts`), so that waiting for the disk keeps nobody else
- * waiting. Several requests that arrive while the disk is busy share the next transaction; within it each
- * has a savepoint, so that one that fails leaves the others alone.
+ * waiting. Several requests that arrive while the disk is busy share the next transaction; within
+ * it each has a savepoint, so that one that fails leaves the others alone.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * One batch item on its way: what its handler is given, and what it leaves for the items behind it.
  *
- * KMIP 1.4 §4 "ID Placeholder" and §6.14 to §6.16 (batches); KMIP 2.1 §4.74 and §11.60 (identifiers by
- * reference), §11.14 (data by reference).
+ * KMIP 1.4 §4 "ID Placeholder" and §6.14 to §6.16 (batches); KMIP 2.1 §4.74 and §11.60 (identifiers
+ * by reference), §11.14 (data by reference).
  *
  * @module
  */

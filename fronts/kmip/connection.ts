@@ -1,10 +1,10 @@
 /**
  * One connection: bytes into requests, answers into bytes.
  *
- * KMIP 2.1 §10 (transport): messages follow each other on the stream; a client may send the next before
- * it has the answer to the last (pipelining), and gets the answers in order. Requests that only use keys
- * overlap; one that reads or changes anything else waits for those before it, and those behind wait for
- * it, so that a client always reads what it has written.
+ * KMIP 2.1 §10 (transport): messages follow each other on the stream; a client may send the next
+ * before it has the answer to the last (pipelining), and gets the answers in order. Requests that
+ * only use keys overlap; one that reads or changes anything else waits for those before it, and
+ * those behind wait for it, so that a client always reads what it has written.
  *
  * Each answer is written in one call: one client takes a TLS record for a message.
  *

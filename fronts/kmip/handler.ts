@@ -8,8 +8,8 @@ import type { Call } from './call.ts'
 
 /**
  * What an operation does to the world: `read` and `use` leave it as it is (they are counted in the
- * journal, and requests of one connection may overtake each other), `change` writes (its audit entry is
- * part of the transaction).
+ * journal, and requests of one connection may overtake each other), `change` writes (its audit
+ * entry is part of the transaction).
  */
 export type Effect = 'read' | 'use' | 'change'
 

@@ -1,9 +1,10 @@
 /**
  * A request message and its answer.
  *
- * KMIP 1.4 §6 (message contents), §7 (formats), §11.1 (general errors); KMIP 2.1 §8, §9 and §11.48. Reads
- * the header, does the batch item by item, and writes the answer in the version of the request. The
- * version belongs to the message: the next one of the same connection may speak another.
+ * KMIP 1.4 §6 (message contents), §7 (formats), §11.1 (general errors); KMIP 2.1 §8, §9 and §11.48.
+ * Reads the header, does the batch item by item, and writes the answer in the version of the
+ * request. The version belongs to the message: the next one of the same connection may speak
+ * another.
  *
  * @module
  */
@@ -76,7 +77,9 @@ export async function answerMessage(
   }
 }
 
-/** @throws `WireError` `invalidMessage` when the message is none or its major version is not ours. */
+/**
+ * @throws `WireError` `invalidMessage` when the message is none or its major version is not ours.
+ */
 function versionOf(message: Item): Version {
   if (message.tag !== Tag.RequestMessage) {
     throw new WireError('invalidMessage', 'Cannot read message: it is no Request Message')

@@ -1,9 +1,10 @@
 /**
  * The KMIP listener: TLS with mutual authentication on a TCP port.
  *
- * KMIP Profiles 2.1 §3 (authentication suites) and §4.1 (transport); port 5696. TLS 1.2 and 1.3 with the
- * suites of the profiles, hybrid X25519MLKEM768 where the client offers it. A client whose certificate is
- * not a credential, or not any more, is turned away after the handshake, with the reason in the log.
+ * KMIP Profiles 2.1 §3 (authentication suites) and §4.1 (transport); port 5696. TLS 1.2 and 1.3
+ * with the suites of the profiles, hybrid X25519MLKEM768 where the client offers it. A client whose
+ * certificate is not a credential, or not any more, is turned away after the handshake, with the
+ * reason in the log.
  *
  * @module
  */
@@ -41,8 +42,8 @@ export interface ConnectionLog {
 }
 
 /**
- * KMIP Profiles 1.4 §3.1 to §3.4 and 2.1 §3.1. Suites with RSA key exchange, which appliances of the time
- * of KMIP 1.0 may need, are not in it; the configuration can add them.
+ * KMIP Profiles 1.4 §3.1 to §3.4 and 2.1 §3.1. Suites with RSA key exchange, which appliances of
+ * the time of KMIP 1.0 may need, are not in it; the configuration can add them.
  */
 export const CIPHERS = [
   'TLS_AES_256_GCM_SHA384',

@@ -1,10 +1,10 @@
 /**
- * The wire log: what one client and this server say to each other, for whoever has to find out why they
- * do not understand each other.
+ * The wire log: what one client and this server say to each other, for whoever has to find out why
+ * they do not understand each other.
  *
- * Off for everybody until it is switched on for a credential, while the server runs. Written as TTLV in
- * hexadecimal, as JSON or as XML. Secrets never reach it: key values, data, passwords and their like are
- * masked, and only their length is said.
+ * Off for everybody until it is switched on for a credential, while the server runs. Written as
+ * TTLV in hexadecimal, as JSON or as XML. Secrets never reach it: key values, data, passwords and
+ * their like are masked, and only their length is said.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Encryption and decryption with node:crypto, by the rows of `spec/algorithms/ciphers.ts`.
  *
- * KMIP 2.1 §6.1.17 (Encrypt), §6.1.14 (Decrypt); NIST SP 800-38A to F, RFC 3394, RFC 5649, RFC 8439, RFC
- * 8017 §7.
+ * KMIP 2.1 §6.1.17 (Encrypt), §6.1.14 (Decrypt); NIST SP 800-38A to F, RFC 3394, RFC 5649, RFC
+ * 8439, RFC 8017 §7.
  *
  * @module
  */
@@ -81,7 +81,9 @@ function assertIv(cipher: Cipher, row: CipherRow, iv: Uint8Array | null): void {
   throw new KmsError('parametersUnsupported', what)
 }
 
-/** ChaCha20 of OpenSSL takes the 32-bit counter, little-endian, before the nonce of RFC 8439 §2.3. */
+/**
+ * ChaCha20 of OpenSSL takes the 32-bit counter, little-endian, before the nonce of RFC 8439 §2.3.
+ */
 function ivForOpenSsl(cipher: Cipher, iv: Uint8Array | null): Uint8Array | null {
   if (iv === null || cipherRow(cipher).ivBytes.length === 0) return null
   if (cipher !== 'CHACHA20' || iv.length === 16) return iv

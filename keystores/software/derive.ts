@@ -1,10 +1,10 @@
 /**
  * Deriving bytes from a key.
  *
- * KMIP 2.1 §6.1.16 and §11.15; RFC 8018 §5.2 (PBKDF2), RFC 5869 (HKDF), NIST SP 800-108r1 §4 (counter,
- * feedback and double-pipeline mode with HMAC), NIST SP 800-56A r3 §5.7 (Diffie-Hellman). The modes of
- * SP 800-108 use a 32-bit counter before the fixed input, as its §5 describes, and take that input as it
- * is given.
+ * KMIP 2.1 §6.1.16 and §11.15; RFC 8018 §5.2 (PBKDF2), RFC 5869 (HKDF), NIST SP 800-108r1 §4
+ * (counter, feedback and double-pipeline mode with HMAC), NIST SP 800-56A r3 §5.7 (Diffie-Hellman).
+ * The modes of SP 800-108 use a 32-bit counter before the fixed input, as its §5 describes, and
+ * take that input as it is given.
  *
  * @module
  */

@@ -1,11 +1,11 @@
 /**
  * Paddings of block ciphers that OpenSSL does not do by itself.
  *
- * KMIP 2.1 §11.37: ANSI X9.23 (zeros, then the length) and ISO 10126 (random bytes, then the length).
- * PKCS#5 is OpenSSL's own.
+ * KMIP 2.1 §11.37: ANSI X9.23 (zeros, then the length) and ISO 10126 (random bytes, then the
+ * length). PKCS#5 is OpenSSL's own.
  *
- * Removing a padding looks at every byte of the last block before it decides, so that the time does not
- * say where it was wrong.
+ * Removing a padding looks at every byte of the last block before it decides, so that the time does
+ * not say where it was wrong.
  *
  * @module
  */

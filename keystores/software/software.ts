@@ -1,12 +1,12 @@
 /**
  * The software keystore: keys sealed in the references to them, worked with by node:crypto.
  *
- * The reference of an object is its key, sealed under the data key and bound to the object's identifier,
- * kind and format (`core/sealer.ts`): what is moved to another object or altered does not open. Destroying
- * the reference destroys the key.
+ * The reference of an object is its key, sealed under the data key and bound to the object's
+ * identifier, kind and format (`core/sealer.ts`): what is moved to another object or altered does
+ * not open. Destroying the reference destroys the key.
  *
- * An opened key is remembered as long as the reference is (as a KeyObject, in OpenSSL's memory), so that a
- * busy key is opened once.
+ * An opened key is remembered as long as the reference is (as a KeyObject, in OpenSSL's memory), so
+ * that a busy key is opened once.
  *
  * @module
  */
@@ -224,7 +224,9 @@ export class SoftwareKeystore implements Keystore {
     return crypto.randomBytes(length)
   }
 
-  /** None are used where the runtime has no node:ffi: the generator seeds itself from the kernel. */
+  /**
+   * None are used where the runtime has no node:ffi: the generator seeds itself from the kernel.
+   */
   seed(bytes: Uint8Array): number {
     openssl?.seed(bytes)
     return openssl === undefined ? 0 : bytes.length

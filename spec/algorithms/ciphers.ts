@@ -1,8 +1,9 @@
 /**
  * Ciphers: how data is encrypted with a key, and keys are wrapped.
  *
- * KMIP 2.1 §11.5 (Block Cipher Mode) and §11.37 (Padding Method); PKCS#11 3.2 §6.1 (RSA), §6.13 (AES),
- * §6.17 (DES), §6.62 (ChaCha20); RFC 3394 and RFC 5649 (key wrap), RFC 8439 (ChaCha20-Poly1305).
+ * KMIP 2.1 §11.5 (Block Cipher Mode) and §11.37 (Padding Method); PKCS#11 3.2 §6.1 (RSA), §6.13
+ * (AES), §6.17 (DES), §6.62 (ChaCha20); RFC 3394 and RFC 5649 (key wrap), RFC 8439
+ * (ChaCha20-Poly1305).
  *
  * Paddings but PKCS#5 are compositions over the mode without padding: `paddings.ts` of the software
  * keystore has them.

@@ -1,8 +1,8 @@
 /**
  * Hash functions.
  *
- * KMIP 2.1 §11.27 (Hashing Algorithm), PKCS#11 3.2 §6.20 and following, RFC 8017 §9.2 note 1 (the DER of
- * DigestInfo up to the digest), FIPS 180-4 and FIPS 202.
+ * KMIP 2.1 §11.27 (Hashing Algorithm), PKCS#11 3.2 §6.20 and following, RFC 8017 §9.2 note 1 (the
+ * DER of DigestInfo up to the digest), FIPS 180-4 and FIPS 202.
  *
  * @module
  */
@@ -20,7 +20,9 @@ export interface HashRow {
   readonly ckg?: number
   /** HMAC over this hash as pseudo-random function of PBKDF2. */
   readonly prf?: number
-  /** Object identifier arc below 2.16.840.1.101.3.4.2 and such, as DER of DigestInfo; hexadecimal. */
+  /**
+   * Object identifier arc below 2.16.840.1.101.3.4.2 and such, as DER of DigestInfo; hexadecimal.
+   */
   readonly digestInfo: string
 }
 

@@ -2,10 +2,11 @@
  * Algorithms that keys are for, and the curves of those on elliptic curves.
  *
  * KMIP 2.1 §11.12 (Cryptographic Algorithm) and §11.46 (Recommended Curve); PKCS#11 3.2 §6 (`CKK_`,
- * `CKM_..._KEY_GEN`); FIPS 203, 204 and 205. Numbers of the post-quantum algorithms in KMIP are those of
- * the drafts of KMIP 3.0.
+ * `CKM_..._KEY_GEN`); FIPS 203, 204 and 205. Numbers of the post-quantum algorithms in KMIP are
+ * those of the drafts of KMIP 3.0.
  *
- * An algorithm without a row can be registered, stored and returned, but nothing can be done with it.
+ * An algorithm without a row can be registered, stored and returned, but nothing can be done with
+ * it.
  *
  * @module
  */
@@ -92,7 +93,9 @@ export interface PairRow extends KeyRow {
   readonly ckp?: number
   /** DER of the parameters in `CKA_EC_PARAMS`; hexadecimal. */
   readonly oid?: string
-  /** What the pair is for, as bits of the usage mask would say: used where nobody asks otherwise. */
+  /**
+   * What the pair is for, as bits of the usage mask would say: used where nobody asks otherwise.
+   */
   readonly does: readonly ('sign' | 'encrypt' | 'agree' | 'encapsulate')[]
 }
 

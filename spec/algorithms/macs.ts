@@ -1,8 +1,9 @@
 /**
  * Message authentication codes.
  *
- * KMIP 2.1 §6.1.32 (MAC: the algorithm is that of Cryptographic Parameters, or CMAC and such as a Block
- * Cipher Mode); PKCS#11 3.2 §6.13.7 (AES-CMAC), §6.20 (HMAC); FIPS 198-1, SP 800-38B, SP 800-38D.
+ * KMIP 2.1 §6.1.32 (MAC: the algorithm is that of Cryptographic Parameters, or CMAC and such as a
+ * Block Cipher Mode); PKCS#11 3.2 §6.13.7 (AES-CMAC), §6.20 (HMAC); FIPS 198-1, SP 800-38B, SP
+ * 800-38D.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Signature schemes, and the names that KMIP and PKCS#11 have for a scheme with a hash.
  *
- * KMIP 2.1 §11.18 (Digital Signature Algorithm); PKCS#11 3.2 §6.1 (RSA), §6.3 (ECDSA, EdDSA), §6.68 and
- * following (ML-DSA, SLH-DSA); RFC 8017 §8 and §9, FIPS 186-5, FIPS 204, FIPS 205.
+ * KMIP 2.1 §11.18 (Digital Signature Algorithm); PKCS#11 3.2 §6.1 (RSA), §6.3 (ECDSA, EdDSA), §6.68
+ * and following (ML-DSA, SLH-DSA); RFC 8017 §8 and §9, FIPS 186-5, FIPS 204, FIPS 205.
  *
  * @module
  */
@@ -16,8 +16,8 @@ export interface SignatureRow {
   /** Padding Method of KMIP, where that names the scheme. */
   readonly padding?: Padding
   /**
-   * `digest`: the hash is given apart, or the data is the digest; `whole`: the scheme hashes by itself
-   * and takes the message as it is; `raw`: no hash, the data is the block.
+   * `digest`: the hash is given apart, or the data is the digest; `whole`: the scheme hashes by
+   * itself and takes the message as it is; `raw`: no hash, the data is the block.
    */
   readonly input: 'digest' | 'whole' | 'raw'
   /** Mechanism of PKCS#11 over a digest (or message, for `whole`) and with each hash. */

@@ -2,11 +2,12 @@
  * Attributes in messages: one list in two spellings.
  *
  * KMIP 1.4 §2.1.1 (Attribute: name, index, value) and §2.1.8 (Template-Attribute); KMIP 2.1 §7.1
- * (Attributes: values under their own tags), §7.2 (Vendor Attribute) and §7.4 (Attribute Reference).
- * Both read into the same list, so that nobody behind this module asks which version is spoken.
+ * (Attributes: values under their own tags), §7.2 (Vendor Attribute) and §7.4 (Attribute
+ * Reference). Both read into the same list, so that nobody behind this module asks which version is
+ * spoken.
  *
- * Client and vendor attributes: the 1.x name `x-Foo` and the 2.x pair {`x`, `Foo`} are one attribute,
- * here `x:Foo`. Attributes of other vendors have no 1.x spelling.
+ * Client and vendor attributes: the 1.x name `x-Foo` and the 2.x pair {`x`, `Foo`} are one
+ * attribute, here `x:Foo`. Attributes of other vendors have no 1.x spelling.
  *
  * @module
  */
@@ -65,8 +66,8 @@ export function splitVendorKey(id: VendorKey): { vendor: string; name: string } 
 }
 
 /**
- * The attribute with this KMIP 1.x name. A name that is neither in the registry nor begins with `x-`
- * or `y-` comes back with an empty vendor, for the operation to refuse.
+ * The attribute with this KMIP 1.x name. A name that is neither in the registry nor begins with
+ * `x-` or `y-` comes back with an empty vendor, for the operation to refuse.
  */
 export function attributeIdOf(name: string): AttributeId {
   const key = attributeOfText(name)
@@ -125,8 +126,8 @@ const STRUCTURED = Object.entries(ATTRIBUTES).flatMap(([key, { coder }]) => {
 })
 
 /**
- * The attribute that has no name but a structure that only one attribute can have. Two published cases
- * of KMIP 1.2 (CS-AC-M-3-12, CS-AC-M-8-12) leave out the name of Cryptographic Parameters.
+ * The attribute that has no name but a structure that only one attribute can have. Two published
+ * cases of KMIP 1.2 (CS-AC-M-3-12, CS-AC-M-8-12) leave out the name of Cryptographic Parameters.
  */
 function inferred(value: Item | undefined): AttributeId {
   const parts = value?.type === ItemType.Structure ? value.value.map(({ tag }) => tag) : []
@@ -226,7 +227,9 @@ function standardOf(vendor: string, name: string): AttributeKey | undefined {
   return vendor === '' || vendor === 'KMIP' ? attributeOfText(name) : undefined
 }
 
-/** A structure that holds exactly one attribute: New Attribute and Current Attribute of KMIP 2.x. */
+/**
+ * A structure that holds exactly one attribute: New Attribute and Current Attribute of KMIP 2.x.
+ */
 export const SingleAttribute: Coder<ListedAttribute> = {
   encode: (tag, attribute, context) =>
     structure(tag, [TaggedAttribute.encode(0, attribute, context)]),

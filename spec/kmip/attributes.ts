@@ -1,9 +1,9 @@
 /**
  * The attribute registry: one row per attribute of KMIP.
  *
- * KMIP 1.4 §3, KMIP 2.1 §4; the columns are those of the table "... Attribute Rules" that stands with
- * each attribute. What a column cannot say (that Fresh turns false with the first Get, for one) is
- * written with the operation that does it.
+ * KMIP 1.4 §3, KMIP 2.1 §4; the columns are those of the table "... Attribute Rules" that stands
+ * with each attribute. What a column cannot say (that Fresh turns false with the first Get, for
+ * one) is written with the operation that does it.
  *
  * Client-owned and vendor attributes have no row: they may be of any type and pass untouched.
  *
@@ -37,8 +37,8 @@ export type Setter = 'client' | 'server' | 'either' | 'request'
 /**
  * When a client may change an existing value.
  *
- * `untilReached`: while the object is Pre-Active or Active and the date lies ahead; `untilAllocated`:
- * until Get Usage Allocation or a cryptographic operation has used some of it.
+ * `untilReached`: while the object is Pre-Active or Active and the date lies ahead;
+ * `untilAllocated`: until Get Usage Allocation or a cryptographic operation has used some of it.
  */
 export type ClientChange =
   | 'never'

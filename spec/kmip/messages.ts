@@ -2,7 +2,8 @@
  * Request and response messages: headers and batch items.
  *
  * KMIP 1.4 §6 and §7, KMIP 2.1 §8 and §9. Payloads stay items here: the table of operations
- * (`operations.ts`) says how each is read, so that a payload that cannot be read fails its own item only.
+ * (`operations.ts`) says how each is read, so that a payload that cannot be read fails its own item
+ * only.
  *
  * @module
  */
@@ -72,7 +73,8 @@ export const CREDENTIAL_VALUES = {
     password: optional(Tag.Password, text),
     oneTimePassword: one(Tag.OneTimePassword, text),
   }),
-  // The standard gives the field "Timestamp" no tag of its own; KMIP 2.1 §8.5 table "Hashed Password".
+  // The standard gives the field "Timestamp" no tag of its own; KMIP 2.1 §8.5 table "Hashed
+  // Password".
   [E.CredentialType.HashedPassword]: struct('Hashed Password', {
     username: one(Tag.Username, text),
     timestamp: one(Tag.TimeStamp, dateTimeExtended),
@@ -150,7 +152,9 @@ export const ResponseBatchItem = struct('response Batch Item', {
 })
 export type ResponseBatchItem = Infer<typeof ResponseBatchItem>
 
-/** Items of a batch are read one by one, so that one that cannot be read leaves the others alone. */
+/**
+ * Items of a batch are read one by one, so that one that cannot be read leaves the others alone.
+ */
 export const RequestMessage = struct('Request Message', {
   requestHeader: one(Tag.RequestHeader, RequestHeader),
   batchItem: many(Tag.BatchItem, anyItem),

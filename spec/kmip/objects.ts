@@ -3,8 +3,8 @@
  *
  * KMIP 1.4 §2.2 and §2.1.3 to §2.1.6 (Key Block, Key Value, Key Wrapping Data); KMIP 2.1 §3 and §7.
  *
- * Key Material stays an item: its form is said by the Key Format Type, and a form that nobody here can
- * read must still be stored and returned untouched.
+ * Key Material stays an item: its form is said by the Key Format Type, and a form that nobody here
+ * can read must still be stored and returned untouched.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * The operations of KMIP: one row each with its payloads.
  *
- * KMIP 1.4 §4 and §5, KMIP 2.1 §6. The order and the numbers are those of the enumeration Operation;
- * the version in which an operation appears is its row there.
+ * KMIP 1.4 §4 and §5, KMIP 2.1 §6. The order and the numbers are those of the enumeration
+ * Operation; the version in which an operation appears is its row there.
  *
  * @module
  */

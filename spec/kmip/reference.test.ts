@@ -1,3 +1,8 @@
+/**
+ * The tables of KMIP against the names and numbers that OASIS publishes.
+ *
+ * @module
+ */
 import { deepStrictEqual } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
@@ -15,8 +20,8 @@ const TAGS = 'reference/kmip-tags-by-version.csv'
 const VERSIONS = [10, 11, 12, 13, 14, 20, 21]
 
 /**
- * What the reference file lacks or misspells; each is listed in `reference/kmip.md` section 2. Rows:
- * title, value, versions that must have it all the same.
+ * What the reference file lacks or misspells; each is listed in `reference/kmip.md` section 2.
+ * Rows: title, value, versions that must have it all the same.
  */
 const MISSING: readonly (readonly [title: string, value: number, versions: readonly number[]])[] = [
   ['Certificate Type', 2, [12, 13, 14]],
@@ -78,7 +83,8 @@ describe('the tables of KMIP', needsShared(ENUMERATIONS), () => {
 
   it('covers every enumeration of the reference', () => {
     const titles = new Set(tables.map((members) => tableOf(members).title))
-    // Tags are tested below; the two of PKCS#11 are empty in the reference and filled in spec/pkcs11.
+    // Tags are tested below; the two of PKCS#11 are empty in the reference and filled in
+    // spec/pkcs11.
     const elsewhere = ['Tag', 'Tags', 'Item Tag', 'PKCS#11 Function', 'PKCS#11 Return Code']
     const names = new Set(Object.values(reference).flatMap((version) => Object.keys(version)))
     const missing = [...names]

@@ -134,7 +134,10 @@ export const CryptographicDomainParameters = struct('Cryptographic Domain Parame
 })
 export type CryptographicDomainParameters = Infer<typeof CryptographicDomainParameters>
 
-/** IV Length, Fixed Field, Invocation Field and Counter Length in bits; Tag and Salt Length in bytes. */
+/**
+ * IV Length, Fixed Field, Invocation Field and Counter Length in bits; Tag and Salt Length in
+ * bytes.
+ */
 export const CryptographicParameters = struct('Cryptographic Parameters', {
   blockCipherMode: optional(Tag.BlockCipherMode, enumeration(E.BlockCipherMode)),
   paddingMethod: optional(Tag.PaddingMethod, enumeration(E.PaddingMethod)),

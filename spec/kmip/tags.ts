@@ -1,9 +1,9 @@
 /**
  * Tags: the three-byte numbers that name every field of every message.
  *
- * KMIP 1.0 to 1.4 §9.1.3.1, KMIP 2.0 and 2.1 §11.57 "Tag Enumeration". A row is value, first version
- * and, where later versions reserve the number, the last one. Tags of the drafts of KMIP 3.0 are not
- * here; like extension tags (54xxxx) they pass through as numbers.
+ * KMIP 1.0 to 1.4 §9.1.3.1, KMIP 2.0 and 2.1 §11.57 "Tag Enumeration". A row is value, first
+ * version and, where later versions reserve the number, the last one. Tags of the drafts of KMIP
+ * 3.0 are not here; like extension tags (54xxxx) they pass through as numbers.
  *
  * @module
  */

@@ -1,3 +1,8 @@
+/**
+ * The encodings of TTLV on the messages of the OASIS test cases.
+ *
+ * @module
+ */
 import { deepStrictEqual, ok } from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { readMessages, substitute } from '#conformance/oasis/case.ts'

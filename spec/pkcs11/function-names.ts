@@ -1,8 +1,8 @@
 /**
  * Names of the PKCS#11 functions in the order of the standard's function lists.
  *
- * PKCS#11 3.2 `pkcs11f.h`: each list begins with the whole of the list before it. The position, counted
- * from one, is the number of the function in the KMIP operation PKCS#11 (KMIP 2.1 §11.38).
+ * PKCS#11 3.2 `pkcs11f.h`: each list begins with the whole of the list before it. The position,
+ * counted from one, is the number of the function in the KMIP operation PKCS#11 (KMIP 2.1 §11.38).
  *
  * @module
  */

@@ -1,3 +1,8 @@
+/**
+ * The tables of PKCS#11 against the constants and functions of the published headers.
+ *
+ * @module
+ */
 import { deepStrictEqual } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'

@@ -1,13 +1,14 @@
 /**
  * TTLV, the binary encoding of KMIP messages.
  *
- * KMIP 2.1 §9.1 "TTLV Encoding". An item is: tag (3 bytes), type (1 byte), length in bytes (4 bytes,
- * big-endian, padding not counted except in structures), value, zero padding to a multiple of 8.
+ * KMIP 2.1 §9.1 "TTLV Encoding". An item is: tag (3 bytes), type (1 byte), length in bytes (4
+ * bytes, big-endian, padding not counted except in structures), value, zero padding to a multiple
+ * of 8.
  *
- * Pure: bytes in, values out, no I/O and no policy. The caller limits the size of a message, because
- * it knows the transport; depth and number of items are limited here, because only this module walks
- * them. Byte strings are views of the input, not copies: whoever keeps one longer must copy it.
- * Padding is written as zeros and not looked at when read.
+ * Pure: bytes in, values out, no I/O and no policy. The caller limits the size of a message,
+ * because it knows the transport; depth and number of items are limited here, because only this
+ * module walks them. Byte strings are views of the input, not copies: whoever keeps one longer must
+ * copy it. Padding is written as zeros and not looked at when read.
  *
  * @module
  */

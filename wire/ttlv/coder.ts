@@ -5,8 +5,8 @@
  *
  * Reading is tolerant where that is safe: fields in another order, fields of a later version of the
  * protocol, and extension tags (54xxxx) are accepted. Two of a field that may stand once, and a
- * standard tag that has no place in the structure, are refused. Writing is strict: fields stand in the
- * order of the table, and a field that the version does not know is dropped or refused as
+ * standard tag that has no place in the structure, are refused. Writing is strict: fields stand in
+ * the order of the table, and a field that the version does not know is dropped or refused as
  * `EncodeContext.beyondVersion` says.
  *
  * @module
@@ -18,15 +18,17 @@ import { rankOf, type Version, type VersionText, versionText } from './version.t
 export interface EncodeContext {
   readonly version: Version
   /**
-   * What becomes of a field that `version` does not have: a server drops it from its answer, a client
-   * is told that it cannot ask for it.
+   * What becomes of a field that `version` does not have: a server drops it from its answer, a
+   * client is told that it cannot ask for it.
    */
   readonly beyondVersion: 'drop' | 'refuse'
 }
 
 export interface DecodeContext {
   readonly version: Version
-  /** What becomes of a standard tag without a place here: a server refuses it, a client ignores it. */
+  /**
+   * What becomes of a standard tag without a place here: a server refuses it, a client ignores it.
+   */
   readonly misplaced: 'ignore' | 'refuse'
 }
 
@@ -80,8 +82,8 @@ const INT64_MAX = 2n ** 63n - 1n
 const INT64_MIN = -(2n ** 63n)
 
 /**
- * Seconds since the epoch. The largest and smallest 64-bit values are positive and negative infinity
- * (Locate gives the largest a meaning of its own); other values beyond 2^53 are refused.
+ * Seconds since the epoch. The largest and smallest 64-bit values are positive and negative
+ * infinity (Locate gives the largest a meaning of its own); other values beyond 2^53 are refused.
  */
 export const dateTime: Coder<number> = {
   encode(tag, value) {

@@ -2,8 +2,8 @@
  * TTLV items as values: what the three encodings (binary, JSON, XML) have in common.
  *
  * KMIP 2.1 §9.1 "TTLV Encoding", table "Allowed Item Type Values"; the eleventh type (Date Time
- * Extended) exists from KMIP 2.0. Item types of KMIP 3.0 (Identifier, Reference, Name Reference) are
- * not read.
+ * Extended) exists from KMIP 2.0. Item types of KMIP 3.0 (Identifier, Reference, Name Reference)
+ * are not read.
  *
  * A tree of items is lossless: tags, types and values that no table knows pass through unchanged.
  *
@@ -33,7 +33,9 @@ export interface ItemValues {
   readonly [ItemType.Integer]: number
   /** Signed, 64 bits. */
   readonly [ItemType.LongInteger]: bigint
-  /** Two's complement, big-endian, a multiple of 8 bytes: kept as bytes so that padding survives. */
+  /**
+   * Two's complement, big-endian, a multiple of 8 bytes: kept as bytes so that padding survives.
+   */
   readonly [ItemType.BigInteger]: Uint8Array
   /** Unsigned, 32 bits. */
   readonly [ItemType.Enumeration]: number

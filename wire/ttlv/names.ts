@@ -2,8 +2,8 @@
  * Names of tags, enumerations and masks in the JSON and XML encodings.
  *
  * KMIP Profiles 2.1 §5.4.1.1 "Normalizing Names" (the XML encoding; JSON refers to it). The names
- * themselves are tables of `spec/kmip`; this module only has the rule that makes a name of a text, and
- * the shape of the dictionary that the two encodings ask.
+ * themselves are tables of `spec/kmip`; this module only has the rule that makes a name of a text,
+ * and the shape of the dictionary that the two encodings ask.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Versions of KMIP as numbers that compare: 1.4 is 14.
  *
- * KMIP 1.0 to 2.1; `3.0` marks values of the committee drafts that a row of ours already has (ML-KEM,
- * ML-DSA, SLH-DSA), no version that is spoken.
+ * KMIP 1.0 to 2.1; `3.0` marks values of the committee drafts that a row of ours already has
+ * (ML-KEM, ML-DSA, SLH-DSA), no version that is spoken.
  *
  * @module
  */

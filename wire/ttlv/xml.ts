@@ -2,11 +2,12 @@
  * The XML encoding of KMIP messages.
  *
  * KMIP Profiles 2.1 §5.4 "XML Profiles". An item is an element named after its tag, with the
- * attributes `type` (absent on structures) and `value`; an unknown tag is an element `TTLV` with the
- * attribute `tag`. Namespace prefixes are ignored. Document type declarations, processing
+ * attributes `type` (absent on structures) and `value`; an unknown tag is an element `TTLV` with
+ * the attribute `tag`. Namespace prefixes are ignored. Document type declarations, processing
  * instructions other than the XML declaration, and unknown entities are refused.
  *
- * Text between elements is white space or, in published cases, remarks of the author: it is ignored.
+ * Text between elements is white space or, in published cases, remarks of the author: it is
+ * ignored.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * Working with keys, in KMIP.
  *
- * KMIP 1.4 §4.29 to §4.37, KMIP 2.1 §6.1: between the payloads and the operations of the core. Data in
- * several parts (Init and Final Indicator, Correlation Value) is refused until it is offered; a request
- * that is first and last at once is data in one part.
+ * KMIP 1.4 §4.29 to §4.37, KMIP 2.1 §6.1: between the payloads and the operations of the core. Data
+ * in several parts (Init and Final Indicator, Correlation Value) is refused until it is offered; a
+ * request that is first and last at once is data in one part.
  *
  * @module
  */

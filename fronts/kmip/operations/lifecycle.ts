@@ -1,7 +1,8 @@
 /**
  * The life of an object, in KMIP.
  *
- * KMIP 1.4 §4.10, §4.19 to §4.21, KMIP 2.1 §6.1: between the payloads and the operations of the core.
+ * KMIP 1.4 §4.10, §4.19 to §4.21, KMIP 2.1 §6.1: between the payloads and the operations of the
+ * core.
  *
  * @module
  */

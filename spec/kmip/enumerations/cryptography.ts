@@ -1,8 +1,8 @@
 /**
  * Enumerations of algorithms and their parameters.
  *
- * KMIP 2.1 §11; 1.x values from the tables of §9.1.3.2 of each version. Values "since 3.0" are those
- * of the committee drafts of KMIP 3.0: no published version has numbers for these algorithms.
+ * KMIP 2.1 §11; 1.x values from the tables of §9.1.3.2 of each version. Values "since 3.0" are
+ * those of the committee drafts of KMIP 3.0: no published version has numbers for these algorithms.
  *
  * @module
  */

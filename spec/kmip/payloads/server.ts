@@ -73,7 +73,9 @@ export const QueryRequest = struct('Query request', {
   objectGroups: optional(Tag.ObjectGroups, anyItem, { since: '2.1' }),
 })
 
-/** In 1.x the content of Server Information is not defined: it is written empty and read as it is. */
+/**
+ * In 1.x the content of Server Information is not defined: it is written empty and read as it is.
+ */
 const serverInformation = versioned(
   optional(Tag.ServerInformation, anyServerInformation(), { until: '1.4' }),
   optional(Tag.ServerInformation, ServerInformation, SINCE_2),
