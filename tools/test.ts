@@ -1,8 +1,8 @@
 /**
  * Everything that `npm test` checks: types, style, then all tests; closes with a line of counts.
  *
- * Arguments are test files or folders; without any, all `*.test.ts` of the project run. The two checks of
- * the source count as one test each.
+ * Arguments are test files or folders; without any, all `*.test.ts` of the project run. The two
+ * checks of the source count as one test each.
  *
  * @module
  */

@@ -1,9 +1,10 @@
 /**
  * The published OASIS cases, played against a server of our own.
  *
- * KMIP Profiles 1.0, 1.2 and 1.3: every mandatory case passes. Of the optional ones, and of those of the
- * "Test Cases" documents and of 2.1, as many pass as are written down here: fewer is a regression. One
- * case of our own shows, without `../shared`, that the player passes what is right and fails what is not.
+ * KMIP Profiles 1.0, 1.2 and 1.3: every mandatory case passes. Of the optional ones, and of those
+ * of the "Test Cases" documents and of 2.1, as many pass as are written down here: fewer is a
+ * regression. One case of our own shows, without `../shared`, that the player passes what is right
+ * and fails what is not.
  *
  * @module
  */
@@ -59,7 +60,9 @@ const ALTERATIONS: readonly {
     name: 'a field more',
     from: '<KeyFormatType type="Enumeration" value="Raw"/>',
     last: 1,
-    to: '<KeyFormatType type="Enumeration" value="Raw"/><KeyCompressionType type="Enumeration" value="ECPublicKeyTypeUncompressed"/>',
+    to:
+      '<KeyFormatType type="Enumeration" value="Raw"/>' +
+      '<KeyCompressionType type="Enumeration" value="ECPublicKeyTypeUncompressed"/>',
   },
   {
     name: 'another identifier',
