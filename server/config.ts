@@ -190,7 +190,8 @@ export function variables(): readonly Variable[] {
   return found
 }
 
-function variableName(path: readonly string[]): string {
+/** Name of the variable that gives the value at a path. */
+export function variableName(path: readonly string[]): string {
   const words = path.map((key) => key.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toUpperCase())
   return `CLAVIGER_${words.join('_')}`
 }

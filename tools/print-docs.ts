@@ -1,0 +1,322 @@
+/**
+ * Prints the pages of `docs/` that are tables: operations, attributes, algorithms, configuration,
+ * limits, and the JSON Schema of the configuration.
+ *
+ * Each comes from the rows that the program itself works with; `tools/docs.test.ts` sees to it that
+ * the committed pages are what this prints. Run `node tools/print-docs.ts` after changing a table.
+ *
+ * @module
+ */
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { LIMITS } from '#core/limits.ts'
+import { handlerOf } from '#fronts/kmip/handlers.ts'
+import { configSchema, variableName } from '#server/config.ts'
+import {
+  CIPHERS,
+  type CipherRow,
+  CURVES,
+  HASHES,
+  MACS,
+  type MacRow,
+  PAIRS,
+  type PairRow,
+  SECRET_KEYS,
+  type SecretKeyRow,
+  SIGNATURES,
+  type SignatureRow,
+} from '#spec/algorithms.ts'
+import { ATTRIBUTES, type ClientChange, type Setter } from '#spec/kmip/attributes.ts'
+import * as E from '#spec/kmip/enumerations.ts'
+import { OPERATIONS, type OperationName } from '#spec/kmip/operations.ts'
+import { nameOf, tableOf } from '#spec/kmip/table.ts'
+import { VERSION_MAX, VERSIONS, versionText } from '#wire/ttlv/version.ts'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+type Row = readonly (string | number)[]
+
+function table(head: Row, rows: readonly Row[]): string {
+  const line = (cells: Row): string => `| ${cells.map(cell).join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+function cell(value: string | number): string {
+  return String(value).replaceAll('|', '\\|')
+}
+
+function page(...parts: readonly string[]): string {
+  const note = '<!-- Printed by tools/print-docs.ts; change the tables it names, not this page. -->'
+  return `${[parts[0], note, ...parts.slice(1)].join('\n\n')}\n`
+}
+
+/** `1.0 to 1.4`, `from 2.0`, or `all`. */
+function versions(since: number, until: number): string {
+  const [oldest] = VERSIONS
+  if (until >= VERSION_MAX)
+    return since <= (oldest as number) ? 'all' : `from ${versionText(since)}`
+  return `${versionText(since)} to ${versionText(until)}`
+}
+
+function code(text: string): string {
+  return `\`${text}\``
+}
+
+function hex(value: number, digits: number): string {
+  return code(`0x${value.toString(16).padStart(digits, '0')}`)
+}
+
+const EFFECTS = {
+  read: 'reads',
+  use: 'uses a key',
+  change: 'changes',
+} as const
+
+function operationsPage(): string {
+  const names = Object.keys(OPERATIONS) as OperationName[]
+  const rowOf = (name: OperationName) => {
+    const row = tableOf(E.Operation).values.find((value) => value.name === name)
+    if (row === undefined) throw new Error(`Cannot print ${name}: the enumeration lacks it`)
+    return row
+  }
+  const offered = names.flatMap((name) => {
+    const handler = handlerOf(name)
+    const { value, since, until } = rowOf(name)
+    if (handler === undefined) return []
+    return [[name, hex(value, 2), versions(since, until), EFFECTS[handler.effect]]]
+  })
+  const others = names.flatMap((name) => {
+    const { value, since, until } = rowOf(name)
+    return handlerOf(name) === undefined ? [[name, hex(value, 2), versions(since, until)]] : []
+  })
+  const counts = VERSIONS.map((version) => {
+    const count = names.filter((name) => {
+      const { since, until } = rowOf(name)
+      return handlerOf(name) !== undefined && since <= version && version <= until
+    }).length
+    return [versionText(version), count]
+  })
+  return page(
+    '# KMIP operations',
+    'Rows of `fronts/kmip/handlers.ts` and of the enumeration Operation in `spec/kmip`.',
+    `## Offered\n\nQuery lists those that the version of the request has. A request whose operations
+all use keys may overtake others of its connection; every other one waits for its turn.`,
+    table(['Operation', 'Number', 'KMIP versions', 'Effect'], offered),
+    '## Not offered\n\nAnswered with Operation Not Supported.',
+    table(['Operation', 'Number', 'KMIP versions'], others),
+    '## How many each version has',
+    table(['KMIP', 'Operations'], counts),
+  )
+}
+
+const SETTERS: Readonly<Record<Setter, string>> = {
+  client: 'client',
+  server: 'server',
+  either: 'client or server',
+  request: 'request that makes the object',
+}
+
+const CHANGES: Readonly<Record<ClientChange, string>> = {
+  never: 'never',
+  always: 'always',
+  preActive: 'while Pre-Active',
+  untilDeactivated: 'while Pre-Active or Active',
+  untilReached: 'while Pre-Active or Active, until the date',
+  untilAllocated: 'until part of it is used',
+}
+
+function attributesPage(): string {
+  const rows = Object.values(ATTRIBUTES).map((row) => [
+    row.text,
+    hex(row.tag, 6),
+    versions(row.since, row.until),
+    row.multiple ? 'several' : 'one',
+    SETTERS[row.setter],
+    CHANGES[row.change],
+    row.deletable ? 'yes' : 'no',
+  ])
+  return page(
+    '# Attributes',
+    'Rows of `spec/kmip/attributes.ts`; `core/attribute-rules.ts` applies them.',
+    `"Set by" is who gives the first value, "changed" when a client may give another. Two rules are
+not in the table: Sensitive only turns true, Extractable only turns false. Client attributes
+(\`x-...\` in KMIP 1.x) and vendor attributes may be of any type, several, changed and deleted;
+\`y-...\` belong to the server.`,
+    table(['Attribute', 'Tag', 'KMIP versions', 'Values', 'Set by', 'Changed', 'Deleted'], rows),
+  )
+}
+
+function algorithmsPage(): string {
+  return page(
+    '# Algorithms',
+    `Rows of \`spec/algorithms/\`. A dash: the protocol has no number for it. KMIP numbers above
+those of version 2.1 (ML-KEM, ML-DSA, SLH-DSA) are of the drafts of KMIP 3.0; see
+[the decision](../decisions/0006-draft-numbers.md).`,
+    '## Secret keys\n\nThe first length is the default.',
+    table(['Algorithm', 'KMIP', 'Bits'], Object.entries(SECRET_KEYS).map(secretRow)),
+    '## Key pairs\n\nNo bits: the algorithm or its curve says them.',
+    table(['Algorithm', 'KMIP', 'Bits', 'For'], Object.entries(PAIRS).map(pairRow)),
+    '## Curves',
+    table(
+      ['Curve', 'KMIP', 'Bits', 'OpenSSL'],
+      Object.entries(CURVES).map(([name, { kmip, bits, node }]) => {
+        return [name, hex(kmip, 2), bits, code(node)]
+      }),
+    ),
+    '## Ciphers and key wrapping',
+    table(
+      ['Cipher', 'Block Cipher Mode', 'Padding Method', 'IV bytes', 'Tag bytes', 'Wraps keys'],
+      Object.entries(CIPHERS).map(cipherRow),
+    ),
+    '## Signatures',
+    table(
+      ['Scheme', 'Input', 'Hashes with a number in KMIP'],
+      Object.entries(SIGNATURES).map(signatureRow),
+    ),
+    '## Message authentication codes',
+    table(['MAC', 'KMIP', 'Block Cipher Mode', 'Bytes'], Object.entries(MACS).map(macRow)),
+    '## Hashes',
+    table(
+      ['Hash', 'KMIP', 'Bytes'],
+      Object.entries(HASHES).map(([name, { kmip, bytes }]) => [name, hex(kmip, 2), bytes]),
+    ),
+  )
+}
+
+function numbers(values: readonly number[]): string {
+  return values.map((value) => hex(value, 2)).join(', ')
+}
+
+function secretRow([name, { kmip, bits, anyBits }]: [string, SecretKeyRow]): Row {
+  const lengths = bits.join(', ')
+  return [
+    name,
+    numbers(kmip),
+    anyBits ? `${lengths}, or other whole bytes from 8 bits on` : lengths,
+  ]
+}
+
+function pairRow([name, { kmip, bits, importBitsMin, does }]: [string, PairRow]): Row {
+  const made = bits.join(', ') || '-'
+  const lengths = importBitsMin === undefined ? made : `${made}; imported from ${importBitsMin} on`
+  return [name, numbers(kmip), lengths, does.join(', ')]
+}
+
+function cipherRow([name, row]: [string, CipherRow]): Row {
+  const { mode, padding, ivBytes, anyIv, tagBytes = [], wraps } = row
+  const iv = ivBytes.join(', ') || '-'
+  return [
+    name,
+    mode === undefined ? '-' : nameOf(E.BlockCipherMode, mode),
+    padding === undefined ? '-' : nameOf(E.PaddingMethod, padding),
+    anyIv ? `${iv}, or any` : iv,
+    tagBytes.join(', ') || '-',
+    wraps ? 'yes' : '-',
+  ]
+}
+
+const INPUTS = { digest: 'message or digest', whole: 'message', raw: 'block' } as const
+
+function signatureRow([name, { input, kmipWith = {} }]: [string, SignatureRow]): Row {
+  return [name, INPUTS[input], Object.keys(kmipWith).join(', ') || '-']
+}
+
+function macRow([name, { kmip, mode, bytes }]: [string, MacRow]): Row {
+  const number = kmip === undefined ? '-' : hex(kmip, 2)
+  return [name, number, mode === undefined ? '-' : nameOf(E.BlockCipherMode, mode), bytes]
+}
+
+/** What of JSON Schema the configuration uses. */
+interface Schema {
+  readonly type?: string
+  readonly description?: string
+  readonly default?: unknown
+  readonly enum?: readonly unknown[]
+  readonly const?: unknown
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly items?: Schema
+}
+
+function configurationPage(): string {
+  return page(
+    '# Configuration',
+    `Keys of \`claviger.yaml\`, from the schema in \`server/config.ts\`. The file is the one that
+\`--config\` names, else \`claviger.yaml\` in the data directory; without one the defaults hold. An
+environment variable wins over the file, an option of the command line over both. An unknown key or
+a wrong value refuses the start, with file, line and key. Editors find the schema in
+[claviger.schema.json](claviger.schema.json).`,
+    ...sections(configSchema() as Schema),
+    `## Variables without a key
+
+| Variable | Meaning |
+| --- | --- |
+| \`CLAVIGER_DATA\` | The data directory, where \`--data\` does not say |
+| \`CLAVIGER_PASSPHRASE\` | The passphrase, where \`rootKey.passphraseFile\` is not set |
+| \`CLAVIGER_SERVER\` | HOST:PORT of the server that client commands speak to |`,
+  )
+}
+
+function sections({ properties = {} }: Schema): readonly string[] {
+  return Object.entries(properties).map(([key, schema]) => {
+    if (key === 'limits') return '## limits\n\nSee [limits.md](limits.md).'
+    const rows = settings(schema, [key])
+    const head = ['Key', 'Variable', 'Default', 'Allowed', 'Meaning']
+    return `## ${key}\n\n${schema.description ?? ''}\n\n${table(head, rows)}`
+  })
+}
+
+function settings(schema: Schema, path: readonly string[]): readonly Row[] {
+  if (schema.properties !== undefined) {
+    return Object.entries(schema.properties).flatMap(([key, inner]) =>
+      settings(inner, [...path, key]),
+    )
+  }
+  const own = [setting(path.join('.'), code(variableName(path)), schema)]
+  const fields = Object.entries(schema.items?.properties ?? {})
+  // Entries of a list have no variables of their own: the list is given as a whole.
+  return [
+    ...own,
+    ...fields.map(([key, inner]) => setting(`${path.join('.')}[].${key}`, '-', inner)),
+  ]
+}
+
+function setting(key: string, variable: string, schema: Schema): Row {
+  const fallback = schema.default === undefined ? '-' : code(JSON.stringify(schema.default))
+  return [code(key), variable, fallback, allowed(schema), schema.description ?? '']
+}
+
+function allowed({ type = '', enum: values, const: only, items }: Schema): string {
+  if (values !== undefined) return values.map(String).map(code).join(', ')
+  if (only !== undefined) return code(String(only))
+  return type === 'array' ? `list of ${items?.type ?? 'values'}s` : type
+}
+
+function limitsPage(): string {
+  const rows = Object.entries(LIMITS).map(([name, { default: value, min, max, unit, what }]) => {
+    const variable = variableName(['limits', name])
+    return [code(`limits.${name}`), code(variable), value, `${min} to ${max}`, unit, what]
+  })
+  return page(
+    '# Limits',
+    'Rows of `core/limits.ts`; keys of the section `limits` of `claviger.yaml`.',
+    table(['Key', 'Variable', 'Default', 'Allowed', 'Unit', 'What'], rows),
+  )
+}
+
+/** Every printed page by its path. */
+export function printedPages(): ReadonlyMap<string, string> {
+  return new Map([
+    ['docs/kmip-operations.md', operationsPage()],
+    ['docs/attributes.md', attributesPage()],
+    ['docs/algorithms.md', algorithmsPage()],
+    ['docs/configuration.md', configurationPage()],
+    ['docs/limits.md', limitsPage()],
+    ['docs/claviger.schema.json', `${JSON.stringify(configSchema(), null, 2)}\n`],
+  ])
+}
+
+if (import.meta.main) {
+  for (const [path, text] of printedPages()) writeFileSync(`${ROOT}${path}`, text)
+}
