@@ -1,8 +1,9 @@
 /**
- * The functions of PKCS#11 and what each takes: one row a function, arguments in the header's order.
+ * The functions of PKCS#11 and what each takes: one row a function, arguments in the header's
+ * order.
  *
- * PKCS#11 3.2 §5 and `pkcs11f.h`; names are the header's. From the rows come the entry points of the
- * C module, the encoder and decoder of the remote calls, and the calls into an HSM's module. An
+ * PKCS#11 3.2 §5 and `pkcs11f.h`; names are the header's. From the rows come the entry points of
+ * the C module, the encoder and decoder of the remote calls, and the calls into an HSM's module. An
  * argument that is a pointer with a length beside it is one entry here and two in C.
  *
  * What the functions do is not said here: that is `fronts/pkcs11`.
