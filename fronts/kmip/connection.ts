@@ -97,36 +97,36 @@ export class Connection {
 
   #receive(chunk: Buffer): void {
     if (this.#ending) return
-    const wasEmpty = this.#received === 0
+    let isNew = this.#received === 0
     this.#chunks.push(chunk)
     this.#received += chunk.length
     try {
-      this.#extract()
+      if (this.#extract()) isNew = true
     } catch (error) {
       this.#refuse(error, 'malformed')
       return
     }
     if (this.#received === 0) this.#await(this.#services.limits.idleSeconds, 'idle')
-    else if (wasEmpty) this.#await(this.#services.limits.requestSeconds, 'request-timeout')
+    else if (isNew) this.#await(this.#services.limits.requestSeconds, 'request-timeout')
   }
 
-  /** Takes every message that has arrived in whole. */
-  #extract(): void {
-    for (;;) {
+  /** Takes every message that has arrived in whole; says whether there was one. */
+  #extract(): boolean {
+    for (let taken = false; ; taken = true) {
       const head = this.#head()
       const bytes = head && messageBytes(head)
-      if (bytes === undefined) return
+      if (bytes === undefined) return taken
       const { messageBytesMax } = this.#services.limits
       if (bytes > messageBytesMax) {
         const what = `it has ${bytes} bytes, allowed are ${messageBytesMax}`
         this.#refuse(new WireError('invalidMessage', `Cannot read message: ${what}`), 'too-long')
-        return
+        return taken
       }
-      if (this.#received < bytes) return
+      if (this.#received < bytes) return taken
       this.#accept(this.#take(bytes))
       if (this.#answers.length >= this.#services.limits.pipelineMax) {
         this.socket.pause()
-        return
+        return true
       }
     }
   }

@@ -16,7 +16,7 @@ import type { ObjectChange } from '#core/store.ts'
 import {
   AsynchronousIndicator,
   BatchErrorContinuationOption as OnError,
-  type Operation,
+  Operation,
   ResultStatus,
 } from '#spec/kmip/enumerations.ts'
 import {
@@ -27,6 +27,7 @@ import {
   ResponseMessage,
 } from '#spec/kmip/messages.ts'
 import { operationLabel, operationName, payloadCoders } from '#spec/kmip/operations.ts'
+import { knows } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { WireError } from '#wire/errors.ts'
 import { itemBytes } from '#wire/ttlv/binary.ts'
@@ -251,6 +252,10 @@ class Batch {
     if (name === undefined || handler === undefined) {
       const what = `Cannot do ${operationLabel(operation)}: this server does not offer it`
       throw new KmsError('operationNotSupported', what)
+    }
+    if (!knows(Operation, operation, this.#version)) {
+      const what = `KMIP ${versionText(this.#version)} does not have it`
+      throw new KmsError('operationNotSupported', `Cannot do ${operationLabel(operation)}: ${what}`)
     }
     const coders = payloadCoders(name)
     const empty = { tag: Tag.RequestPayload, type: ItemType.Structure, value: [] } as const

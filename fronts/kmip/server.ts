@@ -91,6 +91,8 @@ export class KmipServer {
     this.#server.on('tlsClientError', (error, socket) => {
       const details = { peer: socket.remoteAddress, reason: handshakeReason(error) }
       options.log.warn(details, 'a TLS handshake failed')
+      // Node reports the time-out and leaves the socket open: it would hold its place for ever.
+      if ('code' in error && error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') socket.destroy()
     })
     this.#server.on('drop', (data) => {
       options.log.warn({ peer: data?.remoteAddress }, 'too many connections: one was turned away')

@@ -9,9 +9,11 @@ import { describe, it } from 'node:test'
 import { needsShared, sharedPath } from '#tools/shared.ts'
 import * as constants from './constants.ts'
 import { FUNCTION_NAMES, FUNCTIONS_2_40, FUNCTIONS_3_0 } from './function-names.ts'
+import { type Argument, FUNCTIONS, parametersOf } from './functions.ts'
 
 interface Reference {
   readonly constants: Readonly<Record<string, Readonly<Record<string, string | number>>>>
+  readonly functions: Readonly<Record<string, readonly string[]>>
   readonly functionLists: Readonly<Record<string, readonly string[]>>
 }
 
@@ -21,7 +23,7 @@ describe('the tables of PKCS#11', needsShared(REFERENCE), () => {
   const path = sharedPath(REFERENCE)
   const reference = (
     path === undefined
-      ? { constants: {}, functionLists: {} }
+      ? { constants: {}, functions: {}, functionLists: {} }
       : JSON.parse(readFileSync(path, 'utf8'))
   ) as Reference
   const groups = constants as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>
@@ -48,5 +50,14 @@ describe('the tables of PKCS#11', needsShared(REFERENCE), () => {
       [...FUNCTIONS_2_40, ...FUNCTIONS_3_0],
       reference.functionLists['CK_FUNCTION_LIST_3_0'],
     )
+  })
+
+  it('have every function with the parameters of the header, in its order', () => {
+    const rows = Object.entries<Readonly<Record<string, Argument>>>(FUNCTIONS)
+    const printed = rows.map(([name, row]) => {
+      const parameters = Object.entries(row).flatMap((entry) => parametersOf(...entry))
+      return [name, parameters.map(({ type }) => type)]
+    })
+    deepStrictEqual(Object.fromEntries(printed), reference.functions)
   })
 })

@@ -1,0 +1,277 @@
+/**
+ * `node bench/main.ts [names] [--seconds N] [--json]`: throughput and latency beside a TLS echo, PyKMIP
+ * and node:crypto alone.
+ *
+ * Everything that is compared is measured in the same run, one after the other; see README.md. Exits with
+ * 1 when something could not be measured; a missed target is reported, and no failure.
+ *
+ * @module
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { KmipClient } from '#clients/kmip/client.ts'
+import { KmipConnection } from '#clients/kmip/connection.ts'
+import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import { askServer } from '#server/control.ts'
+import { pkiPaths } from '#server/pki.ts'
+import { decodeItem, encodeItem } from '#wire/ttlv/binary.ts'
+import { CLIENT, fill } from './fill.ts'
+import { Alone, Echo, Load, type LoadResult, type Target } from './processes.ts'
+import { type PyKmip, startPyKmip } from './pykmip.ts'
+import { type Report, type Row, tableText, verdicts } from './report.ts'
+import { type Crowd, requestBytes, SCENARIOS, type Scenario, VERSION } from './scenarios.ts'
+
+const USAGE = `Usage: node bench/main.ts [options] [NAME…]
+
+Measures operations over mutual TLS, beside a TLS echo, PyKMIP and node:crypto alone.
+Names: ${SCENARIOS.map(({ name }) => name).join(', ')} (default: all)
+
+Options:
+  --seconds N         time for each measurement (default 2)
+  --connections LIST  default 1,16,64
+  --objects N         how many are many (default 100000)
+  --json              the results as a JSON object
+  --help
+
+Examples:
+  node bench/main.ts
+  node bench/main.ts get encrypt-64 --connections 16 --seconds 5`
+
+const FEW = 1_000
+const MEBIBYTE = 1_048_576
+/** Part of a measurement that goes before it, for compilers and caches. */
+const WARM = 0.4
+const LIMITS = { depthMax: 32, itemsMax: 10_000 }
+
+interface Options {
+  readonly scenarios: readonly Scenario[]
+  readonly milliseconds: number
+  readonly connections: readonly number[]
+  readonly objects: number
+  readonly json: boolean
+}
+
+function optionsOf(args: readonly string[]): Options | undefined {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      seconds: { type: 'string', default: '2' },
+      connections: { type: 'string', default: '1,16,64' },
+      objects: { type: 'string', default: '100000' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return undefined
+  const unknown = positionals.find((name) => SCENARIOS.every((one) => one.name !== name))
+  if (unknown !== undefined)
+    throw new Error(`Cannot measure "${unknown}": see --help for the names`)
+  return {
+    scenarios: SCENARIOS.filter(({ name }) => {
+      return positionals.length === 0 || positionals.includes(name)
+    }),
+    milliseconds: positive('--seconds', values.seconds) * 1_000,
+    connections: values.connections.split(',').map((text) => positive('--connections', text)),
+    objects: positive('--objects', values.objects),
+    json: values.json,
+  }
+}
+
+function positive(option: string, text: string): number {
+  const value = Number(text)
+  if (value > 0) return value
+  throw new Error(`Cannot use ${option} "${text}": it is a number above 0`)
+}
+
+/** What one run works with. */
+class Bench {
+  readonly #options: Options
+  readonly #folder = mkdtempSync(join(tmpdir(), 'claviger-bench-'))
+  readonly #load = new Load()
+  readonly #echo = new Echo()
+  readonly #alone = new Alone()
+  readonly #rows: Row[] = []
+  #pykmip: PyKmip | string | undefined
+  #server: OwnServer | undefined
+
+  constructor(options: Options) {
+    this.#options = options
+  }
+
+  async run(): Promise<Report> {
+    const { objects } = this.#options
+    const few = this.#of('few')
+    if (few.length > 0) {
+      const dataDir = join(this.#folder, 'few')
+      await fill(dataDir, FEW)
+      await this.#crowd(dataDir, few, FEW)
+    }
+    const dataDir = join(this.#folder, 'many')
+    note(`making ${objects} objects`)
+    const fillSeconds = await fill(dataDir, objects)
+    const figures = await this.#crowd(dataDir, this.#of('many'), objects)
+    return {
+      processor: cpus()[0]?.model ?? 'unknown',
+      cores: cpus().length,
+      objects,
+      few: FEW,
+      fillSeconds,
+      ...figures,
+      withoutPyKmip: typeof this.#pykmip === 'string' ? this.#pykmip : undefined,
+      rows: this.#rows,
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#load.stop()
+    this.#echo.stop()
+    this.#alone.stop()
+    if (typeof this.#pykmip === 'object') this.#pykmip.stop()
+    await this.#server?.stop()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #of(crowd: Crowd): readonly Scenario[] {
+    return this.#options.scenarios.filter((scenario) => scenario.crowd === crowd)
+  }
+
+  /** Starts a server on the data and measures on it. */
+  async #crowd(dataDir: string, scenarios: readonly Scenario[], objects: number) {
+    const start = performance.now()
+    const server = await startOwnServer({ dataDir })
+    this.#server = server
+    const startSeconds = (performance.now() - start) / 1_000
+    const startMebibytes = await mebibytes(dataDir)
+    for (const scenario of scenarios) await this.#scenario(scenario, server, objects)
+    const endMebibytes = await mebibytes(dataDir)
+    await server.stop()
+    this.#server = undefined
+    return { startSeconds, startMebibytes, endMebibytes }
+  }
+
+  async #scenario(scenario: Scenario, server: OwnServer, objects: number): Promise<void> {
+    const target = targetOf(server)
+    const identity = pkiPaths(server.dataDir).server[0]
+    if (identity === undefined) throw new Error('the server has no certificate')
+    const pair = {
+      cert: readFileSync(identity.cert, 'utf8'),
+      key: readFileSync(identity.key, 'utf8'),
+    }
+    const echo = { ...target, port: await this.#echo.listen({ ...pair, ca: target.ca }) }
+    if (scenario.pykmip) {
+      const files = { ...identity, ca: pkiPaths(server.dataDir).ca }
+      this.#pykmip ??= await startPyKmip(join(this.#folder, 'pykmip'), files)
+    }
+    const ours = await prepared(scenario, target, objects)
+    const other = this.#pykmip
+    const isCompared = scenario.pykmip && typeof other === 'object'
+    const at = isCompared ? { ...target, port: other.port } : undefined
+    const theirs = at && (await prepared(scenario, at, objects))
+    const [request = '', answer] = [ours.requests[0], ours.answer]
+    const sizes = { requestBytes: Buffer.from(request, 'base64').length, answer }
+    await this.#echo.expect(sizes)
+    for (const connections of this.#options.connections) {
+      note(`${scenario.title}, ${connections} connections`)
+      this.#rows.push({
+        name: scenario.name,
+        title: scenario.title,
+        connections,
+        echo: await this.#measure(echo, ours, connections),
+        server: await this.#measure(target, ours, connections),
+        pykmip: at && theirs && (await this.#measure(at, theirs, connections)),
+        alone:
+          scenario.alone &&
+          (await this.#alone.run({
+            primitive: scenario.alone,
+            milliseconds: this.#options.milliseconds,
+            concurrency: connections,
+          })),
+      })
+    }
+  }
+
+  #measure(
+    target: Target,
+    { requests, answer }: Messages,
+    connections: number,
+  ): Promise<LoadResult> {
+    const { milliseconds } = this.#options
+    const answerBytes = Buffer.from(answer, 'base64').length
+    const warmMilliseconds = milliseconds * WARM
+    return this.#load.run({
+      ...target,
+      requests,
+      answerBytes,
+      connections,
+      warmMilliseconds,
+      milliseconds,
+    })
+  }
+}
+
+function note(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+function targetOf(server: OwnServer): Target {
+  const { host, port, ca, cert, key } = server.client(CLIENT)
+  return { host, port, ca, cert, key }
+}
+
+async function mebibytes(dataDir: string): Promise<number> {
+  const status = (await askServer(dataDir, 'status', {})) as { readonly memoryBytes: number }
+  return status.memoryBytes / MEBIBYTE
+}
+
+/** Base64. */
+interface Messages {
+  readonly requests: readonly string[]
+  readonly answer: string
+}
+
+/** The requests, and an answer to the first of them. */
+async function prepared(scenario: Scenario, target: Target, objects: number): Promise<Messages> {
+  const client = new KmipClient({ ...target, version: VERSION })
+  const requests = (await scenario.prepare(client, objects)).map(requestBytes)
+  client.close()
+  const connection = await KmipConnection.open({
+    ...target,
+    connectMilliseconds: 10_000,
+    requestMilliseconds: 10_000,
+    messageBytesMax: MEBIBYTE,
+  })
+  const [first] = requests
+  if (first === undefined) throw new Error(`Cannot measure ${scenario.name}: it has no requests`)
+  const answer = encodeItem(await connection.send(decodeItem(first, LIMITS)))
+  connection.close()
+  return {
+    requests: requests.map((bytes) => Buffer.from(bytes).toString('base64')),
+    answer: Buffer.from(answer).toString('base64'),
+  }
+}
+
+async function main(): Promise<void> {
+  const options = optionsOf(process.argv.slice(2))
+  if (options === undefined) {
+    console.log(USAGE)
+    return
+  }
+  const bench = new Bench(options)
+  try {
+    const report = await bench.run()
+    if (options.json) console.log(JSON.stringify({ ...report, targets: verdicts(report) }, null, 2))
+    else process.stdout.write(tableText(report))
+  } finally {
+    await bench.stop()
+  }
+}
+
+try {
+  await main()
+} catch (error) {
+  console.error((error as Error).message)
+  process.exitCode = 1
+}
