@@ -1,8 +1,8 @@
 /**
  * The same primitives with nothing around them: node:crypto alone, in a process of its own.
  *
- * RSA runs on the thread pool with as many operations under way as the server has connections, so on all
- * cores; everything else runs on one. Started by `processes.ts`.
+ * RSA runs on the thread pool with as many operations under way as the server has connections, so
+ * on all cores; everything else runs on one. Started by `processes.ts`.
  *
  * @module
  */

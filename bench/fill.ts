@@ -1,8 +1,8 @@
 /**
  * A data directory with many objects in it, made through the core.
  *
- * The operation is the one that Create does; many are under way at once, so that the database writes
- * them in groups.
+ * The operation is the one that Create does; many are under way at once, so that the database
+ * writes them in groups.
  *
  * @module
  */

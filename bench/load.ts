@@ -1,9 +1,10 @@
 /**
  * The load generator: a process of its own that sends ready-made messages and times the answers.
  *
- * Each connection has one message in flight and sends the next when the answer is there. Of an answer it
- * looks at the length and at the Result Status, so that the generator is not what is measured. The same
- * generator drives our server, the echo and the other server. Started by `processes.ts`.
+ * Each connection has one message in flight and sends the next when the answer is there. Of an
+ * answer it looks at the length and at the Result Status, so that the generator is not what is
+ * measured. The same generator drives our server, the echo and the other server. Started by
+ * `processes.ts`.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
- * `node bench/main.ts [names] [--seconds N] [--json]`: throughput and latency beside a TLS echo, PyKMIP
- * and node:crypto alone.
+ * `node bench/main.ts [names] [--seconds N] [--json]`: throughput and latency beside a TLS echo,
+ * PyKMIP and node:crypto alone.
  *
- * Everything that is compared is measured in the same run, one after the other; see README.md. Exits with
- * 1 when something could not be measured; a missed target is reported, and no failure.
+ * Everything that is compared is measured in the same run, one after the other; see README.md.
+ * Exits with 1 when something could not be measured; a missed target is reported, and no failure.
  *
  * @module
  */

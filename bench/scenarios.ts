@@ -1,8 +1,8 @@
 /**
  * What is measured: one row for each operation.
  *
- * A row makes the keys it needs through KMIP and says which requests are sent in turn. All requests of a
- * row have the same length, and so have all answers.
+ * A row makes the keys it needs through KMIP and says which requests are sent in turn. All requests
+ * of a row have the same length, and so have all answers.
  *
  * @module
  */

@@ -1,7 +1,9 @@
 /**
- * A TLS connection that sends whatever bytes a test wants, and says what came back and when it ended.
+ * A TLS connection that sends whatever bytes a test wants, and says what came back and when it
+ * ended.
  *
- * Unlike `clients/kmip` it has no opinion: it neither waits for an answer nor gives up when one is late.
+ * Unlike `clients/kmip` it has no opinion: it neither waits for an answer nor gives up when one is
+ * late.
  *
  * @module
  */

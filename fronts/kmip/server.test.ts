@@ -1,5 +1,6 @@
 /**
- * The KMIP listener against clients that do what they should not: a real process, real TLS, raw bytes.
+ * The KMIP listener against clients that do what they should not: a real process, real TLS, raw
+ * bytes.
  *
  * KMIP 2.1 §9 and §10; the limits are those of `core/limits.ts`, set small.
  *
