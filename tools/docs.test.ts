@@ -12,8 +12,10 @@ import { printedPages } from './print-docs.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
+const PRINTED = await printedPages()
+
 describe('printed pages', () => {
-  for (const [path, text] of printedPages()) {
+  for (const [path, text] of PRINTED) {
     it(`${path} is what tools/print-docs.ts prints`, () => {
       strictEqual(readFileSync(join(ROOT, path), 'utf8'), text)
     })

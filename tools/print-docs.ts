@@ -9,8 +9,13 @@
  */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { Keystores } from '#core/keystores.ts'
 import { LIMITS } from '#core/limits.ts'
+import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
+import { Secret } from '#core/secret.ts'
+import type { Call } from '#fronts/kmip/call.ts'
 import { handlerOf } from '#fronts/kmip/handlers.ts'
+import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { configSchema, variableName } from '#server/config.ts'
 import {
   CIPHERS,
@@ -27,10 +32,13 @@ import {
   type SignatureRow,
 } from '#spec/algorithms.ts'
 import { ATTRIBUTES, type ClientChange, type Setter } from '#spec/kmip/attributes.ts'
+import { dictionaryOf } from '#spec/kmip/dictionary.ts'
 import * as E from '#spec/kmip/enumerations.ts'
 import { OPERATIONS, type OperationName } from '#spec/kmip/operations.ts'
 import { nameOf, tableOf } from '#spec/kmip/table.ts'
+import { Tag } from '#spec/kmip/tags.ts'
 import { VERSION_MAX, VERSIONS, versionText } from '#wire/ttlv/version.ts'
+import { toXml } from '#wire/ttlv/xml.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -72,7 +80,22 @@ const EFFECTS = {
   change: 'changes',
 } as const
 
-function operationsPage(): string {
+/** What Query answers about everything but operations, in the newest version, as XML. */
+async function queryAnswer(): Promise<string> {
+  using key = new Secret(new Uint8Array(DATA_KEY_BYTES))
+  const keystore = new SoftwareKeystore('software', new Sealer(new Map([[1, key]])))
+  const context = { services: { keystores: new Keystores([keystore]) } }
+  const call = { context, version: VERSION_MAX } as unknown as Call
+  const all = tableOf(E.QueryFunction).values.map(({ value }) => value as E.QueryFunction)
+  const queryFunction = all.filter((value) => value !== E.QueryFunction.QueryOperations)
+  const answer = await handlerOf('Query')?.run({ queryFunction }, call)
+  if (answer === undefined) throw new Error('Cannot print Query: it is not offered')
+  const encoding = { version: VERSION_MAX, beyondVersion: 'drop' } as const
+  const item = OPERATIONS.Query.response.encode(Tag.ResponsePayload, answer.payload, encoding)
+  return toXml(item, dictionaryOf(VERSION_MAX)).trim()
+}
+
+async function operationsPage(): Promise<string> {
   const names = Object.keys(OPERATIONS) as OperationName[]
   const rowOf = (name: OperationName) => {
     const row = tableOf(E.Operation).values.find((value) => value.name === name)
@@ -106,6 +129,8 @@ all use keys may overtake others of its connection; every other one waits for it
     table(['Operation', 'Number', 'KMIP versions'], others),
     '## How many each version has',
     table(['KMIP', 'Operations'], counts),
+    `## What Query answers in KMIP ${versionText(VERSION_MAX)}, beside the operations`,
+    `\`\`\`xml\n${await queryAnswer()}\n\`\`\``,
   )
 }
 
@@ -306,9 +331,9 @@ function limitsPage(): string {
 }
 
 /** Every printed page by its path. */
-export function printedPages(): ReadonlyMap<string, string> {
+export async function printedPages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
-    ['docs/kmip-operations.md', operationsPage()],
+    ['docs/kmip-operations.md', await operationsPage()],
     ['docs/attributes.md', attributesPage()],
     ['docs/algorithms.md', algorithmsPage()],
     ['docs/configuration.md', configurationPage()],
@@ -318,5 +343,5 @@ export function printedPages(): ReadonlyMap<string, string> {
 }
 
 if (import.meta.main) {
-  for (const [path, text] of printedPages()) writeFileSync(`${ROOT}${path}`, text)
+  for (const [path, text] of await printedPages()) writeFileSync(`${ROOT}${path}`, text)
 }
