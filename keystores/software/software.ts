@@ -133,7 +133,7 @@ export class SoftwareKeystore implements Keystore {
       if (format !== key.format) {
         throw new KmsError('keyFormat', `Cannot give "${key.id}": it is not a key`)
       }
-      return new Secret(this.#unsealed(key))
+      return new Secret(isItsBytes(key) ? this.#open(key).key.export() : this.#unsealed(key))
     }
     return new Secret(writeKey(key.kind, format, this.#open(key).key))
   }
@@ -251,6 +251,11 @@ export class SoftwareKeystore implements Keystore {
     this.#opened.set(key.handle, opened)
     return opened
   }
+}
+
+/** Whether the opened key is the material as it was given, so that a second unsealing is spared. */
+function isItsBytes({ kind, format, spec }: KeyInUse): boolean {
+  return kind === 'secret' && format === KeyFormatType.Raw && spec?.algorithm === 'AES'
 }
 
 /** What a seal is bound to: moved elsewhere, it does not open. */
