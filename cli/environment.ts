@@ -27,7 +27,7 @@ export interface ClientOptions extends GlobalOptions {
   readonly as: string
   readonly ca?: string | undefined
   readonly cert?: string | undefined
-  readonly key?: string | undefined
+  readonly clientKey?: string | undefined
 }
 
 export const DEFAULT_DATA = './data'
@@ -38,8 +38,7 @@ export function withServer(command: Command): Command {
   return command
     .option(
       '--server <host:port>',
-      'the KMIP server',
-      process.env['CLAVIGER_SERVER'] ?? DEFAULT_SERVER,
+      `the KMIP server; default: CLAVIGER_SERVER, the one that runs on --data, ${DEFAULT_SERVER}`,
     )
     .option('--as <name>', 'credential in the pki folder of --data', 'admin')
     .option('--ca <file>', "authority of the server's certificate (PEM)")
@@ -61,13 +60,41 @@ export function loadConfig(
   return readConfig(configPath(options), { ...process.env, ...override })
 }
 
-interface ClientFlags extends ClientOptions {
-  readonly clientKey?: string | undefined
+/** Where the KMIP server is: as somebody says, or as the server that runs on the data says. */
+async function serverAddress({ server, data }: ClientOptions): Promise<string> {
+  const given = server ?? process.env['CLAVIGER_SERVER']
+  if (given !== undefined && given !== '') return given
+  const status = await serverStatus(data)
+  const listens = status?.kmip
+  // Nobody can connect to "every address".
+  return listens?.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace('[::]:', '[::1]:') ?? DEFAULT_SERVER
+}
+
+/** What a running server says of itself. */
+export interface ServerStatus {
+  readonly running: true
+  readonly process: number
+  readonly kmip: string
+  readonly connections: number
+  readonly uptimeSeconds: number
+  readonly memoryBytes: number
+}
+
+/** Asks the server on a data directory; undefined where none runs. */
+export async function serverStatus(dataDir: string): Promise<ServerStatus | undefined> {
+  if (!existsSync(dataDir)) return undefined
+  try {
+    return (await askServer(dataDir, 'status', {})) as ServerStatus
+  } catch (error) {
+    if (error instanceof NotRunningError) return undefined
+    throw error
+  }
 }
 
 /** A client with the credential that the options name. */
-export function openClient(options: ClientFlags): KmipClient {
-  const { server = DEFAULT_SERVER, data, as } = options
+async function openClient(options: ClientOptions): Promise<KmipClient> {
+  const { data, as } = options
+  const server = await serverAddress(options)
   const at = server.lastIndexOf(':')
   const port = Number(server.slice(at + 1))
   if (at < 1 || !Number.isInteger(port)) {
@@ -96,10 +123,10 @@ function pem(path: string, option: string): string {
 
 /** Uses a client and closes it. */
 export async function withClient<T>(
-  options: ClientFlags,
+  options: ClientOptions,
   use: (client: KmipClient) => Promise<T>,
 ): Promise<T> {
-  const client = openClient(options)
+  const client = await openClient(options)
   try {
     return await use(client)
   } finally {

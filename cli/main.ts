@@ -1,40 +1,23 @@
 /**
- * The command line.
- *
- * One file for each group of commands; this one puts them together.
+ * The command line: runs one command and says how it ended.
  *
  * @module
  */
-import { Command } from 'commander'
-import { VERSION } from './about.ts'
-import { DEFAULT_DATA } from './environment.ts'
+import { CommanderError } from 'commander'
 import { fail } from './output.ts'
-import { init, serve } from './serve.ts'
+import { program } from './program.ts'
 
-const program = new Command('claviger')
-  .description(
-    'A key-management switchboard: one key service for every protocol and every keystore',
-  )
-  .version(VERSION, '-V, --version')
-  .option('--data <dir>', 'the data directory', process.env['CLAVIGER_DATA'] ?? DEFAULT_DATA)
-  .option('--config <file>', 'claviger.yaml; default: the one in the data directory')
-  .option('--json', 'print JSON for machines', false)
-  .showHelpAfterError('(see --help)')
-  .showSuggestionAfterError()
-  .addHelpText(
-    'after',
-    `
-Examples:
-  claviger serve                            run a server on ./data
-  claviger keys create --name db-master     make an AES-256 key
-  claviger keys list                        what there is
-  claviger credential create app1           let another client in`,
-  )
+const USAGE_EXIT_CODE = 2
 
-for (const command of [serve, init]) program.addCommand(command)
+// Who reads our output may stop reading: `claviger keys list | head -1`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
 
 try {
   await program.parseAsync()
 } catch (error) {
-  fail(error, program.opts<{ json: boolean }>().json)
+  // Commander has told the user already.
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : USAGE_EXIT_CODE
+  else fail(error, program.opts<{ json: boolean }>().json)
 }

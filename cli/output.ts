@@ -71,6 +71,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
+/** What was asked for cannot be done as things are; the message says what to do instead. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError'
+}
+
 /** Prints an error and sets the exit code: 2 for wrong usage, 1 for everything else. */
 export function fail(error: unknown, json: boolean): void {
   const known = expected(error)
@@ -87,7 +92,15 @@ export function fail(error: unknown, json: boolean): void {
 
 /** Failures that are explained by their message alone. */
 function expected(error: unknown): boolean {
-  const kinds = [KmipError, KmipConnectionError, KmsError, ConfigError, LockedError, UsageError]
+  const kinds = [
+    KmipError,
+    KmipConnectionError,
+    KmsError,
+    ConfigError,
+    LockedError,
+    UsageError,
+    RefusedError,
+  ]
   return kinds.some((kind) => error instanceof kind) || isSystemError(error)
 }
 

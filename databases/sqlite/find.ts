@@ -60,18 +60,16 @@ function matchingSeqs(
   prepare: Prepare,
 ): Piece {
   const [kind, inScopes] = [query.kind, scopeFilter(scopes, prepare)]
-  const rated = query.conditions
-    .map((condition) => ({ condition, weight: weightOf(condition, kind, inScopes, prepare) }))
-    .sort((a, b) => a.weight - b.weight)
-  const [first, ...others] = rated
+  const first = rarest(query.conditions, kind, inScopes, prepare)
   if (first === undefined) {
     const sql = `SELECT seq FROM records WHERE kind = ? AND scope IN (${marks(inScopes)})`
     return { sql, values: [kind, ...inScopes] }
   }
-  const start = entries('t', first.condition, kind, inScopes)
-  const rest = others.map(({ condition }) => holds(condition, kind, inScopes))
+  const start = entries('t', first, kind, inScopes)
+  const others = query.conditions.filter((condition) => condition !== first)
+  const rest = others.map((condition) => holds(condition, kind, inScopes))
   // One term has a record once, in order: nothing to sort, nothing to weed out.
-  const distinct = 'is' in first.condition ? '' : 'DISTINCT'
+  const distinct = 'is' in first ? '' : 'DISTINCT'
   const filters = [start, ...rest].map((piece) => piece.sql).join(' AND ')
   return {
     sql: `SELECT ${distinct} t.seq AS seq FROM terms t WHERE ${filters}`,
@@ -118,14 +116,24 @@ function holds(condition: Condition, kind: string, scopes: readonly number[]): P
   return { sql: `EXISTS (SELECT 1 FROM terms o WHERE ${sql} AND o.seq = t.seq)`, values }
 }
 
-/** How many entries a condition has, up to a bound. */
-function weightOf(
-  condition: Condition,
+/**
+ * The condition with the fewest entries. Each is counted up to the fewest found so far only, so that a
+ * name that one object has ends the counting.
+ */
+function rarest(
+  conditions: readonly Condition[],
   kind: string,
   scopes: readonly number[],
   prepare: Prepare,
-): number {
-  const { sql, values } = entries('t', condition, kind, scopes)
-  const counted = `SELECT count(*) AS n FROM (SELECT 1 FROM terms t WHERE ${sql} LIMIT ${COUNT_MAX})`
-  return Number(prepare(counted).get(...values)?.['n'])
+): Condition | undefined {
+  if (conditions.length < 2) return conditions[0]
+  let [best, fewest] = [conditions[0], COUNT_MAX]
+  for (const condition of conditions) {
+    const { sql, values } = entries('t', condition, kind, scopes)
+    const counted = `SELECT count(*) AS n FROM (SELECT 1 FROM terms t WHERE ${sql} LIMIT ?)`
+    const count = Number(prepare(counted).get(...values, fewest)?.['n'])
+    if (count < fewest) [best, fewest] = [condition, count]
+    if (fewest <= 1) break
+  }
+  return best
 }

@@ -212,6 +212,7 @@ export function rsaDecrypt(
   mechanism: CipherMechanism,
   data: Uint8Array,
 ): Uint8Array {
+  assertModulusLong(key, mechanism.cipher, data)
   try {
     if (mechanism.cipher !== 'RSA_PKCS_OAEP') {
       return privateDecrypt({ key, padding: rsaPadding(mechanism.cipher) }, data)
@@ -227,6 +228,14 @@ export function rsaDecrypt(
     const what = `Cannot decrypt with ${mechanism.cipher}: the data does not fit the key`
     throw new KmsError('cryptographicFailure', what, { cause })
   }
+}
+
+/** RFC 8017 §7.1.2 and §7.2.2, step 1: OpenSSL takes shorter data, and makes something up of it. */
+function assertModulusLong(key: KeyObject, cipher: Cipher, data: Uint8Array): void {
+  const bytes = Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
+  if (cipher === 'RSA_X_509' || data.length === bytes) return
+  const what = `Cannot decrypt with ${cipher}: the data has ${data.length} bytes, the modulus ${bytes}`
+  throw new KmsError('cryptographicFailure', what)
 }
 
 function rsaPadding(cipher: Cipher): number {

@@ -59,6 +59,7 @@ const generateKeyPair = promisify(crypto.generateKeyPair) as unknown as (
 
 /** An opened key. */
 interface Opened {
+  readonly place: string
   readonly key: crypto.KeyObject
   /** Length of the material in bits; of secret keys only. */
   readonly bits: number
@@ -132,7 +133,7 @@ export class SoftwareKeystore implements Keystore {
       if (format !== key.format) {
         throw new KmsError('keyFormat', `Cannot give "${key.id}": it is not a key`)
       }
-      return new Secret(this.#unsealed(key))
+      return new Secret(isItsBytes(key) ? this.#open(key).key.export() : this.#unsealed(key))
     }
     return new Secret(writeKey(key.kind, format, this.#open(key).key))
   }
@@ -241,13 +242,20 @@ export class SoftwareKeystore implements Keystore {
   }
 
   #open(key: KeyInUse): Opened {
+    const place = placeOf(key.id, key.kind, key.format)
     const known = this.#opened.get(key.handle)
-    if (known !== undefined) return known
+    // Under another identifier it must not open, whoever has opened it before.
+    if (known?.place === place) return known
     using bytes = new Secret(this.#unsealed(key))
-    const opened = openKey(key, bytes.expose())
+    const opened = { place, ...openKey(key, bytes.expose()) }
     this.#opened.set(key.handle, opened)
     return opened
   }
+}
+
+/** Whether the opened key is the material as it was given, so that a second unsealing is spared. */
+function isItsBytes({ kind, format, spec }: KeyInUse): boolean {
+  return kind === 'secret' && format === KeyFormatType.Raw && spec?.algorithm === 'AES'
 }
 
 /** What a seal is bound to: moved elsewhere, it does not open. */
@@ -255,7 +263,7 @@ function placeOf(id: string, kind: MaterialKind, format: KeyFormatType): string 
   return `material ${kind} ${format} of ${id}`
 }
 
-function openKey({ kind, format, spec }: KeyInUse, bytes: Uint8Array): Opened {
+function openKey({ kind, format, spec }: KeyInUse, bytes: Uint8Array): Omit<Opened, 'place'> {
   const key = readKey(kind, format, bytes, spec)
   const size = key.symmetricKeySize
   if (size === undefined) return { key, bits: 0 }

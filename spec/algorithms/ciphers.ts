@@ -82,6 +82,17 @@ export function cipherRow(cipher: Cipher): CipherRow {
   return CIPHERS[cipher]
 }
 
+/** By algorithm, mode and padding; where rows share these, the first. */
+const BY_PARAMETERS: ReadonlyMap<string, Cipher> = new Map(
+  Object.entries<CipherRow>(CIPHERS)
+    .map(([name, row]) => [parametersKey(row.key, row.mode, row.padding), name as Cipher] as const)
+    .reverse(),
+)
+
+function parametersKey(key: KeyAlgorithm, mode: number | undefined, padding: number | undefined) {
+  return `${key} ${mode} ${padding}`
+}
+
 /**
  * The cipher that Cryptographic Parameters of KMIP mean for a key.
  *
@@ -93,9 +104,8 @@ export function cipherOfKmip(
   padding: number | undefined,
 ): Cipher | undefined {
   const wanted = padding ?? (key === 'RSA' ? Padding.PKCS1V1_5 : Padding.None)
-  for (const [name, row] of Object.entries<CipherRow>(CIPHERS)) {
-    if (row.key === key && row.mode === mode && row.padding === wanted) return name as Cipher
-  }
+  const cipher = BY_PARAMETERS.get(parametersKey(key, mode, wanted))
+  if (cipher !== undefined) return cipher
   // ChaCha20 keys are used with the authenticated construction when the mode says so, and back.
   if (key === 'ChaCha20' && mode === Mode.AEAD) return 'CHACHA20_POLY1305'
   return key === 'ChaCha20Poly1305' && mode === undefined ? 'CHACHA20_POLY1305' : undefined

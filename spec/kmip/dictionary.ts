@@ -48,7 +48,10 @@ const CKR_NAMES = new Map<number, string>(Object.entries(CKR).map(([name, value]
 const PKCS_11_RETURN_CODES: ValueNames = {
   mask: false,
   nameOf: (value) => CKR_NAMES.get(value),
-  valueOf: (name) => (CKR as Members)[name.replace(/^CKR_/, '')],
+  valueOf(name) {
+    const short = name.replace(/^CKR_/, '')
+    return Object.hasOwn(CKR, short) ? (CKR as Members)[short] : undefined
+  },
 }
 
 const MEMBERS_OF: ReadonlyMap<number, Members> = (() => {

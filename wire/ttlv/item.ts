@@ -71,6 +71,12 @@ export const ITEM_TYPE_NAMES: ReadonlyMap<number, keyof typeof ItemType> = new M
   Object.entries(ItemType).map(([name, value]) => [value, name as keyof typeof ItemType]),
 )
 
+/** The item type with this name; undefined for anything else, whatever JSON or XML put there. */
+export function itemTypeNamed(name: unknown): ItemType | undefined {
+  if (typeof name !== 'string' || !Object.hasOwn(ItemType, name)) return undefined
+  return ItemType[name as keyof typeof ItemType]
+}
+
 /** `0x` and six digits, as the standard writes tags. */
 export function tagHex(tag: number): string {
   return `0x${tag.toString(16).toUpperCase().padStart(6, '0')}`

@@ -13,7 +13,7 @@
 import { Buffer } from 'node:buffer'
 import { WireError } from '#wire/errors.ts'
 import type { DecodeLimits } from './binary.ts'
-import { ITEM_TYPE_NAMES, type Item, ItemType, structure, tagHex } from './item.ts'
+import { ITEM_TYPE_NAMES, type Item, ItemType, itemTypeNamed, structure, tagHex } from './item.ts'
 import type { Dictionary, ValueNames } from './names.ts'
 import {
   attributeContext,
@@ -26,9 +26,11 @@ import {
   maskNames,
   namesFor,
   type Place,
+  placeWithin,
   ROOT,
   tagOfName,
   toInt32,
+  toInt64,
   toUint32,
 } from './text.ts'
 
@@ -107,7 +109,7 @@ class JsonReader {
       case ItemType.Interval:
         return this.#number(tag, type, value, place, wanted)
       case ItemType.LongInteger:
-        return BigInt.asIntN(64, bigOf(value, wanted))
+        return int64Of(value, wanted)
       case ItemType.BigInteger:
         return bigIntegerOf(value, wanted)
       case ItemType.Boolean:
@@ -158,6 +160,14 @@ function bigOf(value: unknown, wanted: () => WireError): bigint {
   return BigInt(text)
 }
 
+/** Hexadecimal is two's complement; a decimal number has to fit. */
+function int64Of(value: unknown, wanted: () => WireError): bigint {
+  const number = bigOf(value, wanted)
+  return typeof value === 'string' && /^0x/i.test(value)
+    ? BigInt.asIntN(64, number)
+    : toInt64(number, wanted)
+}
+
 function bigIntegerOf(value: unknown, wanted: () => WireError): Uint8Array {
   if (value instanceof NumberText) return fromHex(bigIntegerHex(bigOf(value, wanted)), wanted)
   if (typeof value !== 'string' || !/^0x([0-9a-f]{16})+$/i.test(value)) throw wanted()
@@ -177,7 +187,7 @@ function dateOf(value: unknown, extended: boolean, wanted: () => WireError): big
 }
 
 function itemTypeOf(name: unknown, tag: string): ItemType {
-  const type = ItemType[name as keyof typeof ItemType]
+  const type = itemTypeNamed(name)
   if (type === undefined) throw malformed(`${tag} has the unknown type ${JSON.stringify(name)}`)
   return type
 }
@@ -197,8 +207,10 @@ export interface JsonItem {
 export function toJson(item: Item, dictionary: Dictionary, place: Place = ROOT): JsonItem {
   const tag = dictionary.tagName(item.tag) ?? tagHex(item.tag)
   if (item.type === ItemType.Structure) {
-    const inner = attributeContext(item.tag, item.value, place, dictionary)
-    return { tag, value: item.value.map((member) => toJson(member, dictionary, inner)) }
+    const value = item.value.map((member, index) => {
+      return toJson(member, dictionary, placeWithin(item, index, place, dictionary))
+    })
+    return { tag, value }
   }
   const type = ITEM_TYPE_NAMES.get(item.type) as string
   return { tag, type, value: jsonValue(item, namesFor(item.tag, place, dictionary)) }

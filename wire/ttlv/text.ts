@@ -8,7 +8,7 @@
  */
 import { Buffer } from 'node:buffer'
 import { WireError } from '#wire/errors.ts'
-import { type Item, ItemType } from './item.ts'
+import { type Item, ItemType, type StructureItem } from './item.ts'
 import type { Dictionary, ValueNames } from './names.ts'
 
 /** Tags whose children decide the meaning of a sibling; KMIP 1.4 §2.1.1 and KMIP 2.1 §7.2. */
@@ -38,6 +38,17 @@ export function attributeContext(
   const name = before.find((item) => item.tag === ATTRIBUTE_NAME)
   if (name?.type !== ItemType.TextString) return ROOT
   return { attribute: dictionary.attributeTag(collapsed(name.value)) }
+}
+
+/** The place of one member when it is written: what a reader, who comes from the front, will take it for. */
+export function placeWithin(
+  { tag, value }: StructureItem,
+  index: number,
+  outer: Place,
+  dictionary: Dictionary,
+): Place {
+  const before = tag === ATTRIBUTE ? value.slice(0, index) : []
+  return attributeContext(tag, before, outer, dictionary)
 }
 
 /** The names that an enumeration or a mask at this place may use. */
@@ -84,6 +95,11 @@ export function toInt32(value: number, wanted: () => WireError): number {
 
 export function toUint32(value: number, wanted: () => WireError): number {
   if (!Number.isInteger(value) || value < 0 || value >= 2 ** 32) throw wanted()
+  return value
+}
+
+export function toInt64(value: bigint, wanted: () => WireError): bigint {
+  if (BigInt.asIntN(64, value) !== value) throw wanted()
   return value
 }
 

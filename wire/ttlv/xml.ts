@@ -15,7 +15,7 @@ import { Buffer } from 'node:buffer'
 import { SaxesParser, type SaxesTagPlain } from 'saxes'
 import { WireError } from '#wire/errors.ts'
 import type { DecodeLimits } from './binary.ts'
-import { ITEM_TYPE_NAMES, type Item, ItemType, structure, tagHex } from './item.ts'
+import { ITEM_TYPE_NAMES, type Item, ItemType, itemTypeNamed, structure, tagHex } from './item.ts'
 import type { Dictionary, ValueNames } from './names.ts'
 import {
   attributeContext,
@@ -28,9 +28,11 @@ import {
   maskNames,
   namesFor,
   type Place,
+  placeWithin,
   ROOT,
   tagOfName,
   toInt32,
+  toInt64,
   toUint32,
 } from './text.ts'
 
@@ -104,7 +106,7 @@ export function itemOfElement(
     }
     return structure(tag, children)
   }
-  const type = ItemType[typeName as keyof typeof ItemType]
+  const type = itemTypeNamed(typeName)
   if (type === undefined) throw malformed(`${name} has the unknown type ${typeName}`)
   const value = readValue(type, attributes['value'] ?? '', namesFor(tag, place, dictionary), name)
   return { tag, type, value } as Item
@@ -127,7 +129,7 @@ function readValue(
       return toUint32(decimalOf(text, wanted), wanted)
     case ItemType.LongInteger:
       if (!/^\s*-?\d+\s*$/.test(text)) throw wanted()
-      return BigInt.asIntN(64, BigInt(text.trim()))
+      return toInt64(BigInt(text.trim()), wanted)
     case ItemType.BigInteger:
       if (!/^([0-9a-f]{16})+$/i.test(text.trim())) throw wanted()
       return fromHex(text.trim(), wanted)
@@ -216,8 +218,10 @@ function writeElement(
     return
   }
   lines.push(`${indent}<${open}>`)
-  const inner = attributeContext(item.tag, item.value, place, dictionary)
-  for (const member of item.value) writeElement(member, dictionary, inner, `${indent}  `, lines)
+  item.value.forEach((member, index) => {
+    const inner = placeWithin(item, index, place, dictionary)
+    writeElement(member, dictionary, inner, `${indent}  `, lines)
+  })
   lines.push(`${indent}</${name}>`)
 }
 

@@ -1,0 +1,98 @@
+/**
+ * `claviger credential`: who may connect.
+ *
+ * Through the control socket of the running server, or on the data directory where none runs.
+ *
+ * @module
+ */
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import type { Credential } from '#core/credentials.ts'
+import { wholeNumber } from './bytes.ts'
+import { control, type GlobalOptions } from './environment.ts'
+import { date, list as lines, print, table } from './output.ts'
+
+interface CreateOptions extends GlobalOptions {
+  readonly scope?: string | undefined
+  readonly days?: number | undefined
+  readonly out?: string | undefined
+}
+
+const DAYS_MAX = 36_500
+const NAME = 'name of the credential'
+
+const create = new Command('create')
+  .description('let another client in: issue a certificate and its private key')
+  .argument('<name>', NAME)
+  .option('--scope <scope>', 'share the keys of this scope; default: keys of its own')
+  .option('--days <days>', 'how long it is valid; default 365', wholeNumber('--days', 1, DAYS_MAX))
+  .option('--out <folder>', 'where the files go; default: the folder pki of the data directory')
+  .addHelpText(
+    'after',
+    `
+Credentials of one scope see the same keys; the scope is the credential's name unless it is given.
+
+Examples:
+  claviger credential create app1
+  claviger credential create app2 --scope app1 --days 90 --out ./app2
+  claviger keys list --as app1`,
+  )
+  .action(async (name: string, _options, command: Command) => {
+    const options = command.optsWithGlobals<CreateOptions>()
+    const { scope, days } = options
+    // The server may run elsewhere: a path is said from where we are.
+    const out = options.out === undefined ? undefined : resolve(options.out)
+    const wish = { name, scope, days, out }
+    const files = (await control(options, 'credential.create', wish)) as Record<string, string>
+    print(options.json, { name, ...files }, () => {
+      return lines({ name, certificate: files['cert'], key: files['key'], authority: files['ca'] })
+    })
+  })
+
+const listAll = new Command('list')
+  .description('who may connect')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  claviger credential list
+  claviger credential list --json`,
+  )
+  .action(async (_options, command: Command) => {
+    const options = command.optsWithGlobals<GlobalOptions>()
+    const all = (await control(options, 'credential.list', {})) as readonly Credential[]
+    print(options.json, all, () => table(all.map(row)))
+  })
+
+function row({ name, scope, created, expires, revoked, fingerprint }: Credential) {
+  const state = revoked === undefined ? 'valid' : `revoked ${date(revoked)}`
+  return { name, scope, state, created: date(created), expires: date(expires), fingerprint }
+}
+
+const revoke = new Command('revoke')
+  .description('lock a client out, at once and for ever; its connections end')
+  .argument('<name>', NAME)
+  .addHelpText(
+    'after',
+    `
+The name is not used again. Keys of its scope stay.
+
+Examples:
+  claviger credential revoke app1`,
+  )
+  .action(async (name: string, _options, command: Command) => {
+    const options = command.optsWithGlobals<GlobalOptions>()
+    const revoked = (await control(options, 'credential.revoke', { name })) as Credential
+    print(options.json, revoked, () => lines({ name, revoked: date(revoked.revoked) }))
+  })
+
+export const credential = new Command('credential')
+  .description('clients that may connect')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  claviger credential create app1
+  claviger credential revoke app1`,
+  )
+for (const command of [create, listAll, revoke]) credential.addCommand(command)

@@ -1,0 +1,47 @@
+/**
+ * The tree of commands.
+ *
+ * One file for each group of commands; this one puts them together. Whatever is derived from the tree
+ * (completion, documentation) is derived from here.
+ *
+ * @module
+ */
+import { Command } from 'commander'
+import { VERSION } from './about.ts'
+import { credential } from './credential.ts'
+import { decrypt, encrypt, hash, mac, random, sign, verify } from './cryptography.ts'
+import { DEFAULT_DATA } from './environment.ts'
+import { keys } from './keys.ts'
+import { init, serve } from './serve.ts'
+
+export const program = new Command('claviger')
+  .description(
+    'A key-management switchboard: one key service for every protocol and every keystore',
+  )
+  .version(VERSION, '-V, --version')
+  .option('--data <dir>', 'the data directory', process.env['CLAVIGER_DATA'] ?? DEFAULT_DATA)
+  .option('--config <file>', 'claviger.yaml; default: the one in the data directory')
+  .option('--json', 'print JSON for machines', false)
+  .addHelpText(
+    'after',
+    `
+Examples:
+  claviger serve                            run a server on ./data
+  claviger keys create --name first         make an AES-256 key
+  echo hello | claviger encrypt --key first | claviger decrypt --key first
+  claviger keys list                        what there is
+  claviger credential create app1           let another client in
+
+Exit codes: 0 done; 1 refused or failed (also: a signature is not valid); 2 wrong usage or configuration.
+--data and --json may stand behind any command. Variables: claviger config variables.`,
+  )
+
+const COMMANDS = [serve, init, keys, encrypt, decrypt, sign, verify, mac, hash, random, credential]
+for (const command of COMMANDS) program.addCommand(command)
+
+/** Wrong usage is told in one way everywhere, and does not end the process by itself. */
+function agree(command: Command): void {
+  command.exitOverride().showHelpAfterError('(see --help)').showSuggestionAfterError()
+  for (const inner of command.commands) agree(inner)
+}
+agree(program)

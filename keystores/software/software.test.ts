@@ -1,0 +1,44 @@
+/**
+ * The software keystore passes the contract of keystores; and what only it has.
+ *
+ * @module
+ */
+import { deepEqual } from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { describe, it } from 'node:test'
+import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
+import { Secret } from '#core/secret.ts'
+import { KeyFormatType } from '#spec/kmip/enumerations.ts'
+import { keystoreContract } from '../contract.ts'
+import { SoftwareKeystore } from './software.ts'
+
+const dataKey = (): Secret => new Secret(randomBytes(DATA_KEY_BYTES))
+
+keystoreContract({
+  name: 'software',
+  open: async () => new SoftwareKeystore('software', new Sealer(new Map([[1, dataKey()]]))),
+})
+
+describe('software keystore', () => {
+  it('opens what an older data key sealed, and seals with the newest', () => {
+    const [first, second] = [dataKey(), dataKey()]
+    const before = new SoftwareKeystore('software', new Sealer(new Map([[1, first]])))
+    const after = new SoftwareKeystore(
+      'software',
+      new Sealer(
+        new Map([
+          [1, first],
+          [2, second],
+        ]),
+      ),
+    )
+    const spec = { algorithm: 'AES', bits: 256 } as const
+    const { handle, format } = before.generate({ id: 'one', spec })
+    const key = { id: 'one', kind: 'secret', spec, format, handle } as const
+    deepEqual(Buffer.from(after.export(key).expose()), Buffer.from(before.export(key).expose()))
+    const made = after.generate({ id: 'two', spec })
+    deepEqual([...made.handle.subarray(1, 5)], [0, 0, 0, 2])
+    deepEqual([...handle.subarray(1, 5)], [0, 0, 0, 1])
+    deepEqual(format, KeyFormatType.Raw)
+  })
+})
