@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
-import { KmipClient } from '#clients/kmip/client.ts'
+import { KmipClient, KmipConnectionError } from '#clients/kmip/client.ts'
 import { type Config, readConfig } from '#server/config.ts'
 import { askServer, type CommandName, NotRunningError, runCommand } from '#server/control.ts'
 import { House } from '#server/house.ts'
@@ -121,6 +121,15 @@ function pem(path: string, option: string): string {
   }
 }
 
+/** A server that turns a client away says why in its own log only. */
+const HUNG_UP =
+  'The server has closed the connection: the credential is revoked or unknown there, ' +
+  'or the data is longer than limits.messageBytesMax allows; its log says which'
+
+function hungUp(error: unknown): boolean {
+  return error instanceof KmipConnectionError && error.message.includes('has closed the connection')
+}
+
 /** Uses a client and closes it. */
 export async function withClient<T>(
   options: ClientOptions,
@@ -129,6 +138,8 @@ export async function withClient<T>(
   const client = await openClient(options)
   try {
     return await use(client)
+  } catch (error) {
+    throw hungUp(error) ? new KmipConnectionError(HUNG_UP, { cause: error }) : error
   } finally {
     client.close()
   }

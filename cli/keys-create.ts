@@ -9,7 +9,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { Command } from 'commander'
 import type { KmipClient } from '#clients/kmip/client.ts'
-import { isPair, type KeyAlgorithm, pairOfNode } from '#spec/algorithms.ts'
+import { curveOfNode, isPair, type KeyAlgorithm, pairOfNode } from '#spec/algorithms.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   CertificateType,
@@ -238,7 +238,9 @@ function half(key: KeyObject, { usage }: RegisterOptions): Arrived {
   const value = { keyBlock: { keyFormatType: format, keyValue: keyValue(material) } }
   const object = { tag: isPrivate ? Tag.PrivateKey : Tag.PublicKey, value } as const
   const objectType = isPrivate ? ObjectType.PrivateKey : ObjectType.PublicKey
-  const attributes = [usageMask(usage ?? usualUsages(algorithm), kind)]
+  const { modulusLength: bits, namedCurve = '' } = key.asymmetricKeyDetails ?? {}
+  const wish = { algorithm, bits, curve: curveOfNode(namedCurve) }
+  const attributes = [...wishAttributes(wish), usageMask(usage ?? usualUsages(algorithm), kind)]
   return { objectType, object, attributes, lives: true }
 }
 

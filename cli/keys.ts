@@ -77,8 +77,8 @@ Examples:
   })
 
 /** Initial Date is a number of seconds for machines and a date for people. */
-function tableRow({ created, ...row }: Summary): Row {
-  return { ...row, created: date(created) }
+function tableRow({ created, id, ...row }: Summary): Row {
+  return { ...row, created: date(created), id }
 }
 
 function filters({ name, type, algorithm, state }: ListOptions): readonly ListedAttribute[] {

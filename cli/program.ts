@@ -8,11 +8,17 @@
  */
 import { Command } from 'commander'
 import { VERSION } from './about.ts'
+import { audit, data, status } from './administration.ts'
+import { completion } from './completion.ts'
+import { config } from './config.ts'
 import { credential } from './credential.ts'
 import { decrypt, encrypt, hash, mac, random, sign, verify } from './cryptography.ts'
 import { DEFAULT_DATA } from './environment.ts'
 import { keys } from './keys.ts'
+import { query } from './query.ts'
+import { rootkey } from './rootkey.ts'
 import { init, serve } from './serve.ts'
+import { wirelog } from './wirelog.ts'
 
 export const program = new Command('claviger')
   .description(
@@ -36,7 +42,27 @@ Exit codes: 0 done; 1 refused or failed (also: a signature is not valid); 2 wron
 --data and --json may stand behind any command. Variables: claviger config variables.`,
   )
 
-const COMMANDS = [serve, init, keys, encrypt, decrypt, sign, verify, mac, hash, random, credential]
+const COMMANDS = [
+  serve,
+  init,
+  keys,
+  encrypt,
+  decrypt,
+  sign,
+  verify,
+  mac,
+  hash,
+  random,
+  query,
+  credential,
+  rootkey,
+  wirelog,
+  audit,
+  data,
+  status,
+  config,
+  completion,
+]
 for (const command of COMMANDS) program.addCommand(command)
 
 /** Wrong usage is told in one way everywhere, and does not end the process by itself. */

@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { House } from '#server/house.ts'
 import { createLog } from '#server/log.ts'
@@ -51,10 +52,12 @@ runs.`,
       stopping = true
       log.info({ signal }, 'stopping: running requests are answered first')
       server.stop().then(
-        () => process.exit(0),
+        () => {
+          process.exitCode = 0
+        },
         (err: unknown) => {
           log.error({ err }, 'could not stop in order')
-          process.exit(1)
+          process.exitCode = 1
         },
       )
     }
@@ -65,19 +68,36 @@ runs.`,
     print(options.json, result, () => welcome(server.kmip, house.dataDir, isNew))
   })
 
-/** What a stranger reads first. */
+const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
+
+/** A path from where we are, or the whole of it where that would lead upwards. */
+function shownPath(path: string): string {
+  const near = relative('', path)
+  if (near === '') return '.'
+  return near.startsWith('..') ? path : near
+}
+
+/** A word as a shell reads it. */
+function shellWord(word: string): string {
+  return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
+}
+
+/** What a stranger reads first; the commands work as they stand here. */
 function welcome(kmip: string, dataDir: string, isNew: boolean): string {
-  const shown = relative('', dataDir) || '.'
-  const server = kmip === '127.0.0.1:5696' ? '' : ` --server ${kmip}`
-  const flags = `${shown === 'data' ? '' : ` --data ${shown}`}${server}`
-  return `Claviger ${VERSION}, ${isNew ? 'new data' : 'data'} in ${shown}
+  const data = shownPath(dataDir)
+  const flags = data === 'data' ? '' : ` --data ${shellWord(data)}`
+  const claviger = shellWord(shownPath(LAUNCHER))
+  const [seal, open] = ['encrypt', 'decrypt'].map((verb) => {
+    return `${claviger} ${verb} --key first${flags}`
+  })
+  return `Claviger ${VERSION}, ${isNew ? 'new data' : 'data'} in ${data}
 ready       kmip ${kmip}
-credential  ${shown}/pki/admin.pem and admin.key; authority ${shown}/pki/ca.pem
+credential  ${data}/pki/admin.pem and admin.key; authority ${data}/pki/ca.pem
 
 Try, in another terminal:
-  bin/claviger keys create --name first${flags}
-  echo hello | bin/claviger encrypt --key first${flags} | bin/claviger decrypt --key first${flags}
-  bin/claviger keys list${flags}
+  ${claviger} keys create --name first${flags}
+  echo hello | ${seal} | ${open}
+  ${claviger} keys list${flags}
 `
 }
 
@@ -97,7 +117,7 @@ Examples:
     const log = createLog({ ...config.log, level: 'warn' })
     const ask = askPassphrase('New passphrase: ')
     const house = await House.open({ dataDir: options.data, config, log, askPassphrase: ask })
-    const pki = join(relative('', house.dataDir) || '.', 'pki')
+    const pki = join(shownPath(house.dataDir), 'pki')
     await house.close()
     const files = {
       ca: join(pki, 'ca.pem'),
