@@ -9,7 +9,7 @@ import { configPath, type GlobalOptions } from './environment.ts'
 import { print, table } from './output.ts'
 
 /** Variables that are not values of the configuration. */
-const OTHER_VARIABLES = [
+export const OTHER_VARIABLES = [
   { name: 'CLAVIGER_DATA', description: 'The data directory, as --data.' },
   { name: 'CLAVIGER_SERVER', description: 'The KMIP server of client commands, as --server.' },
   { name: 'CLAVIGER_PASSPHRASE', description: 'Passphrase of the root key.' },

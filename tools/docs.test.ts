@@ -8,6 +8,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { program } from '#cli/program.ts'
 import { printedPages } from './print-docs.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -43,20 +44,36 @@ function missingFiles(text: string): readonly string[] {
   return named.filter((path) => !existsSync(join(ROOT, path)))
 }
 
+/** Commands in blocks of shell that the command line does not have. */
+function unknownCommands(text: string): readonly string[] {
+  const blocks = [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map((match) => match[1] as string)
+  const lines = blocks.join('').matchAll(/^(?:bin\/)?claviger ([a-z]+)(?: ([a-z]+))?/gm)
+  return [...lines].flatMap(([line, first, second]) => {
+    const command = program.commands.find((one) => one.name() === first)
+    if (command === undefined) return [line]
+    if (command.commands.length === 0) return []
+    return command.commands.some((one) => one.name() === second) ? [] : [line]
+  })
+}
+
 describe('written pages', () => {
   it('are found', () => {
     ok(PAGES.length > 15, `found ${PAGES.length}`)
   })
 
   for (const page of PAGES) {
-    it(`${page} links to and names files that exist`, () => {
+    it(`${page} links to, names and runs what exists`, () => {
       const text = readFileSync(join(ROOT, page), 'utf8')
       deepStrictEqual([...deadLinks(page, text), ...missingFiles(text)], [])
+      deepStrictEqual(unknownCommands(text), [])
     })
   }
 
   it('are not passed when they name what is not there', () => {
     deepStrictEqual(deadLinks('docs/x.md', '[a](no-such.md) [b](../LICENSE)'), ['no-such.md'])
     deepStrictEqual(missingFiles('`core/no-such.ts` and `core/errors.ts`'), ['core/no-such.ts'])
+    const shell =
+      '```sh\nclaviger keys list\nclaviger keys lost\nclaviger serf\nclaviger status\n```'
+    deepStrictEqual(unknownCommands(shell), ['claviger keys lost', 'claviger serf'])
   })
 })

@@ -1,6 +1,6 @@
 /**
- * Prints the pages of `docs/` that are tables: operations, attributes, algorithms, configuration,
- * limits, and the JSON Schema of the configuration.
+ * Prints the pages of `docs/` that are tables: operations, attributes, algorithms, commands,
+ * configuration, limits, and the JSON Schema of the configuration.
  *
  * Each comes from the rows that the program itself works with; `tools/docs.test.ts` sees to it that
  * the committed pages are what this prints. Run `node tools/print-docs.ts` after changing a table.
@@ -9,6 +9,9 @@
  */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Command } from 'commander'
+import { OTHER_VARIABLES } from '#cli/config.ts'
+import { program } from '#cli/program.ts'
 import { Keystores } from '#core/keystores.ts'
 import { LIMITS } from '#core/limits.ts'
 import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
@@ -273,13 +276,11 @@ environment variable wins over the file, an option of the command line over both
 a wrong value refuses the start, with file, line and key. Editors find the schema in
 [claviger.schema.json](claviger.schema.json).`,
     ...sections(configSchema() as Schema),
-    `## Variables without a key
-
-| Variable | Meaning |
-| --- | --- |
-| \`CLAVIGER_DATA\` | The data directory, where \`--data\` does not say |
-| \`CLAVIGER_PASSPHRASE\` | The passphrase, where \`rootKey.passphraseFile\` is not set |
-| \`CLAVIGER_SERVER\` | HOST:PORT of the server that client commands speak to |`,
+    '## Variables without a key',
+    table(
+      ['Variable', 'Meaning'],
+      OTHER_VARIABLES.map(({ name, description }) => [code(name), description]),
+    ),
   )
 }
 
@@ -330,12 +331,40 @@ function limitsPage(): string {
   )
 }
 
+function commandsPage(): string {
+  const global = program.options.map(({ flags, description }) => [code(flags), description])
+  const groups = program.commands.map((command) => {
+    const rows = leaves(command, 'claviger').map(([path, leaf]) => {
+      const words = leaf.registeredArguments.map((argument) => {
+        return argument.required ? `<${argument.name()}>` : `[${argument.name()}]`
+      })
+      const options = leaf.options.map(({ flags }) => code(flags)).join(', ')
+      return [code([path, ...words].join(' ')), leaf.description(), options || '-']
+    })
+    return `## ${command.name()}\n\n${table(['Command', 'What it does', 'Options'], rows)}`
+  })
+  return page(
+    '# Commands',
+    'Commands of `cli/program.ts`; `--help` behind any of them says more, with examples.',
+    `## All commands\n\n${table(['Option', 'Meaning'], global)}`,
+    ...groups,
+  )
+}
+
+/** Commands without further ones below, with their names from the first on. */
+function leaves(command: Command, above: string): readonly (readonly [string, Command])[] {
+  const path = `${above} ${command.name()}`
+  if (command.commands.length === 0) return [[path, command]]
+  return command.commands.flatMap((inner) => leaves(inner, path))
+}
+
 /** Every printed page by its path. */
 export async function printedPages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ['docs/kmip-operations.md', await operationsPage()],
     ['docs/attributes.md', attributesPage()],
     ['docs/algorithms.md', algorithmsPage()],
+    ['docs/commands.md', commandsPage()],
     ['docs/configuration.md', configurationPage()],
     ['docs/limits.md', limitsPage()],
     ['docs/claviger.schema.json', `${JSON.stringify(configSchema(), null, 2)}\n`],
