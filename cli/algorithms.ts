@@ -1,9 +1,9 @@
 /**
  * Algorithms, curves and usages as people write them.
  *
- * Names are those of `spec/algorithms.ts` and of the standards; capitals, hyphens, underscores and dots do
- * not matter: `ml-dsa-65`, `ML_DSA_65` and `MLDSA65` are one. A length may follow the name (`AES-128`,
- * `RSA-3072`) and the name of a curve alone means EC on it (`P-256`).
+ * Names are those of `spec/algorithms.ts` and of the standards; capitals, hyphens, underscores and
+ * dots do not matter: `ml-dsa-65`, `ML_DSA_65` and `MLDSA65` are one. A length may follow the name
+ * (`AES-128`, `RSA-3072`) and the name of a curve alone means EC on it (`P-256`).
  *
  * @module
  */

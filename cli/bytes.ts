@@ -1,7 +1,8 @@
 /**
  * Data that goes in and comes out of commands: files, pipes, and bytes on the command line.
  *
- * Bytes are not written to a terminal, where they do harm: `--hex` and `--base64` make text of them.
+ * Bytes are not written to a terminal, where they do harm: `--hex` and `--base64` make text of
+ * them.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * `claviger encrypt`, `decrypt`, `sign`, `verify`, `mac`, `hash` and `random`.
  *
- * KMIP 2.1 §6.1 by name of the operation. Keys stay on the server; data goes there and comes back. What the
- * options leave open follows from the key's algorithm: AES works in GCM, RSA encrypts with OAEP and SHA-256
- * and signs as PKCS#1 v1.5 does.
+ * KMIP 2.1 §6.1 by name of the operation. Keys stay on the server; data goes there and comes back.
+ * What the options leave open follows from the key's algorithm: AES works in GCM, RSA encrypts with
+ * OAEP and SHA-256 and signs as PKCS#1 v1.5 does.
  *
  * @module
  */
@@ -163,8 +163,8 @@ export const decrypt = cipherOptions(new Command('decrypt'))
   .addHelpText(
     'after',
     `${LAYOUT}
-With --iv or --tag the input is bare ciphertext. Where it was altered, nothing is written and the exit
-code is 1 (modes without a tag, such as CBC and CTR, cannot tell).
+With --iv or --tag the input is bare ciphertext. Where it was altered, nothing is written and the
+exit code is 1 (modes without a tag, such as CBC and CTR, cannot tell).
 
 Examples:
   claviger decrypt --key first < letter.clv > letter.txt

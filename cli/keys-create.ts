@@ -1,8 +1,9 @@
 /**
  * `claviger keys create` and `claviger keys register`: keys come into being, or from elsewhere.
  *
- * KMIP 2.1 §6.1.7, §6.1.8 and §6.1.44. Of a pair, the private key has the name that was asked for and the
- * public key the same with `.pub` behind it. Keys are activated at once unless somebody says otherwise.
+ * KMIP 2.1 §6.1.7, §6.1.8 and §6.1.44. Of a pair, the private key has the name that was asked for
+ * and the public key the same with `.pub` behind it. Keys are activated at once unless somebody
+ * says otherwise.
  *
  * @module
  */
@@ -73,9 +74,9 @@ export const create = makeOptions(new Command('create'))
   .addHelpText(
     'after',
     `
-Of a pair, the private key is called NAME and the public key NAME${PUBLIC_SUFFIX}. Commands find the half that
-they need by either name. Where --usage is left out, it follows from the algorithm: AES encrypts and
-decrypts, HMAC makes and checks codes, RSA signs and decrypts.
+Of a pair, the private key is called NAME and the public key NAME${PUBLIC_SUFFIX}. Commands find
+the half that they need by either name. Where --usage is left out, it follows from the algorithm:
+AES encrypts and decrypts, HMAC makes and checks codes, RSA signs and decrypts.
 
 Examples:
   claviger keys create --name first                                   AES, 256 bits
@@ -160,8 +161,9 @@ export const register = withInput(makeOptions(new Command('register')))
   .addHelpText(
     'after',
     `
-PEM says itself what it holds: a private key, a public key or a certificate. Other data is taken as it
-is: as a symmetric key unless --type says otherwise. Certificates and opaque data have nothing to activate.
+PEM says itself what it holds: a private key, a public key or a certificate. Other data is taken
+as it is: as a symmetric key unless --type says otherwise. Certificates and opaque data have
+nothing to activate.
 
 Examples:
   claviger keys register --name old --in aes.bin --algorithm AES

@@ -1,7 +1,8 @@
 /**
  * `claviger keys`: what keys there are, and their life from activation to destruction.
  *
- * KMIP 2.1 §6.1 by name of the operation, §4.57 (State). Keys are called by name or unique identifier.
+ * KMIP 2.1 §6.1 by name of the operation, §4.57 (State). Keys are called by name or unique
+ * identifier.
  *
  * @module
  */
@@ -196,8 +197,8 @@ const get = withOutput(withServer(new Command('get')))
   .addHelpText(
     'after',
     `
-A sensitive key does not leave; the audit trail says who has got which key. Files are written for their
-owner only.
+A sensitive key does not leave; the audit trail says who has got which key. Files are written for
+their owner only.
 
 Examples:
   claviger keys get first --hex

@@ -1,8 +1,8 @@
 /**
  * The tree of commands.
  *
- * One file for each group of commands; this one puts them together. Whatever is derived from the tree
- * (completion, documentation) is derived from here.
+ * One file for each group of commands; this one puts them together. Whatever is derived from the
+ * tree (completion, documentation) is derived from here.
  *
  * @module
  */
@@ -38,7 +38,8 @@ Examples:
   claviger keys list                        what there is
   claviger credential create app1           let another client in
 
-Exit codes: 0 done; 1 refused or failed (also: a signature is not valid); 2 wrong usage or configuration.
+Exit codes: 0 done; 1 refused or failed (also: a signature is not valid); 2 wrong usage or
+configuration.
 --data and --json may stand behind any command. Variables: claviger config variables.`,
   )
 

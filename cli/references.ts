@@ -1,9 +1,9 @@
 /**
  * Keys as people call them: by name or by unique identifier.
  *
- * A name is looked for first (Locate, KMIP 2.1 §6.1.26); what is nobody's name is taken for a unique
- * identifier. A name that several objects have is refused with their identifiers: names are unique on
- * our server, but not on every server.
+ * A name is looked for first (Locate, KMIP 2.1 §6.1.26); what is nobody's name is taken for a
+ * unique identifier. A name that several objects have is refused with their identifiers: names are
+ * unique on our server, but not on every server.
  *
  * @module
  */
@@ -90,7 +90,9 @@ function isNotFound(error: unknown): boolean {
   return error instanceof KmipError && reasons.includes(error.reason)
 }
 
-/** The half of a pair that does the work: verifying with a private key's name means its public key. */
+/**
+ * The half of a pair that does the work: verifying with a private key's name means its public key.
+ */
 export async function findHalf(
   client: KmipClient,
   called: string,

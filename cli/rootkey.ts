@@ -39,8 +39,9 @@ const rotate = new Command('rotate')
   .addHelpText(
     'after',
     `
-A new passphrase is asked for, or taken from CLAVIGER_NEW_PASSPHRASE. Keep a copy of the new key file apart
-from the data: without it nothing can be opened. Backups need the root key of their day.
+A new passphrase is asked for, or taken from CLAVIGER_NEW_PASSPHRASE. Keep a copy of the new key
+file apart from the data: without it nothing can be opened. Backups need the root key of their
+day.
 
 Examples:
   claviger rootkey rotate

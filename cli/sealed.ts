@@ -10,8 +10,8 @@
  * | m     | tag                                    |
  * | rest  | ciphertext                             |
  *
- * The mode is not in it, on purpose: who could change it there could turn an authenticated mode into one
- * that is not. It follows from the key's algorithm, or from `--mode`, on both sides.
+ * The mode is not in it, on purpose: who could change it there could turn an authenticated mode
+ * into one that is not. It follows from the key's algorithm, or from `--mode`, on both sides.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Attribute values as text, both ways.
  *
- * Enumerations go by the names of the standard, dates by ISO 8601, masks by their bits, structures by
- * their fields. What is printed for a machine has the same values, in JSON.
+ * Enumerations go by the names of the standard, dates by ISO 8601, masks by their bits, structures
+ * by their fields. What is printed for a machine has the same values, in JSON.
  *
  * @module
  */
@@ -75,7 +75,9 @@ export function lineOf(shown: Shown): string {
   return fields.map(([field, value]) => `${field} ${lineOf(value)}`).join(', ')
 }
 
-/** The attribute that a name means: of KMIP 1.x (`Contact Information`), of 2.x, or `x-anything`. */
+/**
+ * The attribute that a name means: of KMIP 1.x (`Contact Information`), of 2.x, or `x-anything`.
+ */
 export function attributeCalled(name: string): AttributeId {
   const id = attributeIdOf(name)
   if (!id.startsWith(':')) return id

@@ -2,8 +2,8 @@
  * Published known answers for the keystore contract.
  *
  * FIPS 197 appendix C, NIST SP 800-38A appendix F, SP 800-38B, SP 800-38C example 1, the GCM
- * specification's test cases 2 and 4, IEEE 1619 vector 2, SP 800-67 appendix B, RFC 2202, 3394, 4231,
- * 4493, 5649, 5869, 6070, 7748, 8032 and 8439, FIPS 180-4 and FIPS 202 ("abc"). Everything is
+ * specification's test cases 2 and 4, IEEE 1619 vector 2, SP 800-67 appendix B, RFC 2202, 3394,
+ * 4231, 4493, 5649, 5869, 6070, 7748, 8032 and 8439, FIPS 180-4 and FIPS 202 ("abc"). Everything is
  * hexadecimal unless the name says text.
  *
  * Only values; `contract.ts` uses them.

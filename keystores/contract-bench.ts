@@ -1,8 +1,8 @@
 /**
  * The work-bench of the keystore contract: keys at hand, and what a refusal looks like.
  *
- * Used by `contract.ts` and by tests that drive a keystore with published vectors. It talks to a keystore
- * through `core/keystore.ts` only.
+ * Used by `contract.ts` and by tests that drive a keystore with published vectors. It talks to a
+ * keystore through `core/keystore.ts` only.
  *
  * @module
  */

@@ -1,10 +1,10 @@
 /**
  * What every keystore must do: the common test suite of `core/keystore.ts`.
  *
- * A keystore's own test calls {@link keystoreContract}. Each row of `spec/algorithms.ts` that the keystore
- * does not refuse with `cannot` is tried out: a round trip, the refusals, and published known answers
- * where there are any (`contract-answers.ts`; they need `imports`). A row that it refuses is skipped with
- * the keystore's own reason.
+ * A keystore's own test calls {@link keystoreContract}. Each row of `spec/algorithms.ts` that the
+ * keystore does not refuse with `cannot` is tried out: a round trip, the refusals, and published
+ * known answers where there are any (`contract-answers.ts`; they need `imports`). A row that it
+ * refuses is skipped with the keystore's own reason.
  *
  * It does not test what only one kind of keystore has, such as the life of a connection.
  *

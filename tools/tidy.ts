@@ -1,8 +1,9 @@
 /**
  * The house rules that a program can check: what a reviewer would otherwise say twice.
  *
- * A rule reads the text of one file and gives the lines that break it. Nothing is parsed: strings and
- * comments are blanked out before calls are looked for, and that is all the grammar there is here.
+ * A rule reads the text of one file and gives the lines that break it. Nothing is parsed: strings
+ * and comments are blanked out before calls are looked for, and that is all the grammar there is
+ * here.
  *
  * @module
  */

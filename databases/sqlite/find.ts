@@ -117,8 +117,8 @@ function holds(condition: Condition, kind: string, scopes: readonly number[]): P
 }
 
 /**
- * The condition with the fewest entries. Each is counted up to the fewest found so far only, so that a
- * name that one object has ends the counting.
+ * The condition with the fewest entries. Each is counted up to the fewest found so far only, so
+ * that a name that one object has ends the counting.
  */
 function rarest(
   conditions: readonly Condition[],

@@ -40,7 +40,10 @@ export function attributeContext(
   return { attribute: dictionary.attributeTag(collapsed(name.value)) }
 }
 
-/** The place of one member when it is written: what a reader, who comes from the front, will take it for. */
+/**
+ * The place of one member when it is written: what a reader, who comes from the front, will take it
+ * for.
+ */
 export function placeWithin(
   { tag, value }: StructureItem,
   index: number,
