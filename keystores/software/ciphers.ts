@@ -31,6 +31,9 @@ const KEY_WRAP_IV: Partial<Readonly<Record<Cipher, Uint8Array>>> = {
   AES_KEY_WRAP_KWP: Buffer.from('a65959a6', 'hex'),
 }
 
+/** OpenSSL's longest, where a standard sets no bound. */
+const ANY_IV_BYTES_MAX = 128
+
 interface Prepared {
   readonly row: CipherRow
   /** Name in OpenSSL for this key. */
@@ -76,8 +79,10 @@ function assertIv(cipher: Cipher, row: CipherRow, iv: Uint8Array | null): void {
   if (iv === null) {
     throw new KmsError('missingIv', `Cannot use ${cipher}: an IV of ${ivBytes[0]} bytes is missing`)
   }
-  if (ivBytes.includes(iv.length) || (anyIv && iv.length > 0)) return
-  const what = `Cannot use ${cipher}: the IV has ${iv.length} bytes, allowed are ${ivBytes.join(', ')}`
+  if (ivBytes.includes(iv.length) || (anyIv && iv.length > 0 && iv.length <= ANY_IV_BYTES_MAX))
+    return
+  const allowed = anyIv ? `1 to ${ANY_IV_BYTES_MAX}` : ivBytes.join(', ')
+  const what = `Cannot use ${cipher}: the IV has ${iv.length} bytes, allowed are ${allowed}`
   throw new KmsError('parametersUnsupported', what)
 }
 
@@ -171,6 +176,10 @@ function openAead(
 }
 
 function assertData(cipher: Cipher, row: CipherRow, data: Uint8Array): void {
+  // OpenSSL is not even asked where there is nothing; RFC 3394 and RFC 5649 have no empty key.
+  if (row.wraps && data.length === 0) {
+    throw new KmsError('dataLength', `Cannot use ${cipher}: there is nothing to wrap or unwrap`)
+  }
   if (row.blockBytes !== undefined && data.length % row.blockBytes !== 0) {
     const what = `Cannot use ${cipher}: ${data.length} bytes of data are no multiple of ${row.blockBytes}`
     throw new KmsError('dataLength', what)
