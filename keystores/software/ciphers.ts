@@ -112,17 +112,23 @@ export function encrypt(
   const { row, node, iv, tagBytes, padding, autoPadding } = prepare(keyBits, mechanism)
   assertData(mechanism.cipher, row, data)
   const plain = padding === undefined ? data : padding.pad(data, PADDED_BLOCK_BYTES)
-  if (tagBytes === 0) {
-    const cipher = createCipheriv(node as string, key, iv)
-    if (row.blockBytes !== undefined || padding !== undefined) cipher.setAutoPadding(autoPadding)
-    return { data: joined(cipher.update(plain), cipher.final()) }
+  try {
+    if (tagBytes === 0) {
+      const cipher = createCipheriv(node as string, key, iv)
+      if (row.blockBytes !== undefined || padding !== undefined) cipher.setAutoPadding(autoPadding)
+      return { data: joined(cipher.update(plain), cipher.final()) }
+    }
+    const cipher = createCipheriv(node, key, iv as Uint8Array, { authTagLength: tagBytes })
+    if (mechanism.aad !== undefined && mechanism.aad.length > 0) {
+      cipher.setAAD(mechanism.aad, { plaintextLength: plain.length })
+    }
+    const output = joined(cipher.update(plain), cipher.final())
+    return { data: output, tag: cipher.getAuthTag() }
+  } catch (cause) {
+    // Too short for XTS, too long for the nonce of CCM, a weak key: OpenSSL knows more rules.
+    const what = `Cannot encrypt with ${mechanism.cipher}: ${data.length} bytes, or the key, do not fit`
+    throw new KmsError('dataLength', what, { cause })
   }
-  const cipher = createCipheriv(node, key, iv as Uint8Array, { authTagLength: tagBytes })
-  if (mechanism.aad !== undefined && mechanism.aad.length > 0) {
-    cipher.setAAD(mechanism.aad, { plaintextLength: plain.length })
-  }
-  const output = joined(cipher.update(plain), cipher.final())
-  return { data: output, tag: cipher.getAuthTag() }
 }
 
 /**

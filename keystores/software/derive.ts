@@ -32,7 +32,7 @@ export async function derive(
       return pbkdf2Bytes(key, mechanism, length)
     case 'HKDF': {
       const { hash, salt, info } = mechanism
-      assertHkdfLength(hash, length)
+      assertHkdf(hash, info, length)
       return new Uint8Array(await hkdf(hashRow(hash).node, key, salt, info, length))
     }
     case 'HASH':
@@ -66,12 +66,20 @@ async function pbkdf2Bytes(
   return pbkdf2(key.export(), salt, iterations, length, hashRow(hash).node)
 }
 
+/** What node:crypto takes. */
+const HKDF_INFO_BYTES_MAX = 1_024
+
 /** RFC 5869 §2.3. */
-function assertHkdfLength(hash: Hash, length: number): void {
+function assertHkdf(hash: Hash, info: Uint8Array, length: number): void {
   const most = 255 * hashRow(hash).bytes
-  if (length <= most) return
-  const what = `Cannot derive with HKDF: ${hash} gives ${most} bytes at most, ${length} are asked for`
-  throw new KmsError('cryptographicFailure', what)
+  if (length < 1 || length > most) {
+    const what = `Cannot derive with HKDF: ${hash} gives 1 to ${most} bytes, ${length} are asked for`
+    throw new KmsError('cryptographicFailure', what)
+  }
+  if (info.length > HKDF_INFO_BYTES_MAX) {
+    const what = `Cannot derive with HKDF: ${info.length} bytes of info, ${HKDF_INFO_BYTES_MAX} at most`
+    throw new KmsError('invalidField', what)
+  }
 }
 
 function hashBytes(key: crypto.KeyObject, hash: Hash, data: Uint8Array): Buffer {

@@ -210,7 +210,11 @@ function rawSign(key: KeyObject, block: Uint8Array): Uint8Array {
   if (block.length > bytes)
     throw new KmsError('dataLength', `Cannot sign: more than ${bytes} bytes`)
   const padded = Buffer.concat([Buffer.alloc(bytes - block.length), block])
-  return privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, padded)
+  try {
+    return privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, padded)
+  } catch (cause) {
+    throw new KmsError('dataLength', 'Cannot sign: the block is not below the modulus', { cause })
+  }
 }
 
 function rawVerify(key: KeyObject, block: Uint8Array, signature: Uint8Array): boolean {
