@@ -19,6 +19,7 @@ interface Run {
   readonly requests: readonly Buffer[]
   readonly answerBytes: number
   readonly milliseconds: number[]
+  answered: number
   next: number
   running: boolean
   failure: string | undefined
@@ -36,6 +37,7 @@ async function run(job: LoadJob): Promise<LoadResult> {
     requests: job.requests.map((text) => Buffer.from(text, 'base64')),
     answerBytes: job.answerBytes,
     milliseconds: [],
+    answered: 0,
     next: 0,
     running: true,
     failure: undefined,
@@ -55,6 +57,7 @@ async function run(job: LoadJob): Promise<LoadResult> {
     perSecond: (sorted.length / took) * 1_000,
     p50: quantile(sorted, 0.5),
     p99: quantile(sorted, 0.99),
+    answered: state.answered,
   }
 }
 
@@ -82,6 +85,7 @@ function drive(socket: TLSSocket, state: Run): void {
       return
     }
     held = undefined
+    state.answered++
     state.milliseconds.push(performance.now() - sent)
     if (bytes.length !== state.answerBytes || bytes.indexOf(SUCCESS) < 0) {
       state.failure ??= `an answer of ${bytes.length} bytes is not what was measured out`

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -18,9 +18,9 @@ import { askServer } from '#server/control.ts'
 import { pkiPaths } from '#server/pki.ts'
 import { decodeItem, encodeItem } from '#wire/ttlv/binary.ts'
 import { CLIENT, fill } from './fill.ts'
-import { Alone, Echo, Load, type LoadResult, type Target } from './processes.ts'
+import { Alone, Echo, Load, type Target } from './processes.ts'
 import { type PyKmip, startPyKmip } from './pykmip.ts'
-import { type Report, type Row, tableText, verdicts } from './report.ts'
+import { type Measured, type Report, type Row, tableText, verdicts } from './report.ts'
 import { type Crowd, requestBytes, SCENARIOS, type Scenario, VERSION } from './scenarios.ts'
 
 const USAGE = `Usage: node bench/main.ts [options] [NAME…]
@@ -179,8 +179,8 @@ class Bench {
         name: scenario.name,
         title: scenario.title,
         connections,
-        echo: await this.#measure(echo, ours, connections),
-        server: await this.#measure(target, ours, connections),
+        echo: await this.#measure(echo, ours, connections, this.#echo.pid),
+        server: await this.#measure(target, ours, connections, server.process.pid),
         pykmip: at && theirs && (await this.#measure(at, theirs, connections)),
         alone:
           scenario.alone &&
@@ -193,23 +193,41 @@ class Bench {
     }
   }
 
-  #measure(
+  async #measure(
     target: Target,
     { requests, answer }: Messages,
     connections: number,
-  ): Promise<LoadResult> {
+    pid?: number,
+  ): Promise<Measured> {
     const { milliseconds } = this.#options
     const answerBytes = Buffer.from(answer, 'base64').length
     const warmMilliseconds = milliseconds * WARM
-    return this.#load.run({
+    const timing = { warmMilliseconds, milliseconds }
+    const before = processorSeconds(pid)
+    const result = await this.#load.run({
       ...target,
       requests,
       answerBytes,
       connections,
-      warmMilliseconds,
-      milliseconds,
+      ...timing,
     })
+    const after = processorSeconds(pid)
+    if (before === undefined || after === undefined) return result
+    return { ...result, processorMicros: ((after - before) * 1e6) / result.answered }
   }
+}
+
+/** Ticks of a clock that is the same on every Linux. */
+const TICKS_PER_SECOND = 100
+
+/** Processor time of a process so far, where /proc tells it. */
+function processorSeconds(pid: number | undefined): number | undefined {
+  const path = `/proc/${pid}/stat`
+  if (pid === undefined || !existsSync(path)) return undefined
+  const text = readFileSync(path, 'latin1')
+  // Fields 14 and 15 of proc(5), counted from behind the name, which may hold anything.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
 function note(text: string): void {

@@ -33,6 +33,8 @@ export interface LoadResult {
   readonly perSecond: number
   readonly p50: number
   readonly p99: number
+  /** Answers in all, those before the measurement included. */
+  readonly answered: number
 }
 
 export interface EchoSetup {
@@ -61,6 +63,10 @@ class Worker {
 
   constructor(file: string) {
     this.#child = fork(fileURLToPath(new URL(file, import.meta.url)))
+  }
+
+  get pid(): number {
+    return this.#child.pid as number
   }
 
   ask(message: object): Promise<unknown> {
@@ -104,6 +110,10 @@ export class Echo {
   /** @returns Its port on the loopback. */
   async listen(setup: EchoSetup): Promise<number> {
     return (await this.#worker.ask(setup)) as number
+  }
+
+  get pid(): number {
+    return this.#worker.pid
   }
 
   /** What it takes for a request, and what it answers, from now on. */

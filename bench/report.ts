@@ -5,14 +5,20 @@
  */
 import type { LoadResult } from './processes.ts'
 
+/** How one server did. */
+export interface Measured extends LoadResult {
+  /** Processor time for one operation in microseconds, handshakes included; undefined if not known. */
+  readonly processorMicros?: number
+}
+
 /** One operation with one number of connections. */
 export interface Row {
   readonly name: string
   readonly title: string
   readonly connections: number
-  readonly server: LoadResult
-  readonly echo: LoadResult
-  readonly pykmip?: LoadResult | undefined
+  readonly server: Measured
+  readonly echo: Measured
+  readonly pykmip?: Measured | undefined
   /** node:crypto alone, operations per second. */
   readonly alone?: number | undefined
 }
@@ -109,8 +115,8 @@ function verdict(target: string, found: number | undefined, met: boolean): Verdi
 }
 
 const HEADS = [
-  ['operation', 'conns', 'ops/s', 'p50 ms', 'p99 ms'],
-  ['echo/s', 'of echo', 'crypto/s', 'of crypto', 'PyKMIP/s', 'x PyKMIP'],
+  ['operation', 'conns', 'ops/s', 'p50 ms', 'p99 ms', 'cpu us'],
+  ['echo/s', 'cpu us', 'of echo', 'crypto/s', 'of crypto', 'PyKMIP/s', 'x PyKMIP'],
 ].flat()
 
 export function tableText(report: Report): string {
@@ -121,7 +127,9 @@ export function tableText(report: Report): string {
     server.perSecond.toFixed(0),
     server.p50.toFixed(2),
     server.p99.toFixed(2),
+    server.processorMicros?.toFixed(0) ?? '',
     echo.perSecond.toFixed(0),
+    echo.processorMicros?.toFixed(0) ?? '',
     (server.perSecond / echo.perSecond).toFixed(2),
     alone?.toFixed(0) ?? '',
     alone === undefined ? '' : (server.perSecond / alone).toFixed(2),

@@ -4,9 +4,10 @@
  * @module
  */
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -223,33 +224,41 @@ describe('the server on the command line', () => {
   })
 
   it('works with the commands that it prints, as they are printed', async () => {
-    const own = await startOwnServer()
-    const { dataDir } = own
-    await own.stop()
-    const text = await welcomeOf(dataDir)
-    const lines = text.split('\n').filter((line) => line.startsWith('  '))
-    strictEqual(lines.length, 3)
-    // The welcome is printed for where the server was started; so are we.
-    strictEqual(
-      lines.every((line) => line.includes(dataDir)),
-      true,
-    )
+    const dataDir = mkdtempSync(join(tmpdir(), 'claviger-test-'))
+    const words = ['serve', '--data', dataDir, '--kmip', '127.0.0.1:0']
+    const child = spawn(LAUNCHER, words, { timeout: 2 * COMMAND_MILLISECONDS })
+    const ended = new Promise((resolve) => child.once('close', resolve))
+    try {
+      const lines = (await welcomeOf(child)).split('\n').filter((line) => line.startsWith('  '))
+      strictEqual(lines.length, 3)
+      const outcomes: Outcome[] = []
+      for (const line of lines) outcomes.push(await run('sh', ['-c', line]))
+      const said = outcomes.map(({ errors }) => errors).join('')
+      strictEqual(
+        outcomes.every(({ code }) => code === 0),
+        true,
+        said,
+      )
+      strictEqual(outcomes[1]?.text, 'hello\n')
+      match(outcomes[2]?.text ?? '', /first +SymmetricKey/)
+    } finally {
+      child.kill('SIGTERM')
+      await ended
+      rmSync(dataDir, { recursive: true, force: true })
+    }
   })
 })
 
-/** What serve prints until it is ready; then it is ended. */
-function welcomeOf(dataDir: string): Promise<string> {
+/** What serve prints, which ends with an empty line. */
+function welcomeOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
-    const words = ['serve', '--data', dataDir, '--kmip', '127.0.0.1:0']
-    const child = spawn(LAUNCHER, words, { timeout: COMMAND_MILLISECONDS })
     let text = ''
-    child.stdout.on('data', async (chunk: Buffer) => {
+    child.stdout?.on('data', (chunk: Buffer) => {
       text += chunk.toString()
-      if (!text.includes('keys list')) return
-      child.kill('SIGTERM')
+      if (text.endsWith('\n\n')) resolve(text)
     })
     child.once('error', reject)
-    child.once('close', () => resolve(text))
+    child.once('close', () => reject(new Error(`serve has ended after: ${text}`)))
   })
 }
 

@@ -69,6 +69,22 @@ function der(kind: 'private' | 'public', type: 'pkcs1' | 'pkcs8' | 'sec1' | 'spk
   }
 }
 
+/** RSA keys of PKCS#1 whose client calls them something else, as PyKMIP's examples do. */
+function orPkcs1(kind: 'private' | 'public', named: FormatRow): FormatRow {
+  const pkcs1 = der(kind, 'pkcs1')
+  return {
+    read(bytes, spec) {
+      try {
+        return named.read(bytes, spec)
+      } catch (error) {
+        if (spec !== undefined && spec.algorithm !== 'RSA') throw error
+        return pkcs1.read(bytes, spec)
+      }
+    },
+    write: named.write,
+  }
+}
+
 function transparent<T>(
   coder: Coder<T>,
   read: (value: T) => KeyObject,
@@ -103,7 +119,7 @@ const EC_PUBLIC = transparent(TransparentECPublicKey, readEcPublic, writeEcPubli
 
 const PRIVATE: Formats = {
   [Format.PKCS_1]: der('private', 'pkcs1'),
-  [Format.PKCS_8]: der('private', 'pkcs8'),
+  [Format.PKCS_8]: orPkcs1('private', der('private', 'pkcs8')),
   [Format.ECPrivateKey]: der('private', 'sec1'),
   [Format.Raw]: { read: readRawPrivate, write: writeRawPrivate },
   [Format.TransparentRSAPrivateKey]: transparent(
@@ -119,7 +135,7 @@ const PRIVATE: Formats = {
 
 const PUBLIC: Formats = {
   [Format.PKCS_1]: der('public', 'pkcs1'),
-  [Format.X_509]: der('public', 'spki'),
+  [Format.X_509]: orPkcs1('public', der('public', 'spki')),
   // A public key has no PKCS#8 form; the label has been seen on SubjectPublicKeyInfo.
   [Format.PKCS_8]: der('public', 'spki'),
   [Format.Raw]: { read: readRawPublic, write: writeRawPublic },

@@ -253,6 +253,21 @@ function ciphers(the: The): void {
       await refusesMisuse(bench, cipher, spec)
     })
   }
+  it('refuses data that is too short for XTS and key wrap, or too long for CCM', async () => {
+    const key = await the().secret(AES)
+    const [xts, ccm] = [{ iv: Buffer.alloc(16) }, { iv: Buffer.alloc(13) }]
+    const cases: readonly [CipherMechanism, number][] = [
+      [{ cipher: 'AES_XTS', ...xts }, 0],
+      [{ cipher: 'AES_XTS', ...xts }, 15],
+      [{ cipher: 'AES_KEY_WRAP' }, 8],
+      [{ cipher: 'AES_KEY_WRAP_KWP' }, 0],
+      [{ cipher: 'AES_CCM', ...ccm }, 65_536],
+    ]
+    for (const [mechanism, length] of cases) {
+      const call = () => the().keystore.encrypt(key, mechanism, new Uint8Array(length))
+      await refuses(call, ['dataLength'])
+    }
+  })
   for (const answer of CIPHER_ANSWERS) {
     it(`gives the answer of ${answer.source} for ${answer.cipher}`, async (context) => {
       const bench = the()
@@ -670,6 +685,20 @@ function derivation(the: The): void {
       equal(textOf(await the().keystore.derive(key, mechanism, 20)), output)
     })
   }
+  it('derives from secret keys only, and agrees with private ones only', async () => {
+    const { keystore } = the()
+    const { privateKey, publicKey } = await the().pair(P256)
+    const secret = await the().secret(AES)
+    const data = TEXT
+    const hkdf = { kdf: 'HKDF', hash: 'SHA_256', salt: data, info: data } as const
+    for (const mechanism of [hkdf, { kdf: 'HMAC', hash: 'SHA_256', data } as const]) {
+      await refuses(() => keystore.derive(privateKey, mechanism, 16), UNFIT)
+      await refuses(() => keystore.derive(publicKey, mechanism, 16), UNFIT)
+    }
+    await refuses(() => keystore.derive(secret, { kdf: 'DH', peer: data }, 16), UNFIT)
+    await refuses(() => keystore.derive(secret, hkdf, 0), ['cryptographicFailure'])
+    await refuses(() => keystore.derive(secret, hkdf, 255 * 32 + 1), ['cryptographicFailure'])
+  })
   it('refuses PBKDF2 without iterations', async (context) => {
     if (cannotTryKnown(the(), context)) return
     const mechanism = { kdf: 'PBKDF2', hash: 'SHA_1', salt: TEXT, iterations: 0 } as const

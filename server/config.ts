@@ -12,7 +12,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { type Document, LineCounter, parse, parseDocument } from 'yaml'
+import { type Document, isMap, isNode, LineCounter, parse, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
 
@@ -251,11 +251,14 @@ function where(
   return `${source.path}:${line}:${col}: ${key}`
 }
 
-/** Where the value stands in the file, or the nearest thing around it. */
+/** Where the key stands in the file, or the nearest thing around it. */
 function offsetOf(path: readonly PropertyKey[], document: Document): number {
   for (let length = path.length; length > 0; length--) {
-    const node = document.getIn(path.slice(0, length), true) as { range?: [number] } | undefined
-    const offset = node?.range?.[0]
+    const parent = document.getIn(path.slice(0, length - 1), true)
+    const key = String(path[length - 1])
+    const pair = isMap(parent) ? parent.items.find((one) => String(one.key) === key) : undefined
+    const node = pair?.key ?? document.getIn(path.slice(0, length), true)
+    const offset = isNode(node) ? node.range?.[0] : undefined
     if (offset !== undefined) return offset
   }
   return 0

@@ -133,9 +133,10 @@ export async function runCommand(
   commandName: string,
   input: unknown,
 ): Promise<unknown> {
-  const row = COMMANDS[commandName as CommandName] as Command<z.ZodType> | undefined
-  if (row === undefined)
+  if (!Object.hasOwn(COMMANDS, commandName)) {
     throw new KmsError('notFound', `Cannot run "${commandName}": no such command`)
+  }
+  const row = COMMANDS[commandName as CommandName] as Command<z.ZodType>
   const parsed = row.input.safeParse(input)
   if (parsed.success) return (await row.run(controlled, parsed.data)) ?? null
   const [issue] = parsed.error.issues

@@ -10,6 +10,7 @@ import runpy
 import sys
 
 from kmip.core import enums
+from kmip.demos import utils
 from kmip.services import kmip_client
 
 version = enums.KMIPVersion["KMIP_" + sys.argv[1].replace(".", "_")]
@@ -23,6 +24,8 @@ def with_version(self, *arguments, **named):
 
 
 kmip_client.KMIPProxy.__init__ = with_version
+# register_certificate of 0.10 forgets to say which operation's options it wants, and ends with that.
+utils.build_cli_parser.__defaults__ = (enums.Operation.REGISTER,)
 name = sys.argv[2]
 sys.argv = [name] + sys.argv[3:]
 runpy.run_module("kmip.demos.pie." + name, run_name="__main__", alter_sys=True)

@@ -104,6 +104,23 @@ export class LedgerReader {
     return at < 0 ? undefined : leaf.readUIntBE(at + KEY_BYTES, REVISION_BYTES)
   }
 
+  /**
+   * How many records the tree has.
+   *
+   * @throws `KmsError` `tampered` when the tree does not hold together.
+   */
+  count(): number {
+    let count = 0
+    for (let first = 0; first < FAN_OUT; first++) {
+      const middle = this.#middle(first)
+      if (middle === undefined) continue
+      for (let second = 0; second < FAN_OUT; second++) {
+        count += (this.#leaf(first, second, middle)?.length ?? 0) / ENTRY_BYTES
+      }
+    }
+    return count
+  }
+
   #middle(first: number): Buffer | undefined {
     const root = this.#checkedRoot()
     const code = root === undefined ? NO_CODE : codeAt(root, first)

@@ -245,7 +245,21 @@ class SqliteDatabase implements Database {
       }
       if (++checked % 1_000 === 0) progress?.(checked, total)
     }
-    return [...problems, ...this.#verifyAudit()]
+    return [...problems, ...this.#verifyCount(), ...this.#verifyAudit()]
+  }
+
+  /** A row that is gone cannot be walked over: the ledger knows how many there must be. */
+  #verifyCount(): readonly string[] {
+    return this.#snapshot(() => {
+      try {
+        const have = Number(this.#prepared('SELECT count(*) AS n FROM records').get()?.['n'])
+        const gone = this.#ledger.count() - have
+        if (gone <= 0) return []
+        return [`${gone} ${gone === 1 ? 'record is' : 'records are'} gone that the ledger has`]
+      } catch (error) {
+        return [(error as Error).message]
+      }
+    })
   }
 
   #verifyAudit(): readonly string[] {

@@ -31,6 +31,9 @@ const KEY_WRAP_IV: Partial<Readonly<Record<Cipher, Uint8Array>>> = {
   AES_KEY_WRAP_KWP: Buffer.from('a65959a6', 'hex'),
 }
 
+/** OpenSSL's longest, where a standard sets no bound. */
+const ANY_IV_BYTES_MAX = 128
+
 interface Prepared {
   readonly row: CipherRow
   /** Name in OpenSSL for this key. */
@@ -76,8 +79,10 @@ function assertIv(cipher: Cipher, row: CipherRow, iv: Uint8Array | null): void {
   if (iv === null) {
     throw new KmsError('missingIv', `Cannot use ${cipher}: an IV of ${ivBytes[0]} bytes is missing`)
   }
-  if (ivBytes.includes(iv.length) || (anyIv && iv.length > 0)) return
-  const what = `Cannot use ${cipher}: the IV has ${iv.length} bytes, allowed are ${ivBytes.join(', ')}`
+  if (ivBytes.includes(iv.length) || (anyIv && iv.length > 0 && iv.length <= ANY_IV_BYTES_MAX))
+    return
+  const allowed = anyIv ? `1 to ${ANY_IV_BYTES_MAX}` : ivBytes.join(', ')
+  const what = `Cannot use ${cipher}: the IV has ${iv.length} bytes, allowed are ${allowed}`
   throw new KmsError('parametersUnsupported', what)
 }
 
@@ -109,17 +114,23 @@ export function encrypt(
   const { row, node, iv, tagBytes, padding, autoPadding } = prepare(keyBits, mechanism)
   assertData(mechanism.cipher, row, data)
   const plain = padding === undefined ? data : padding.pad(data, PADDED_BLOCK_BYTES)
-  if (tagBytes === 0) {
-    const cipher = createCipheriv(node as string, key, iv)
-    if (row.blockBytes !== undefined || padding !== undefined) cipher.setAutoPadding(autoPadding)
-    return { data: joined(cipher.update(plain), cipher.final()) }
+  try {
+    if (tagBytes === 0) {
+      const cipher = createCipheriv(node as string, key, iv)
+      if (row.blockBytes !== undefined || padding !== undefined) cipher.setAutoPadding(autoPadding)
+      return { data: joined(cipher.update(plain), cipher.final()) }
+    }
+    const cipher = createCipheriv(node, key, iv as Uint8Array, { authTagLength: tagBytes })
+    if (mechanism.aad !== undefined && mechanism.aad.length > 0) {
+      cipher.setAAD(mechanism.aad, { plaintextLength: plain.length })
+    }
+    const output = joined(cipher.update(plain), cipher.final())
+    return { data: output, tag: cipher.getAuthTag() }
+  } catch (cause) {
+    // Too short for XTS, too long for the nonce of CCM, a weak key: OpenSSL knows more rules.
+    const what = `Cannot encrypt with ${mechanism.cipher}: ${data.length} bytes, or the key, do not fit`
+    throw new KmsError('dataLength', what, { cause })
   }
-  const cipher = createCipheriv(node, key, iv as Uint8Array, { authTagLength: tagBytes })
-  if (mechanism.aad !== undefined && mechanism.aad.length > 0) {
-    cipher.setAAD(mechanism.aad, { plaintextLength: plain.length })
-  }
-  const output = joined(cipher.update(plain), cipher.final())
-  return { data: output, tag: cipher.getAuthTag() }
 }
 
 /**
@@ -173,6 +184,10 @@ function openAead(
 }
 
 function assertData(cipher: Cipher, row: CipherRow, data: Uint8Array): void {
+  // OpenSSL is not even asked where there is nothing; RFC 3394 and RFC 5649 have no empty key.
+  if (row.wraps && data.length === 0) {
+    throw new KmsError('dataLength', `Cannot use ${cipher}: there is nothing to wrap or unwrap`)
+  }
   if (row.blockBytes !== undefined && data.length % row.blockBytes !== 0) {
     const what = `Cannot use ${cipher}: ${data.length} bytes of data are no multiple of ${row.blockBytes}`
     throw new KmsError('dataLength', what)

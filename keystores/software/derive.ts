@@ -32,6 +32,7 @@ export async function derive(
       return pbkdf2Bytes(key, mechanism, length)
     case 'HKDF': {
       const { hash, salt, info } = mechanism
+      assertHkdf(hash, info, length)
       return new Uint8Array(await hkdf(hashRow(hash).node, key, salt, info, length))
     }
     case 'HASH':
@@ -63,6 +64,22 @@ async function pbkdf2Bytes(
     throw new KmsError('invalidField', what)
   }
   return pbkdf2(key.export(), salt, iterations, length, hashRow(hash).node)
+}
+
+/** What node:crypto takes. */
+const HKDF_INFO_BYTES_MAX = 1_024
+
+/** RFC 5869 §2.3. */
+function assertHkdf(hash: Hash, info: Uint8Array, length: number): void {
+  const most = 255 * hashRow(hash).bytes
+  if (length < 1 || length > most) {
+    const what = `Cannot derive with HKDF: ${hash} gives 1 to ${most} bytes, ${length} are asked for`
+    throw new KmsError('cryptographicFailure', what)
+  }
+  if (info.length > HKDF_INFO_BYTES_MAX) {
+    const what = `Cannot derive with HKDF: ${info.length} bytes of info, ${HKDF_INFO_BYTES_MAX} at most`
+    throw new KmsError('invalidField', what)
+  }
 }
 
 function hashBytes(key: crypto.KeyObject, hash: Hash, data: Uint8Array): Buffer {
@@ -139,6 +156,7 @@ function agree(privateKey: crypto.KeyObject, peer: Uint8Array): Uint8Array {
   try {
     return crypto.diffieHellman({ privateKey, publicKey: peerKey(privateKey, peer) })
   } catch (cause) {
+    if (cause instanceof KmsError) throw cause
     const what = 'Cannot agree on a secret: the other public key does not fit this private key'
     throw new KmsError('cryptographicFailure', what, { cause })
   }
@@ -146,9 +164,25 @@ function agree(privateKey: crypto.KeyObject, peer: Uint8Array): Uint8Array {
 
 function peerKey(privateKey: crypto.KeyObject, peer: Uint8Array): crypto.KeyObject {
   if (peer[0] === 0x30 && peer.length > 40) {
+    assertCurveNamed(privateKey, peer)
     return crypto.createPublicKey({ key: Buffer.from(peer), format: 'der', type: 'spki' })
   }
   const asymmetricKeyType = privateKey.asymmetricKeyType as crypto.AsymmetricKeyType
   const namedCurve = privateKey.asymmetricKeyDetails?.namedCurve
   return crypto.createPublicKey({ key: peer, format: 'raw-public', asymmetricKeyType, namedCurve })
+}
+
+/**
+ * RFC 5480 §2.1.1: a curve is named, never described. OpenSSL takes a description with a cofactor that is
+ * absent or wrong for the curve itself.
+ */
+function assertCurveNamed(privateKey: crypto.KeyObject, spki: Uint8Array): void {
+  if (privateKey.asymmetricKeyType !== 'ec') return
+  const first = spki[1] as number
+  const at = first < 0x80 ? 2 : 2 + (first & 0x7f)
+  // SEQUENCE with a short length, the 9 bytes of id-ecPublicKey, OBJECT IDENTIFIER of the curve.
+  const named = spki[at] === 0x30 && (spki[at + 1] as number) < 0x80 && spki[at + 11] === 0x06
+  if (!named) {
+    throw new KmsError('cryptographicFailure', 'Cannot agree on a secret: the curve is not named')
+  }
 }

@@ -35,6 +35,9 @@ import { type OpenSsl, openssl, type Setting } from './openssl.ts'
 /** Families whose private operation takes long enough to be worth a thread. */
 const SLOW = /^(rsa|ml-dsa-|slh-dsa-|dsa)/
 
+/** RFC 8032 §5.2, FIPS 204 §5.2, FIPS 205 §10.2. */
+const CONTEXT_BYTES_MAX = 255
+
 interface SignOptions {
   readonly key: KeyObject
   readonly padding?: number
@@ -92,6 +95,10 @@ function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array
   const type = key.asymmetricKeyType ?? 'secret'
   if (!row.node.some((name) => (name.endsWith('-') ? type.startsWith(name) : type === name))) {
     throw unsupported(mechanism, `a key of type ${type} does not do it`)
+  }
+  const contextBytes = mechanism.context?.length ?? 0
+  if (contextBytes > CONTEXT_BYTES_MAX) {
+    throw unsupported(mechanism, `a context of ${contextBytes} bytes, ${CONTEXT_BYTES_MAX} at most`)
   }
   if (row.input !== 'digest') {
     if (mechanism.digested) throw unsupported(mechanism, 'it takes the message, not its digest')
@@ -204,7 +211,11 @@ function rawSign(key: KeyObject, block: Uint8Array): Uint8Array {
   if (block.length > bytes)
     throw new KmsError('dataLength', `Cannot sign: more than ${bytes} bytes`)
   const padded = Buffer.concat([Buffer.alloc(bytes - block.length), block])
-  return privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, padded)
+  try {
+    return privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, padded)
+  } catch (cause) {
+    throw new KmsError('dataLength', 'Cannot sign: the block is not below the modulus', { cause })
+  }
 }
 
 function rawVerify(key: KeyObject, block: Uint8Array, signature: Uint8Array): boolean {

@@ -209,6 +209,11 @@ export class SoftwareKeystore implements Keystore {
   }
 
   async derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Promise<Secret> {
+    const [pair, agreement] = [key.kind === 'private', mechanism.kdf === 'DH']
+    if (pair !== agreement || (!pair && key.kind !== 'secret')) {
+      const what = `Cannot derive with ${mechanism.kdf} from "${key.id}": it is no key for that`
+      throw new KmsError('illegalOperation', what)
+    }
     return new Secret(await derive(this.#open(key).key, mechanism, length))
   }
 

@@ -1,0 +1,201 @@
+/**
+ * Someone who can write the database file, and has not the root key.
+ *
+ * Every row that another program altered, swapped, put back or took away is refused when it is read, by
+ * the name of the object; and `verify` finds it without being asked for it.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { AttributeBag } from '#core/attribute-bag.ts'
+import type { Database } from '#core/database.ts'
+import type { ManagedObject } from '#core/objects.ts'
+import { Sealer } from '#core/sealer.ts'
+import { Secret } from '#core/secret.ts'
+import { Store } from '#core/store.ts'
+import { Tag } from '#spec/kmip/tags.ts'
+import { openSqlite } from './sqlite.ts'
+
+const ENTRY = {
+  time: 1_700_000_000_000,
+  last: 1_700_000_000_000,
+  count: 1,
+  principal: 'someone',
+  front: 'test',
+  operation: 'Create',
+  object: undefined,
+  outcome: 'success',
+  detail: undefined,
+} as const
+
+function objectOf(id: string, revision = 1): ManagedObject {
+  const attributes = AttributeBag.of([
+    { id: 'objectType', value: 8 },
+    { id: 'description', value: `${id} of revision ${revision}` },
+  ])
+  const value = { opaqueDataType: 1, opaqueDataValue: Buffer.from(id) }
+  const body = { tag: Tag.OpaqueObject, value } as ManagedObject['body']
+  return { id, scope: 'scope', owner: 'owner', revision, attributes, body }
+}
+
+describe('a database file that another program has written', { timeout: 60_000 }, () => {
+  let folder: string
+  let database: Database
+  let sealer: Sealer
+  let store: Store
+
+  const open = async (): Promise<void> => {
+    sealer = new Sealer(new Map([[1, new Secret(Buffer.alloc(32, 7))]]))
+    const keys = { ledgerKey: sealer.subkey('ledger'), auditKey: sealer.subkey('audit') }
+    database = await openSqlite(join(folder, 'test.db')).unlock(keys, { writeQueueMax: 100 })
+    store = new Store(database, sealer, 0)
+  }
+
+  /** Does something to the file while nobody has it open. */
+  const behind = async (work: (file: DatabaseSync) => void): Promise<void> => {
+    await database.close()
+    const file = new DatabaseSync(join(folder, 'test.db'))
+    work(file)
+    file.close()
+    await open()
+  }
+
+  const refused = async (id: string, why: RegExp): Promise<void> => {
+    await assert.rejects(store.object(id), (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'tampered')
+      assert.match(error.message, why)
+      assert.ok(error.message.includes(`"${id}"`) || /ledger/.test(error.message), error.message)
+      return true
+    })
+  }
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'claviger-tamper-'))
+    await open()
+    const changes = ['one', 'two', 'three'].map((id) => ({ after: objectOf(id) }))
+    await store.commit(changes, [ENTRY, { ...ENTRY, operation: 'Get' }, ENTRY])
+    await store.commit([{ before: objectOf('one'), after: objectOf('one', 2) }], [ENTRY])
+  })
+  afterEach(async () => {
+    await database.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('is read as it was written, when nobody has touched it', async () => {
+    await behind(() => {})
+    assert.equal((await store.object('one'))?.revision, 2)
+    assert.deepEqual(await database.verify(), [])
+    assert.equal(await store.object('four'), undefined)
+  })
+
+  it('is refused when a byte of a record was altered, whichever', async () => {
+    const length = (await database.read('object', 'two'))?.bytes.length as number
+    for (const at of [0, 20, length >> 1, length - 33, length - 1]) {
+      const flip = (file: DatabaseSync): void => {
+        const row = file.prepare("SELECT bytes FROM records WHERE id = 'two'").get()
+        const bytes = Buffer.from(row?.['bytes'] as Uint8Array)
+        bytes[at] = (bytes[at] as number) ^ 1
+        file.prepare("UPDATE records SET bytes = ? WHERE id = 'two'").run(bytes)
+      }
+      await behind(flip)
+      await refused('two', /altered or swapped/)
+      assert.equal((await store.object('three'))?.id, 'three')
+      await behind(flip)
+      assert.equal((await store.object('two'))?.id, 'two')
+    }
+  })
+
+  it('is refused when two records were swapped', async () => {
+    await behind((file) => {
+      file.exec(`UPDATE records SET id = 'x' WHERE id = 'two';
+        UPDATE records SET id = 'two' WHERE id = 'three';
+        UPDATE records SET id = 'three' WHERE id = 'x'`)
+    })
+    await refused('two', /swapped/)
+    await refused('three', /swapped/)
+  })
+
+  it('is refused when a record was moved to another scope', async () => {
+    await behind((file) => {
+      file.exec(`INSERT INTO scopes (number, name) VALUES (99, 'mine');
+        UPDATE records SET scope = 99 WHERE id = 'two'`)
+    })
+    await refused('two', /altered or swapped/)
+  })
+
+  it('is refused when a record was rolled back, with or without its revision', async () => {
+    let old: Uint8Array | undefined
+    await behind((file) => {
+      old = file.prepare("SELECT bytes FROM records WHERE id = 'two'").get()?.[
+        'bytes'
+      ] as Uint8Array
+    })
+    await store.commit([{ before: objectOf('two'), after: objectOf('two', 2) }], [])
+    await behind((file) => {
+      file.prepare("UPDATE records SET bytes = ? WHERE id = 'two'").run(old as Uint8Array)
+    })
+    await refused('two', /altered/)
+    await behind((file) => file.exec("UPDATE records SET revision = 1 WHERE id = 'two'"))
+    await refused('two', /rolled back/)
+    assert.match((await database.verify()).join('\n'), /"two": its row is revision 1/)
+  })
+
+  it('is refused when a record was rolled back together with its page of the ledger', async () => {
+    let pages: readonly Record<string, unknown>[] = []
+    let old: Record<string, unknown> | undefined
+    await behind((file) => {
+      pages = file.prepare('SELECT page, bytes FROM ledger WHERE page > 256').all()
+      old = file.prepare("SELECT bytes FROM records WHERE id = 'two'").get()
+    })
+    await store.commit([{ before: objectOf('two'), after: objectOf('two', 2) }], [])
+    await behind((file) => {
+      const write = file.prepare('UPDATE ledger SET bytes = ? WHERE page = ?')
+      for (const { page, bytes } of pages) write.run(bytes as Uint8Array, page as number)
+      const put = file.prepare("UPDATE records SET bytes = ?, revision = 1 WHERE id = 'two'")
+      put.run(old?.['bytes'] as Uint8Array)
+    })
+    await refused('two', /ledger/)
+  })
+
+  it('is refused when a record was deleted, and verify misses it', async () => {
+    await behind((file) => file.exec("DELETE FROM records WHERE id = 'two'"))
+    await refused('two', /its row is gone/)
+    assert.match((await database.verify()).join('\n'), /1 record is gone/)
+  })
+
+  it('is refused when the ledger was deleted, in part or in whole', async () => {
+    await behind((file) => file.exec('DELETE FROM ledger WHERE page > 256'))
+    await refused('two', /ledger/)
+    await behind((file) => file.exec('DELETE FROM ledger'))
+    await refused('two', /ledger/)
+  })
+
+  it('is refused when a record was put there', async () => {
+    await behind((file) => {
+      file.exec(`INSERT INTO records (kind, id, scope, revision, bytes)
+        SELECT kind, 'four', scope, revision, bytes FROM records WHERE id = 'two'`)
+    })
+    await refused('four', /put there by another program/)
+    assert.match((await database.verify()).join('\n'), /"four"/)
+  })
+
+  it('does not open with other data keys', async () => {
+    sealer = new Sealer(new Map([[1, new Secret(Buffer.alloc(32, 8))]]))
+    store = new Store(database, sealer, 0)
+    await refused('two', /altered or swapped/)
+  })
+
+  it('says which audit entry was altered, and that one is missing', async () => {
+    await behind((file) => file.exec("UPDATE audit SET principal = 'nobody' WHERE seq = 2"))
+    assert.match((await database.verify()).join('\n'), /Audit entry 2 was altered/)
+    await behind((file) => file.exec("UPDATE audit SET principal = 'someone' WHERE seq = 2"))
+    assert.deepEqual(await database.verify(), [])
+    await behind((file) => file.exec('DELETE FROM audit WHERE seq = 2'))
+    assert.match((await database.verify()).join('\n'), /Audit entry 3 was altered, or one before/)
+  })
+})
