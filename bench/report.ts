@@ -7,7 +7,9 @@ import type { LoadResult } from './processes.ts'
 
 /** How one server did. */
 export interface Measured extends LoadResult {
-  /** Processor time for one operation in microseconds, handshakes included; undefined if not known. */
+  /**
+   * Processor time for one operation in microseconds, handshakes included; undefined if not known.
+   */
   readonly processorMicros?: number
 }
 

@@ -1,13 +1,14 @@
 /**
  * What was acknowledged is there after a power cut, and a disk that fails loses nothing.
  *
- * A server is killed (SIGKILL) again and again while several connections create, register and destroy.
- * After each start, over KMIP: every acknowledged object has its material, every acknowledged destruction
- * has happened, nothing is half made, and the database verifies. What was in flight when the power went may
- * have happened or not, but only whole.
+ * A server is killed (SIGKILL) again and again while several connections create, register and
+ * destroy. After each start, over KMIP: every acknowledged object has its material, every
+ * acknowledged destruction has happened, nothing is half made, and the database verifies. What was
+ * in flight when the power went may have happened or not, but only whole.
  *
- * `CLAVIGER_CRASH_ROUNDS` (default 40) and `CLAVIGER_CRASH_SEED` (printed) choose how often and how. SIGKILL
- * leaves the page cache to the kernel: this shows the order of writes, not what a disk does with them.
+ * `CLAVIGER_CRASH_ROUNDS` (default 40) and `CLAVIGER_CRASH_SEED` (printed) choose how often and
+ * how. SIGKILL leaves the page cache to the kernel: this shows the order of writes, not what a disk
+ * does with them.
  *
  * @module
  */

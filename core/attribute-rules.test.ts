@@ -1,8 +1,8 @@
 /**
  * Who may set, change and delete which attribute: every row of the registry, in every state.
  *
- * KMIP 1.4 §3 and KMIP 2.1 §4. The columns are the registry's; what they mean is written down here once
- * more, by the states and dates that decide.
+ * KMIP 1.4 §3 and KMIP 2.1 §4. The columns are the registry's; what they mean is written down here
+ * once more, by the states and dates that decide.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * The life of an object: every pair of states, every date on both sides of its second, every purpose.
+ * The life of an object: every pair of states, every date on both sides of its second, every
+ * purpose.
  *
  * KMIP 1.4 §3.22 and KMIP 2.1 §4.57.
  *

@@ -1,5 +1,6 @@
 /**
- * Seals and secrets: what is altered, moved or opened with another key is refused, and nothing prints.
+ * Seals and secrets: what is altered, moved or opened with another key is refused, and nothing
+ * prints.
  *
  * @module
  */

@@ -1,13 +1,14 @@
 /**
  * C2SP Wycheproof through the keystore contract: one row for each type of test group.
  *
- * Files: https://github.com/C2SP/wycheproof, schema version 1. A row takes a group and gives back how one
- * of its cases is tried: the key is imported and worked with, as a client's would be. What the contract
- * cannot say (the randomness of an encapsulation, a deterministic signature) is checked the other way
- * round: what the vector made must be opened or verified.
+ * Files: https://github.com/C2SP/wycheproof, schema version 1. A row takes a group and gives back
+ * how one of its cases is tried: the key is imported and worked with, as a client's would be. What
+ * the contract cannot say (the randomness of an encapsulation, a deterministic signature) is
+ * checked the other way round: what the vector made must be opened or verified.
  *
- * A case is `accepted` when the outcome is the vector's, `refused` when the keystore said no or gave
- * another outcome; anything else thrown is a failure of the keystore. `wycheproof.test.ts` judges.
+ * A case is `accepted` when the outcome is the vector's, `refused` when the keystore said no or
+ * gave another outcome; anything else thrown is a failure of the keystore. `wycheproof.test.ts`
+ * judges.
  *
  * @module
  */
@@ -322,7 +323,9 @@ function der(tag: number, content: Buffer): Buffer {
   return Buffer.concat([Buffer.from(head), content])
 }
 
-/** Signatures differ each time: ours is verified, and the vector's with the public key beside it. */
+/**
+ * Signatures differ each time: ours is verified, and the vector's with the public key beside it.
+ */
 function mlDsaSigning(bench: Bench, group: Fields, algorithm: string): Try {
   const spec = LATTICES[algorithm]!
   return async (test) => {
@@ -360,7 +363,9 @@ function mlKemKeys(bench: Bench, group: Fields): Try {
   }
 }
 
-/** The randomness is not the caller's: only whether the key is taken, and the lengths, can be told. */
+/**
+ * The randomness is not the caller's: only whether the key is taken, and the lengths, can be told.
+ */
 function mlKemEncapsulation(bench: Bench, group: Fields): Try {
   const spec = LATTICES[group['parameterSet']!]!
   return async (test) => {

@@ -1,10 +1,10 @@
 /**
  * What known clients of KMIP servers send, step by step, against a server of our own.
  *
- * Each folder of `../shared/vectors/kmip/clients` holds a manifest (TOML) and the payload of each request
- * (JSON items, in which `{{name}}` stands for what an earlier answer has given). Requests travel as TTLV
- * over TLS in the version of the manifest. Beyond what a manifest asserts, every answer must decode as its
- * operation's in that version.
+ * Each folder of `../shared/vectors/kmip/clients` holds a manifest (TOML) and the payload of each
+ * request (JSON items, in which `{{name}}` stands for what an earlier answer has given). Requests
+ * travel as TTLV over TLS in the version of the manifest. Beyond what a manifest asserts, every
+ * answer must decode as its operation's in that version.
  *
  * @module
  */

@@ -1,9 +1,10 @@
 /**
- * PyKMIP's client (0.10, as Debian packages it) against a server of our own, in every version it speaks.
+ * PyKMIP's client (0.10, as Debian packages it) against a server of our own, in every version it
+ * speaks.
  *
- * Two things run over TLS with a client certificate: PyKMIP's own demonstrations, each a process with a
- * configuration file as a user would write it, and `every_operation.py`. PyKMIP is not ours and is not
- * installed by us: without it the tests skip, and say so.
+ * Two things run over TLS with a client certificate: PyKMIP's own demonstrations, each a process
+ * with a configuration file as a user would write it, and `every_operation.py`. PyKMIP is not ours
+ * and is not installed by us: without it the tests skip, and say so.
  *
  * @module
  */

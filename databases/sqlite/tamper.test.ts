@@ -1,8 +1,8 @@
 /**
  * Someone who can write the database file, and has not the root key.
  *
- * Every row that another program altered, swapped, put back or took away is refused when it is read, by
- * the name of the object; and `verify` finds it without being asked for it.
+ * Every row that another program altered, swapped, put back or took away is refused when it is
+ * read, by the name of the object; and `verify` finds it without being asked for it.
  *
  * @module
  */

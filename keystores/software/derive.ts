@@ -173,8 +173,8 @@ function peerKey(privateKey: crypto.KeyObject, peer: Uint8Array): crypto.KeyObje
 }
 
 /**
- * RFC 5480 §2.1.1: a curve is named, never described. OpenSSL takes a description with a cofactor that is
- * absent or wrong for the curve itself.
+ * RFC 5480 §2.1.1: a curve is named, never described. OpenSSL takes a description with a cofactor
+ * that is absent or wrong for the curve itself.
  */
 function assertCurveNamed(privateKey: crypto.KeyObject, spki: Uint8Array): void {
   if (privateKey.asymmetricKeyType !== 'ec') return

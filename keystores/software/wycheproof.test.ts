@@ -1,8 +1,9 @@
 /**
  * The software keystore against the vectors of C2SP Wycheproof.
  *
- * A valid case that fails and an invalid one that is accepted fail the test. What is skipped is counted by
- * reason and told. Cases that the vectors call acceptable may end either way, and are counted too.
+ * A valid case that fails and an invalid one that is accepted fail the test. What is skipped is
+ * counted by reason and told. Cases that the vectors call acceptable may end either way, and are
+ * counted too.
  *
  * @module
  */
