@@ -10,8 +10,7 @@ import type { Command } from 'commander'
 import { KmipClient, KmipConnectionError } from '#clients/kmip/client.ts'
 import { type Config, readConfig } from '#server/config.ts'
 import { askServer, type CommandName, NotRunningError, runCommand } from '#server/control.ts'
-import { House } from '#server/house.ts'
-import { createLog } from '#server/log.ts'
+import type { House } from '#server/house.ts'
 import { UsageError } from './output.ts'
 
 /** Options that every command has. */
@@ -170,6 +169,11 @@ export async function control(
 
 /** Opens the data directory without a server. */
 export async function openHouse(options: GlobalOptions): Promise<House> {
+  // Most commands need no server in them, and start sooner without.
+  const [{ House }, { createLog }] = await Promise.all([
+    import('#server/house.ts'),
+    import('#server/log.ts'),
+  ])
   const config = loadConfig(options)
   const log = createLog({ ...config.log, level: 'warn' })
   return House.open({ dataDir: options.data, config, log, askPassphrase: askPassphrase() })

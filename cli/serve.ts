@@ -7,15 +7,22 @@ import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-import { House } from '#server/house.ts'
-import { createLog } from '#server/log.ts'
-import { startServer } from '#server/serve.ts'
 import { VERSION } from './about.ts'
 import { askPassphrase, type GlobalOptions, loadConfig } from './environment.ts'
 import { print } from './output.ts'
 
 interface ServeOptions extends GlobalOptions {
   readonly kmip?: string | undefined
+}
+
+/** What a server is made of; other commands start sooner without it. */
+async function serverParts() {
+  const [{ House }, { createLog }, { startServer }] = await Promise.all([
+    import('#server/house.ts'),
+    import('#server/log.ts'),
+    import('#server/serve.ts'),
+  ])
+  return { House, createLog, startServer }
 }
 
 /** Files of a data directory are nobody else's business. */
@@ -42,6 +49,7 @@ runs.`,
     const isNew = !existsSync(join(options.data, 'claviger.db'))
     const override = options.kmip === undefined ? {} : { CLAVIGER_KMIP_LISTEN: options.kmip }
     const config = loadConfig(options, override)
+    const { House, createLog, startServer } = await serverParts()
     const log = createLog(config.log)
     const ask = askPassphrase()
     const house = await House.open({ dataDir: options.data, config, log, askPassphrase: ask })
@@ -114,6 +122,7 @@ Examples:
     const options = command.optsWithGlobals<GlobalOptions>()
     process.umask(PRIVATE_UMASK)
     const config = loadConfig(options)
+    const { House, createLog } = await serverParts()
     const log = createLog({ ...config.log, level: 'warn' })
     const ask = askPassphrase('New passphrase: ')
     const house = await House.open({ dataDir: options.data, config, log, askPassphrase: ask })
