@@ -109,6 +109,28 @@ export class Store {
     })
   }
 
+  /**
+   * Opens every record: one that was altered has the right revision, so that the database itself, which
+   * has not the key, cannot tell.
+   *
+   * @returns What is wrong with each that does not open.
+   */
+  async verify(): Promise<readonly string[]> {
+    const { ids } = await this.find({ conditions: [], limit: Number.MAX_SAFE_INTEGER })
+    const problems: string[] = []
+    for (const [index, id] of ids.entries()) {
+      if (index % CHUNK === CHUNK - 1) await pause()
+      // What the ledger refuses is the database's own to report.
+      const record = await this.#database.read('object', id).catch(() => undefined)
+      try {
+        if (record !== undefined) this.#opened(record)
+      } catch (error) {
+        problems.push((error as Error).message)
+      }
+    }
+    return problems
+  }
+
   #remember(object: ManagedObject): ManagedObject {
     const present = this.#cache.get(object.id)
     if (present !== undefined && present.revision > object.revision) return present

@@ -106,7 +106,7 @@ export const COMMANDS = {
     },
   ),
   verify: command(z.strictObject({}), async ({ house }) => ({
-    problems: await house.database.verify(),
+    problems: [...(await house.database.verify()), ...(await house.services.store.verify())],
   })),
   status: command(z.strictObject({}), async ({ status }) => status?.() ?? { running: false }),
 } as const

@@ -28,6 +28,7 @@ import { type FailureCode, KmsError } from '../errors.ts'
 import { stateAt } from '../lifecycle.ts'
 import type { ManagedObject } from '../objects.ts'
 import { visibleObject } from '../policy.ts'
+import { encodedAttributes } from '../record.ts'
 import { sameValue } from '../search.ts'
 
 /** Attributes as they are now: the state worked out for this moment. */
@@ -190,6 +191,7 @@ async function changed(
     const { attributes, attribute } = change(presentAttributes(object, context.now))
     if (attributes === object.attributes) return { object, attribute }
     assertDates(attributes)
+    assertSize(object.attributes, attributes, context.services.limits.attributeBytesMax)
     const after = withConsequences(attributes, context.now)
     const detail = attributeLabel(attribute.id)
     return {
@@ -197,6 +199,14 @@ async function changed(
       attribute,
     }
   })
+}
+
+/** What is too large already, because the limit was lowered, may still shrink. */
+function assertSize(before: AttributeBag, after: AttributeBag, bytesMax: number): void {
+  const bytes = encodedAttributes(after).length
+  if (bytes <= bytesMax || bytes <= encodedAttributes(before).length) return
+  const what = `Cannot change attributes: they would take ${bytes} bytes, allowed are ${bytesMax}`
+  throw new KmsError('limitExceeded', what)
 }
 
 /** A name that is taken has another reason here than where objects are made. */

@@ -90,6 +90,7 @@ describe('a database file that another program has written', { timeout: 60_000 }
     await behind(() => {})
     assert.equal((await store.object('one'))?.revision, 2)
     assert.deepEqual(await database.verify(), [])
+    assert.deepEqual(await store.verify(), [])
     assert.equal(await store.object('four'), undefined)
   })
 
@@ -104,6 +105,7 @@ describe('a database file that another program has written', { timeout: 60_000 }
       }
       await behind(flip)
       await refused('two', /altered or swapped/)
+      assert.match((await store.verify()).join('\n'), /^Cannot use object "two": .*altered[^\n]*$/)
       assert.equal((await store.object('three'))?.id, 'three')
       await behind(flip)
       assert.equal((await store.object('two'))?.id, 'two')

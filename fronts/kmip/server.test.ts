@@ -78,6 +78,9 @@ describe('a KMIP server with small limits', { timeout: 120_000 }, () => {
         CLAVIGER_LIMITS_REQUEST_SECONDS: '1',
         CLAVIGER_LIMITS_PIPELINE_MAX: '2',
         CLAVIGER_LIMITS_RANDOM_BYTES_MAX: '64',
+        CLAVIGER_LIMITS_LOCATE_ITEMS_MAX: '2',
+        CLAVIGER_LIMITS_ATTRIBUTE_INSTANCES_MAX: '40',
+        CLAVIGER_LIMITS_ATTRIBUTE_BYTES_MAX: '4096',
       },
     })
     client = await server.newClient()
@@ -181,6 +184,32 @@ describe('a KMIP server with small limits', { timeout: 120_000 }, () => {
       raw.send(request(65))
       assert.ok(!isSuccess(await raw.next()))
     }))
+
+  it('locates no more than locateItemsMax, and tells how many there are', async () => {
+    await using kmip = new KmipClient(await server.newClient())
+    for (let count = 0; count < 3; count++) await created(kmip)
+    const wish = { attribute: [], maximumItems: 10 }
+    const { uniqueIdentifier, locatedItems } = await kmip.call('Locate', wish)
+    assert.equal(uniqueIdentifier.length, 2)
+    assert.equal(locatedItems, 3)
+  })
+
+  it('keeps no more attributes than attributeInstancesMax and attributeBytesMax', async () => {
+    await using kmip = new KmipClient(await server.newClient())
+    const uniqueIdentifier = await created(kmip)
+    const add = (value: string) => {
+      const newAttribute = { id: 'objectGroup', value } as const
+      return kmip.call('AddAttribute', { uniqueIdentifier, newAttribute }, { version: 21 })
+    }
+    await add('x'.repeat(2_000))
+    await assert.rejects(add('y'.repeat(3_000)), { reason: ResultReason.ServerLimitExceeded })
+    let added = 0
+    const fill = async (): Promise<void> => {
+      while (added < 41) await add(`group ${++added}`)
+    }
+    await assert.rejects(fill(), { reason: ResultReason.ServerLimitExceeded })
+    assert.ok(added > 10 && added < 41, `${added}`)
+  })
 
   it('answers pipelined requests in their order, beyond pipelineMax too', () =>
     withRaw(async (raw) => {
