@@ -263,12 +263,20 @@ function agreement(bench: Bench, group: Fields): Try {
         ? { algorithm: 'X25519', bits: 256 }
         : { algorithm: 'X448', bits: 448 }
   const bytes = Math.ceil(spec.bits / 8)
+  // Many cases share a private key, and taking one in is most of the work.
+  const taken = new Map<string, Promise<KeyInUse>>()
+  const take = (raw: Buffer): Promise<KeyInUse> => {
+    const text = raw.toString('hex')
+    const key = taken.get(text) ?? bench.imported('private', spec, KeyFormatType.Raw, raw)
+    taken.set(text, key)
+    return key
+  }
   return async (test) => {
     const { private: scalar, public: peer, shared } = fieldsOf(test)
     // Scalars are written as signed numbers: of any length.
     const digits = curve === undefined ? scalar! : scalar!.replace(/^(00)+/, '')
     const raw = hex(digits.padStart(bytes * 2, '0'))
-    const key = await bench.imported('private', spec, KeyFormatType.Raw, raw)
+    const key = await take(raw)
     const secret = await bench.keystore.derive(key, { kdf: 'DH', peer: hex(peer!) }, bytes)
     return same(secret.expose(), shared)
   }

@@ -295,6 +295,9 @@ class SqliteDatabase implements Database {
   }
 
   #prepared(sql: string): StatementSync {
+    if (!this.#reader.isOpen) {
+      throw new KmsError('storageUnavailable', 'Cannot read: the database is closed')
+    }
     let statement = this.#statements.get(sql)
     if (statement === undefined) {
       // Queries differ in their number of conditions: the oldest shapes make room.

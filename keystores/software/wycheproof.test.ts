@@ -21,7 +21,7 @@ import { SoftwareKeystore } from './software.ts'
 
 const FOLDER = 'vectors/wycheproof/testvectors_v1'
 
-describe('software keystore: Wycheproof', { ...needsShared(FOLDER), timeout: 180_000 }, () => {
+describe('software keystore: Wycheproof', { ...needsShared(FOLDER), timeout: 600_000 }, () => {
   const dataKey = new Secret(randomBytes(DATA_KEY_BYTES))
   const bench = new Bench(new SoftwareKeystore('software', new Sealer(new Map([[1, dataKey]]))))
   const counts = new Map<string, number>()
