@@ -30,6 +30,9 @@ function listen({ ca, cert, key }: EchoSetup): void {
   server.listen(0, '127.0.0.1', () => process.send?.((server.address() as AddressInfo).port))
 }
 
+// Whoever started it has gone: nobody will stop it.
+process.on('disconnect', () => process.exit())
+
 process.on('message', (message: EchoSetup | EchoJob) => {
   if ('ca' in message) {
     listen(message)

@@ -278,6 +278,9 @@ async function main(): Promise<void> {
     return
   }
   const bench = new Bench(options)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void bench.stop().finally(() => process.exit(1)))
+  }
   try {
     const report = await bench.run()
     if (options.json) console.log(JSON.stringify({ ...report, targets: verdicts(report) }, null, 2))

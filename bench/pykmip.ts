@@ -47,11 +47,21 @@ export async function startPyKmip(
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
   writeFileSync(path, `[server]\n${lines.join('\n')}\n`)
   const log = join(folder, 'pykmip.log')
-  const child = spawn(PROGRAM, ['-f', path, '-l', log], { stdio: 'ignore' })
+  const child = spawn(PROGRAM, ['-f', path, '-l', log], { stdio: 'ignore', detached: true })
   const why = await listening(child, port)
-  if (why === undefined) return { port, stop: () => child.kill('SIGKILL') }
-  child.kill('SIGKILL')
+  if (why === undefined) return { port, stop: () => end(child) }
+  end(child)
   return why
+}
+
+/** Ends it with the processes that it has started itself, which outlive it otherwise. */
+function end({ pid }: ChildProcess): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // All of them have ended already.
+  }
 }
 
 function freePort(): Promise<number> {
