@@ -236,6 +236,88 @@ describe('a server that is killed', { timeout: 60_000 + ROUNDS * 10_000 }, () =>
   })
 })
 
+describe('the check of what was kept', () => {
+  const kept = (found: readonly [string, string | undefined][], change: (to: Ledger) => void) => {
+    const ledger = new Ledger()
+    ledger.live.set('a', '0a')
+    change(ledger)
+    assertKept(new Map(found), ledger)
+    return ledger
+  }
+  const nothing = (): void => undefined
+
+  it('notices what is gone, altered, half made, unasked for or back', () => {
+    throws(() => kept([], nothing), /a was acknowledged, and is gone/)
+    throws(() => kept([['a', '0b']], nothing), /a has other material/)
+    throws(() => kept([['a', undefined]], nothing), /a was acknowledged, and is gone/)
+    throws(
+      () =>
+        kept(
+          [
+            ['a', '0a'],
+            ['b', undefined],
+          ],
+          nothing,
+        ),
+      /b has no material/,
+    )
+    throws(
+      () =>
+        kept(
+          [
+            ['a', '0a'],
+            ['b', '0b'],
+          ],
+          nothing,
+        ),
+      /nobody has asked for it/,
+    )
+    const short = (ledger: Ledger) => void ledger.creating++
+    throws(
+      () =>
+        kept(
+          [
+            ['a', '0a'],
+            ['b', '0b'],
+          ],
+          short,
+        ),
+      /b is no AES key/,
+    )
+    const destroyed = (ledger: Ledger) => void ledger.destroyed.add('c')
+    throws(
+      () =>
+        kept(
+          [
+            ['a', '0a'],
+            ['c', '0c'],
+          ],
+          destroyed,
+        ),
+      /c was destroyed/,
+    )
+  })
+
+  it('takes what was in flight either way', () => {
+    const undecided = (ledger: Ledger) => void ledger.undecided.add('a')
+    deepStrictEqual([...kept([], undecided).destroyed], ['a'])
+    deepStrictEqual([...kept([['a', '0a']], undecided).live.keys()], ['a'])
+    const asked = (ledger: Ledger) => void ledger.unanswered.add('0b')
+    deepStrictEqual(
+      [
+        ...kept(
+          [
+            ['a', '0a'],
+            ['b', '0b'],
+          ],
+          asked,
+        ).live.keys(),
+      ],
+      ['a', 'b'],
+    )
+  })
+})
+
 /** Why no disk of our own can be mounted; false when it can. */
 function noMount(): string | false {
   if (process.getuid?.() !== 0) return 'a small disk can be mounted by root only'
