@@ -110,8 +110,8 @@ export class Store {
   }
 
   /**
-   * Opens every record: one that was altered has the right revision, so that the database itself, which
-   * has not the key, cannot tell.
+   * Opens every record: one that was altered has the right revision, so that the database itself,
+   * which has not the key, cannot tell.
    *
    * @returns What is wrong with each that does not open.
    */

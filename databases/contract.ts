@@ -1,8 +1,9 @@
 /**
  * What every database must do: the common test suite of `core/database.ts`.
  *
- * A database's own test calls {@link databaseContract}. Records here are random bytes with made-up terms:
- * a database knows nothing of keys. What was found is compared with a model that looks at every record.
+ * A database's own test calls {@link databaseContract}. Records here are random bytes with made-up
+ * terms: a database knows nothing of keys. What was found is compared with a model that looks at
+ * every record.
  *
  * It does not test what only one kind of database has: files, threads, plans of queries.
  *

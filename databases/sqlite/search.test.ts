@@ -1,8 +1,8 @@
 /**
  * Search by terms, against a model that looks at every object.
  *
- * KMIP 1.4 §4.9 and KMIP 2.1 §6.1.29. Objects and questions come from small domains, so that they meet;
- * objects change and go on the way, so that the index must follow.
+ * KMIP 1.4 §4.9 and KMIP 2.1 §6.1.29. Objects and questions come from small domains, so that they
+ * meet; objects change and go on the way, so that the index must follow.
  *
  * @module
  */
