@@ -65,8 +65,12 @@ export class Connection {
   #writing = false
   /** What a request that needs order waits for. */
   #lastChange: Promise<unknown> = Promise.resolve()
-  #running: Promise<unknown>[] = []
+  readonly #running = new Set<Promise<unknown>>()
   #timer: NodeJS.Timeout | undefined
+  /** When the timer fires, and until when the connection may go on; in milliseconds of the process. */
+  #fires = Infinity
+  #deadline = Infinity
+  #late: 'idle' | 'request-timeout' = 'idle'
   #reason: CloseReason | undefined
   #ending = false
 
@@ -107,9 +111,28 @@ export class Connection {
     this.socket.destroy()
   }
 
+  /** The timer stays as it is while the deadline only moves on: a busy connection sets none. */
   #await(seconds: number, reason: 'idle' | 'request-timeout'): void {
+    const now = performance.now()
+    this.#deadline = now + seconds * 1_000
+    this.#late = reason
+    if (this.#deadline < this.#fires) this.#arm(now)
+  }
+
+  #arm(now: number): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.destroy(reason), seconds * 1_000).unref()
+    this.#fires = this.#deadline
+    this.#timer = setTimeout(() => this.#expire(), this.#deadline - now).unref()
+  }
+
+  #expire(): void {
+    const now = performance.now()
+    this.#fires = Infinity
+    // A client that waits for its answer is not idle.
+    if (this.#late === 'idle' && this.#answers.length > 0) {
+      this.#await(this.#services.limits.idleSeconds, 'idle')
+    } else if (now >= this.#deadline) this.destroy(this.#late)
+    else this.#arm(now)
   }
 
   #receive(chunk: Buffer): void {
@@ -184,19 +207,17 @@ export class Connection {
   #scheduled(item: Item): Promise<Item> {
     const run = (): Promise<Item> =>
       answerMessage(item, this.#services, this.principal, this.#options)
-    if (this.#running.length === 0) return this.#track(run(), effectOf(item) === 'change')
-    if (effectOf(item) === 'none') return this.#track(this.#lastChange.then(run), false)
-    const before = [...this.#running]
-    return this.#track(Promise.all(before).then(run), true)
+    const isChange = effectOf(item) === 'change'
+    if (this.#running.size === 0) return this.#track(run(), isChange)
+    if (!isChange) return this.#track(this.#lastChange.then(run), false)
+    return this.#track(Promise.all([...this.#running]).then(run), true)
   }
 
+  /** Answers never fail: what goes wrong stands in them. */
   #track(answer: Promise<Item>, isChange: boolean): Promise<Item> {
-    this.#running.push(answer)
+    this.#running.add(answer)
     if (isChange) this.#lastChange = answer
-    const done = (): void => {
-      this.#running = this.#running.filter((one) => one !== answer)
-    }
-    answer.then(done, done)
+    void answer.then(() => this.#running.delete(answer))
     return answer
   }
 
