@@ -37,6 +37,12 @@ export const LIMITS = {
   auditQueueMax:          { default: 50_000,     min: 100,   max: 10_000_000,  unit: 'count',        what: 'Distinct audit entries that wait to be written; requests wait beyond' },
   auditFlushMilliseconds: { default: 200,        min: 10,    max: 60_000,      unit: 'milliseconds', what: 'Time that uses of keys are gathered before they are written' },
   writeQueueMax:          { default: 10_000,     min: 10,    max: 1_000_000,   unit: 'count',        what: 'Changes that wait to be written; further ones are refused' },
+  pinAttemptsMax:         { default: 10,         min: 1,     max: 1_000,       unit: 'count',        what: 'Wrong PINs in a row before a PIN is locked' },
+  pinBytesMin:            { default: 4,          min: 1,     max: 255,         unit: 'bytes',        what: 'Shortest PIN that can be set' },
+  pinBytesMax:            { default: 255,        min: 4,     max: 1_024,       unit: 'bytes',        what: 'Longest PIN that can be set' },
+  sessionsMax:            { default: 1_000,      min: 1,     max: 1_000_000,   unit: 'count',        what: 'PKCS#11 sessions of one application at a time' },
+  sessionObjectsMax:      { default: 10_000,     min: 1,     max: 10_000_000,  unit: 'count',        what: 'PKCS#11 session objects of one application at a time' },
+  bufferedBytesMax:       { default: 16_777_216, min: 1_024, max: 1_073_741_824, unit: 'bytes',      what: 'Data of a PKCS#11 operation in parts that has to be gathered first (AEAD decryption, EdDSA, ML-DSA)' },
 } as const satisfies Record<string, LimitRow>
 export type LimitName = keyof typeof LIMITS
 
