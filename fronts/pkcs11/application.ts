@@ -49,11 +49,17 @@ export class Application {
   readonly #handles = new Map<string, number>()
   readonly #logins = new Map<Token, Login>()
   readonly #volatile = new Map<Token, Services>()
+  readonly #ended = Promise.withResolvers<void>()
   #lastSession = 0
   #lastHandle = 0
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings
+  }
+
+  /** Resolves when the application has ended. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
   }
 
   get tokens(): readonly Token[] {
@@ -200,6 +206,7 @@ export class Application {
   /** The end: nothing of it is left. */
   end(): void {
     for (const session of [...this.#sessions.values()]) this.closeSession(session)
+    this.#ended.resolve()
   }
 }
 
