@@ -13,6 +13,7 @@ import { isDestroyed } from '#core/lifecycle.ts'
 import type { ManagedObject } from '#core/objects.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import type { Application as Contract } from './contract.ts'
 import { isPrivate } from './objects/private.ts'
 import { Session } from './session.ts'
 import type { Token } from './token.ts'
@@ -42,7 +43,7 @@ interface Login {
   principal: Principal
 }
 
-export class Application {
+export class Application implements Contract {
   readonly #surroundings: Surroundings
   readonly #sessions = new Map<number, Session>()
   readonly #references = new Map<number, Reference>()
@@ -204,7 +205,7 @@ export class Application {
   }
 
   /** The end: nothing of it is left. */
-  end(): void {
+  close(): void {
     for (const session of [...this.#sessions.values()]) this.closeSession(session)
     this.#ended.resolve()
   }

@@ -10,7 +10,7 @@
 import { CKF, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { paddedText } from '#spec/pkcs11/memory.ts'
-import type { Handlers, Structures } from '#spec/pkcs11/types.ts'
+import type { Handlers, Results } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
 import { type Token, USER } from '../token.ts'
 
@@ -23,13 +23,6 @@ const LIBRARY_VERSION = { major: 1, minor: 0 } as const
 const ZEROS = Buffer.from('0'.repeat(16))
 
 export const general = {
-  C_Initialize: () => ({ further: undefined, epoch: 0 }),
-
-  C_Finalize: (application) => {
-    application.end()
-    return {}
-  },
-
   C_GetInfo: () => ({
     pInfo: {
       cryptokiVersion: CRYPTOKI_VERSION,
@@ -119,7 +112,7 @@ function assertMayInitialise(application: Application, token: Token): void {
   throw new CryptokiError(CKR.SESSION_EXISTS, what)
 }
 
-function tokenInfo(application: Application, token: Token): Structures['CK_TOKEN_INFO'] {
+function tokenInfo(application: Application, token: Token): Results<'C_GetTokenInfo'>['pInfo'] {
   const sessions = application.sessionsOf(token)
   const { limits } = token.services
   return {
