@@ -23,10 +23,12 @@ import { Settings } from '#core/settings.ts'
 import { Store } from '#core/store.ts'
 import { MemoryDatabase } from '#databases/memory/memory.ts'
 import { type LockedDatabase, openSqlite } from '#databases/sqlite/sqlite.ts'
+import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { type Config, ConfigError } from './config.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
+import { openTokens } from './pkcs11.ts'
 import { Authority, writeFile } from './pki.ts'
 import {
   adoptNext,
@@ -70,6 +72,7 @@ export class House {
   readonly #sealer: Sealer
   readonly #options: HouseOptions
   readonly #unlock: Unlock
+  #tokens: Promise<readonly Token[]> | undefined
   #root: RootKey
   #dataKeys: ReadonlyMap<number, Secret>
 
@@ -193,6 +196,12 @@ export class House {
     const { database } = this
     const memory = new MemoryDatabase(undefined, (entries) => database.commit([], entries))
     return { ...services, store: new Store(memory, this.#sealer, Number.MAX_SAFE_INTEGER) }
+  }
+
+  /** The tokens of PKCS#11, in the order of their slots. */
+  tokens(): Promise<readonly Token[]> {
+    this.#tokens ??= openTokens(this)
+    return this.#tokens
   }
 
   /** What the root key is now, without the key. */

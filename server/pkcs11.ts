@@ -13,8 +13,14 @@ import type { House } from './house.ts'
 
 type TokenConfig = Config['pkcs11']['tokens'][number]
 
-/** @throws `ConfigError` when a token names what there is not. */
 export async function openEngine(house: House): Promise<Pkcs11Engine> {
+  const tokens = await house.tokens()
+  const newVolatile = (token: Token): Services => house.volatile(token.services)
+  return new Pkcs11Engine({ tokens, newVolatile }, house.services)
+}
+
+/** @throws `ConfigError` when a token names what there is not. */
+export async function openTokens(house: House): Promise<readonly Token[]> {
   const { tokens: configured } = house.config.pkcs11
   const names = new Set(configured.map(({ name }) => name))
   if (names.size < configured.length) {
