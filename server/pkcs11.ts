@@ -27,10 +27,10 @@ export async function openTokens(house: House): Promise<readonly Token[]> {
     throw new ConfigError('pkcs11.tokens: two of them have the same name')
   }
   const tokens: Token[] = []
-  for (const [slot, config] of configured.entries())
+  for (const [slot, config] of configured.entries()) {
     tokens.push(await openToken(house, config, slot))
-  const newVolatile = (token: Token): Services => house.volatile(token.services)
-  return new Pkcs11Engine({ tokens, newVolatile }, house.services)
+  }
+  return tokens
 }
 
 async function openToken(house: House, config: TokenConfig, slot: number): Promise<Token> {
