@@ -1,0 +1,42 @@
+/**
+ * A device as the keystore sees it: logged-in sessions, each for one piece of work at a time.
+ *
+ * @module
+ */
+import type {
+  Arguments,
+  Attribute,
+  Mechanism,
+  RemoteFunction,
+  Results,
+} from '#spec/pkcs11/types.ts'
+
+/** Arguments without the session, which is the session's own. */
+export type InSession<F extends RemoteFunction> = Omit<Arguments<F>, 'hSession'>
+
+export interface KeyAndMechanism {
+  readonly pMechanism: Mechanism
+  readonly hKey: number
+}
+
+/** A session that nobody else uses meanwhile. */
+export interface DeviceSession {
+  /** @throws `CryptokiError` as the device answers. */
+  call<F extends RemoteFunction>(name: F, args: InSession<F>): Promise<Results<F>>
+  /** All objects with these attributes. */
+  find(template: readonly Attribute[]): Promise<readonly number[]>
+  /** C_EncryptInit and C_Encrypt. */
+  encrypt(init: KeyAndMechanism, data: Uint8Array): Promise<Uint8Array>
+  decrypt(init: KeyAndMechanism, data: Uint8Array): Promise<Uint8Array>
+  sign(init: KeyAndMechanism, data: Uint8Array): Promise<Uint8Array>
+}
+
+export interface Device {
+  /** Grows whenever the device has forgotten its handles. */
+  readonly epoch: number
+  /** Whether the device has said that it offers a mechanism, for keys of so many bits. */
+  offers(mechanism: number, bits?: number): boolean
+  /** Does a piece of work in a session of its own. */
+  use<T>(work: (session: DeviceSession) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}

@@ -1,0 +1,536 @@
+/**
+ * The keystore of a hardware security module, behind its PKCS#11 module.
+ *
+ * PKCS#11 2.40 to 3.2. Secret and private keys are made in the device, or taken in, and stay there; a
+ * reference is the class of the key and its CKA_ID, which is drawn at random, so that one look-up by an
+ * attribute that every device indexes finds it. Public keys and what is no key are kept beside, sealed in
+ * the database: they are no secrets of the device, and verifying with them needs no trip to it.
+ *
+ * What the device can do is read from its list of mechanisms, never assumed. What it may do with a key is
+ * the core's to decide: the usage flags of keys in the device allow all that the algorithm can.
+ *
+ * It does not pad, derive or hash in the device what the device has no mechanism for.
+ *
+ * @module
+ */
+import { createHash, hash as nodeHash, randomBytes } from 'node:crypto'
+import { KmsError } from '#core/errors.ts'
+import { defaultFormat, readKey, specOfKey, writeKey } from '#core/key-formats.ts'
+import type {
+  Ability,
+  Capabilities,
+  CipherMechanism,
+  DerivationMechanism,
+  Encapsulated,
+  Encrypted,
+  ImportRequest,
+  KeyInUse,
+  Keystore,
+  MacMechanism,
+  Made,
+  MakePairRequest,
+  MakeRequest,
+  MaterialKind,
+  SignatureMechanism,
+  WrapMechanism,
+} from '#core/keystore.ts'
+import { Secret } from '#core/secret.ts'
+import {
+  cipherRow,
+  curveRow,
+  type Hash,
+  hashRow,
+  isPair,
+  type KeySpec,
+  macRow,
+  pairRow,
+  secretKeyRow,
+  signatureRow,
+} from '#spec/algorithms.ts'
+import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
+import { CKA, CKM } from '#spec/pkcs11/constants.ts'
+import { ulongBytes } from '#spec/pkcs11/memory.ts'
+import type { Attribute } from '#spec/pkcs11/types.ts'
+import type { Device, DeviceSession } from './device.ts'
+import { derOfRaw } from './ecdsa.ts'
+import { failureOf } from './failures.ts'
+import { cipherOf, macOf, mechanismName, signatureOf, tagBytesOf } from './mechanisms.ts'
+import {
+  CLASSES,
+  ckkOf,
+  isFalse,
+  isTrue,
+  PUBLIC_PARTS,
+  parametersOf,
+  privateTemplate,
+  publicKeyOf,
+  usageFlags,
+} from './templates.ts'
+
+export interface HsmKeystoreOptions {
+  readonly name: string
+  /** Whether new secret and private keys may leave the device. Default: no. */
+  readonly extractable?: boolean
+}
+
+/** First byte of a reference: in the device by CKA_ID, or beside. */
+const IN_DEVICE = 1
+const BESIDE = 2
+const ID_BYTES = 16
+
+export class Pkcs11Keystore implements Keystore {
+  readonly name: string
+  readonly can: Capabilities
+  readonly #device: Device
+  readonly #beside: Keystore
+  readonly #extractable: boolean
+  /** References of what lies beside, without their first byte. */
+  readonly #inner = new WeakMap<Uint8Array, Uint8Array>()
+  /** Object handles by reference; forgotten when the device's host is started anew. */
+  #handles = new Map<string, number>()
+  #epoch = 0
+
+  /** @param beside Keeps what is no secret of the device. */
+  constructor({ name, extractable = false }: HsmKeystoreOptions, device: Device, beside: Keystore) {
+    this.name = name
+    this.#device = device
+    this.#beside = beside
+    this.#extractable = extractable
+    this.can = {
+      exports: extractable,
+      protectionStorageMask: ProtectionStorageMask.Hardware,
+    }
+  }
+
+  cannot(ability: Ability): string | undefined {
+    if ('digest' in ability) return undefined
+    if ('import' in ability) return this.#cannotImport(ability.import, ability.spec)
+    const needed = neededFor(ability)
+    if (typeof needed === 'string') return needed
+    if (this.#device.offers(needed.type, needed.bits)) return undefined
+    return `the HSM "${this.name}" does not offer ${mechanismName(needed.type)}`
+  }
+
+  #cannotImport(kind: MaterialKind, spec: KeySpec | undefined): string | undefined {
+    if (kind === 'data' || kind === 'public' || spec === undefined) return undefined
+    return this.cannot({ generate: spec })
+  }
+
+  async generate({ id, spec }: MakeRequest): Promise<Made> {
+    this.#assertCan('generate key', spec, false)
+    const { algorithm, bits } = spec
+    if (isPair(algorithm)) throw new KmsError('invalidField', 'Cannot generate key: it is a pair')
+    const row = secretKeyRow(algorithm)
+    const bytes = (row.materialBits?.[bits] ?? bits) / 8
+    const isFixed = algorithm === 'DES3'
+    const type = row.hash === undefined ? row.ckm : CKM.GENERIC_SECRET_KEY_GEN
+    const { reference, attributes } = this.#newKey('secret', id, spec)
+    const length = isFixed ? [] : [{ type: CKA.VALUE_LEN, value: ulongBytes(bytes) }]
+    const pTemplate = [...attributes, ...length]
+    await this.#use('generate key', async (session) => {
+      const pMechanism = { type, parameter: undefined }
+      const { phKey } = await session.call('C_GenerateKey', { pMechanism, pTemplate })
+      this.#remember(reference, phKey)
+    })
+    return { handle: reference, format: KeyFormatType.Raw }
+  }
+
+  async generatePair({ privateId, publicId, spec }: MakePairRequest): Promise<{
+    readonly privateKey: Made
+    readonly publicKey: Made
+  }> {
+    this.#assertCan('generate pair', spec, true)
+    if (!isPair(spec.algorithm)) {
+      throw new KmsError('invalidField', 'Cannot generate pair: it is a secret key')
+    }
+    const { reference, attributes, id } = this.#newKey('private', privateId, spec)
+    const pPublicKeyTemplate = [
+      { type: CKA.TOKEN, value: isTrue },
+      { type: CKA.PRIVATE, value: isFalse },
+      { type: CKA.ID, value: id },
+      { type: CKA.LABEL, value: Buffer.from(privateId) },
+      ...usageFlags(spec.algorithm, 'public'),
+      ...parametersOf(spec),
+    ]
+    const publicKey = await this.#use('generate pair', async (session) => {
+      const { phPublicKey, phPrivateKey } = await session.call('C_GenerateKeyPair', {
+        pMechanism: { type: pairRow(spec.algorithm as 'RSA').ckm, parameter: undefined },
+        pPublicKeyTemplate,
+        pPrivateKeyTemplate: attributes.filter(({ type }) => type !== CKA.CLASS),
+      })
+      this.#remember(reference, phPrivateKey)
+      return this.#readPublic(session, phPublicKey, spec)
+    })
+    const format = defaultFormat('public', spec)
+    const bytes = writeKey('public', format, publicKey)
+    const made = await this.#keepBeside({ id: publicId, kind: 'public', spec, format, bytes })
+    return {
+      privateKey: { handle: reference, format: defaultFormat('private', spec) },
+      publicKey: made,
+    }
+  }
+
+  async #readPublic(session: DeviceSession, hObject: number, spec: KeySpec) {
+    const types: readonly number[] = PUBLIC_PARTS[spec.algorithm === 'RSA' ? 'RSA' : 'EC']
+    const values = await attributesOf(session, hObject, types)
+    return publicKeyOf(spec, values)
+  }
+
+  async import(request: ImportRequest): Promise<Made> {
+    const { id, kind, spec, format, bytes } = request
+    if (kind === 'public' || kind === 'data' || spec === undefined) {
+      return this.#keepBeside(request)
+    }
+    const key = readKey(kind, format, bytes, spec)
+    assertIs(spec, kind === 'secret' ? undefined : specOfKey(key), key.symmetricKeySize)
+    const { reference, attributes } = this.#newKey(kind, id, spec)
+    const parts =
+      kind === 'secret' ? [{ type: CKA.VALUE, value: key.export() }] : privateTemplate(key, spec)
+    await this.#use('import key', async (session) => {
+      const pTemplate = [...attributes, ...parts]
+      const { phObject } = await session.call('C_CreateObject', { pTemplate })
+      this.#remember(reference, phObject)
+    })
+    return { handle: reference, format, sha256: nodeHash('sha256', bytes, 'buffer') }
+  }
+
+  /** What every key in the device has, and the reference to it. */
+  #newKey(kind: 'secret' | 'private', label: string, { algorithm }: KeySpec) {
+    const id = randomBytes(ID_BYTES)
+    const attributes: Attribute[] = [
+      { type: CKA.CLASS, value: ulongBytes(CLASSES[kind]) },
+      { type: CKA.KEY_TYPE, value: ulongBytes(ckkOf(algorithm)) },
+      { type: CKA.TOKEN, value: isTrue },
+      { type: CKA.PRIVATE, value: isTrue },
+      { type: CKA.SENSITIVE, value: this.#extractable ? isFalse : isTrue },
+      { type: CKA.EXTRACTABLE, value: this.#extractable ? isTrue : isFalse },
+      { type: CKA.ID, value: id },
+      { type: CKA.LABEL, value: Buffer.from(label) },
+      ...usageFlags(algorithm, 'private'),
+    ]
+    return { id, attributes, reference: Buffer.of(IN_DEVICE, CLASSES[kind], ...id) }
+  }
+
+  async #keepBeside(request: ImportRequest): Promise<Made> {
+    const made = await this.#beside.import(request)
+    const handle = Buffer.concat([Uint8Array.of(BESIDE), made.handle])
+    return { ...made, handle }
+  }
+
+  /** The key as what keeps it beside knows it; undefined where it is in the device. */
+  #kept(key: KeyInUse): KeyInUse | undefined {
+    const [place] = key.handle
+    if (place === IN_DEVICE) return undefined
+    if (place !== BESIDE) {
+      throw new KmsError(
+        'tampered',
+        `Cannot use "${key.id}": its reference is none of "${this.name}"`,
+      )
+    }
+    let handle = this.#inner.get(key.handle)
+    if (handle === undefined) {
+      handle = key.handle.subarray(1)
+      this.#inner.set(key.handle, handle)
+    }
+    return { ...key, handle }
+  }
+
+  async export(key: KeyInUse, format: KeyFormatType = key.format): Promise<Secret> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.export(kept, format)
+    if (!this.#extractable || key.kind !== 'secret') {
+      const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
+      throw new KmsError('notExtractable', what)
+    }
+    const [value] = await this.#use('give key', async (session) => {
+      return attributesOf(session, await this.#find(session, key), [CKA.VALUE])
+    })
+    if (format === KeyFormatType.Raw) return new Secret(value as Uint8Array)
+    using raw = new Secret(value as Uint8Array)
+    const read = readKey(key.kind, KeyFormatType.Raw, raw.expose(), key.spec)
+    return new Secret(writeKey(key.kind, format, read))
+  }
+
+  async destroy(handle: Uint8Array): Promise<void> {
+    if (handle[0] === BESIDE) return this.#beside.destroy(handle.subarray(1))
+    await this.#use('destroy key', async (session) => {
+      const id = handle.subarray(2)
+      for (const hObject of await session.find([{ type: CKA.ID, value: id }])) {
+        await session.call('C_DestroyObject', { hObject })
+      }
+      this.#handles.delete(nameOf(handle))
+    })
+  }
+
+  async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.encrypt(kept, mechanism, data)
+    assertAlgorithm(key, mechanism)
+    const pMechanism = cipherOf(mechanism, data.length)
+    const tagBytes = tagBytesOf(mechanism)
+    assertWhole(mechanism, data)
+    const out = await this.#use('encrypt', async (session) => {
+      const hKey = await this.#find(session, key)
+      return session.encrypt({ pMechanism, hKey }, data)
+    })
+    if (tagBytes === 0) return { data: out }
+    const at = out.length - tagBytes
+    return { data: out.subarray(0, at), tag: out.subarray(at) }
+  }
+
+  async decrypt(
+    key: KeyInUse,
+    mechanism: CipherMechanism,
+    data: Uint8Array,
+    tag?: Uint8Array,
+  ): Promise<Uint8Array> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.decrypt(kept, mechanism, data, tag)
+    assertAlgorithm(key, mechanism)
+    const pMechanism = cipherOf(mechanism, data.length)
+    const tagBytes = tagBytesOf(mechanism)
+    assertWhole(mechanism, data)
+    if (tag !== undefined && tag.length !== tagBytes) {
+      const what = `the tag has ${tag.length} bytes, not ${tagBytes}`
+      throw new KmsError('cryptographicFailure', `Cannot decrypt: ${what}`)
+    }
+    const whole = tag === undefined ? data : Buffer.concat([data, tag])
+    return this.#use('decrypt', async (session) => {
+      const hKey = await this.#find(session, key)
+      return session.decrypt({ pMechanism, hKey }, whole)
+    })
+  }
+
+  async sign(key: KeyInUse, mechanism: SignatureMechanism, data: Uint8Array): Promise<Uint8Array> {
+    if (key.kind !== 'private') {
+      throw new KmsError('illegalOperation', `Cannot sign with "${key.id}": it is no private key`)
+    }
+    const { mechanism: pMechanism, data: pData } = signatureOf(mechanism, data)
+    const signature = await this.#use('sign', async (session) => {
+      const hKey = await this.#find(session, key)
+      return session.sign({ pMechanism, hKey }, pData)
+    })
+    const der = mechanism.scheme === 'ECDSA' && mechanism.encoding !== 'raw'
+    return der ? derOfRaw(signature) : signature
+  }
+
+  /** With the public half, beside; a private key cannot verify by itself in a device. */
+  async verify(
+    key: KeyInUse,
+    mechanism: SignatureMechanism,
+    data: Uint8Array,
+    signature: Uint8Array,
+  ): Promise<boolean> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.verify(kept, mechanism, data, signature)
+    throw new KmsError('illegalOperation', `Cannot verify with "${key.id}": it is no public key`)
+  }
+
+  async mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Promise<Uint8Array> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.mac(kept, mechanism, data)
+    if (key.kind !== 'secret') {
+      throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
+    }
+    const pMechanism = macOf(mechanism)
+    return this.#use('MAC', async (session) => {
+      const hKey = await this.#find(session, key)
+      return session.sign({ pMechanism, hKey }, data)
+    })
+  }
+
+  digest(hash: Hash, data: Uint8Array): Uint8Array {
+    return createHash(hashRow(hash).node).update(data).digest()
+  }
+
+  /** AEAD: the tag stands behind the wrapped bytes. */
+  async wrap(key: KeyInUse, mechanism: WrapMechanism, material: Secret): Promise<Uint8Array> {
+    const { data, tag } = await this.encrypt(key, mechanism, material.expose())
+    return tag === undefined ? data : Buffer.concat([data, tag])
+  }
+
+  async unwrap(key: KeyInUse, mechanism: WrapMechanism, wrapped: Uint8Array): Promise<Secret> {
+    const tagBytes = tagBytesOf(mechanism)
+    const at = wrapped.length - tagBytes
+    if (at < 0) {
+      throw new KmsError('cryptographicFailure', 'Cannot unwrap: there is no room for a tag')
+    }
+    const tag = tagBytes === 0 ? undefined : wrapped.subarray(at)
+    return new Secret(await this.decrypt(key, mechanism, wrapped.subarray(0, at), tag))
+  }
+
+  async derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Promise<Secret> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.derive(kept, mechanism, length)
+    const what = `Cannot derive with ${mechanism.kdf} from "${key.id}"`
+    throw new KmsError('illegalOperation', `${what}: HSM "${this.name}" is not asked to derive`)
+  }
+
+  async encapsulate(key: KeyInUse): Promise<Encapsulated> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.encapsulate(kept)
+    throw new KmsError('illegalOperation', `Cannot encapsulate with "${key.id}": not a public key`)
+  }
+
+  async decapsulate(key: KeyInUse, _ciphertext: Uint8Array): Promise<Secret> {
+    const what = `Cannot decapsulate with "${key.id}": HSM "${this.name}" does not`
+    throw new KmsError('parametersUnsupported', what)
+  }
+
+  async random(length: number): Promise<Uint8Array> {
+    return this.#use('give random bytes', async (session) => {
+      const { pRandomData } = await session.call('C_GenerateRandom', { pRandomData: length })
+      return pRandomData
+    })
+  }
+
+  async seed(bytes: Uint8Array): Promise<number> {
+    return this.#use('seed', async (session) => {
+      await session.call('C_SeedRandom', { pSeed: bytes })
+      return bytes.length
+    })
+  }
+
+  async health(): Promise<void> {
+    await this.#use('look after it', (session) => session.call('C_GetSessionInfo', {}))
+  }
+
+  async close(): Promise<void> {
+    await this.#device.close()
+    await this.#beside.close()
+  }
+
+  #assertCan(what: string, spec: KeySpec, pair: boolean): void {
+    const why = cannotMake(spec) ?? (pair === isPair(spec.algorithm) ? undefined : 'wrong kind')
+    const refusal = why ?? this.cannot({ generate: spec })
+    if (refusal !== undefined) throw new KmsError('invalidField', `Cannot ${what}: ${refusal}`)
+  }
+
+  /** The device's own handle of a key: one look-up by its identifier, and then from memory. */
+  async #find(session: DeviceSession, key: KeyInUse): Promise<number> {
+    if (this.#epoch !== this.#device.epoch) {
+      this.#epoch = this.#device.epoch
+      this.#handles = new Map()
+    }
+    const known = this.#handles.get(nameOf(key.handle))
+    if (known !== undefined) return known
+    const [, kind = 0] = key.handle
+    const template = [
+      { type: CKA.CLASS, value: ulongBytes(kind) },
+      { type: CKA.ID, value: key.handle.subarray(2) },
+    ]
+    const [handle] = await session.find(template)
+    if (handle === undefined) {
+      const what = `Cannot use "${key.id}": HSM "${this.name}" does not have its key any more`
+      throw new KmsError('keyValueNotPresent', what)
+    }
+    this.#remember(key.handle, handle)
+    return handle
+  }
+
+  #remember(reference: Uint8Array, handle: number): void {
+    this.#handles.set(nameOf(reference), handle)
+  }
+
+  async #use<T>(what: string, work: (session: DeviceSession) => Promise<T>): Promise<T> {
+    try {
+      return await this.#device.use(work)
+    } catch (error) {
+      throw failureOf(this.name, what, error)
+    }
+  }
+}
+
+function nameOf(reference: Uint8Array): string {
+  return Buffer.from(reference).toString('latin1')
+}
+
+/** Values of attributes, each asked for with its length first. */
+async function attributesOf(
+  session: DeviceSession,
+  hObject: number,
+  types: readonly number[],
+): Promise<readonly Uint8Array[]> {
+  const sizes = await session.call('C_GetAttributeValue', {
+    hObject,
+    pTemplate: types.map((type) => ({ type, capacity: undefined })),
+  })
+  const pTemplate = sizes.pTemplate.map(({ type, length = 0 }) => ({ type, capacity: length }))
+  const { pTemplate: read } = await session.call('C_GetAttributeValue', { hObject, pTemplate })
+  return read.map(({ type, value }) => {
+    if (value instanceof Uint8Array) return value
+    throw new KmsError('sensitive', `Cannot read attribute 0x${type.toString(16)}: the HSM refuses`)
+  })
+}
+
+/** The mechanism that an ability stands on, or why there cannot be one. */
+function neededFor(
+  ability: Exclude<Ability, { digest: unknown } | { import: unknown }>,
+): { readonly type: number; readonly bits?: number } | string {
+  if ('generate' in ability) {
+    const { algorithm, bits, curve } = ability.generate
+    const why = cannotMake(ability.generate)
+    if (why !== undefined) return why
+    if (isPair(algorithm)) {
+      const row = pairRow(algorithm)
+      if (algorithm === 'RSA') return { type: row.ckm, bits }
+      return curve === undefined ? { type: row.ckm } : { type: row.ckm, bits: curveRow(curve).bits }
+    }
+    const row = secretKeyRow(algorithm)
+    return { type: row.hash === undefined ? row.ckm : CKM.GENERIC_SECRET_KEY_GEN }
+  }
+  if ('cipher' in ability) {
+    const { ckm } = cipherRow(ability.cipher)
+    return ckm === undefined ? `PKCS#11 has no mechanism for ${ability.cipher}` : { type: ckm }
+  }
+  if ('signature' in ability) return { type: signatureRow(ability.signature).ckm }
+  const { ckm, nonce } = macRow(ability.mac)
+  if (ckm === undefined || nonce) return `${ability.mac} is not done in HSMs here`
+  return { type: ckm }
+}
+
+/** Why no device is asked to make such a key. */
+function cannotMake({ algorithm, bits, curve }: KeySpec): string | undefined {
+  if (isPair(algorithm)) {
+    if (algorithm === 'EC') return curve === undefined ? 'the curve is not offered' : undefined
+    if (!['RSA', 'Ed25519', 'Ed448'].includes(algorithm)) {
+      return `${algorithm} is not made in HSMs here`
+    }
+    return pairRow(algorithm).bits.includes(bits) ? undefined : `${algorithm} has not ${bits} bits`
+  }
+  const row = secretKeyRow(algorithm)
+  if (row.bits.includes(bits)) return undefined
+  if (row.anyBits && bits % 8 === 0 && bits >= 8 && bits <= 65_536) return undefined
+  return `${algorithm} has ${row.bits.toSorted((a, b) => a - b).join(', ')} bits, not ${bits}`
+}
+
+function assertIs(spec: KeySpec, found: KeySpec | undefined, bytes: number | undefined): void {
+  if (bytes !== undefined && !isPair(spec.algorithm)) {
+    const expected = secretKeyRow(spec.algorithm).materialBits?.[spec.bits] ?? spec.bits
+    if (bytes * 8 === expected) return
+  } else if (
+    found?.algorithm === spec.algorithm &&
+    found.curve === spec.curve &&
+    found.bits === spec.bits
+  ) {
+    return
+  }
+  const what = `it is not ${spec.algorithm} ${spec.curve ?? `of ${spec.bits} bits`}`
+  throw new KmsError('invalidField', `Cannot import key: ${what}`)
+}
+
+function assertAlgorithm(key: KeyInUse, { cipher }: CipherMechanism): void {
+  const wanted = cipherRow(cipher).key
+  if (key.spec?.algorithm === wanted) return
+  const have = key.spec?.algorithm ?? 'this'
+  const what = `Cannot use ${cipher} with "${key.id}": it is for ${wanted} keys, not ${have}`
+  throw new KmsError('parametersUnsupported', what)
+}
+
+/** Devices differ in what they say of half blocks; the core says it first. */
+function assertWhole({ cipher }: CipherMechanism, data: Uint8Array): void {
+  const { blockBytes } = cipherRow(cipher)
+  if (blockBytes === undefined || data.length % blockBytes === 0) return
+  const what = `the data has ${data.length} bytes, no multiple of ${blockBytes}`
+  throw new KmsError('dataLength', `Cannot use ${cipher}: ${what}`)
+}

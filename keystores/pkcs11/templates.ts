@@ -1,0 +1,161 @@
+/**
+ * Keys as templates of PKCS#11, and public keys out of attributes.
+ *
+ * PKCS#11 3.2 §4.8 to §4.10 and §6.1 (RSA), §6.3 (elliptic curves). JSON Web Keys (RFC 7517, RFC 8037)
+ * are the form in between: they have the same numbers by name.
+ *
+ * @module
+ */
+import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
+import { KmsError } from '#core/errors.ts'
+import {
+  type CurveRow,
+  curveRow,
+  isPair,
+  type KeyAlgorithm,
+  type KeySpec,
+  pairRow,
+  secretKeyRow,
+} from '#spec/algorithms.ts'
+import { CKA, CKK, CKO } from '#spec/pkcs11/constants.ts'
+import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
+import type { Attribute } from '#spec/pkcs11/types.ts'
+
+export const isTrue = boolBytes(true)
+export const isFalse = boolBytes(false)
+
+/** What the device shall let a key do: everything that its algorithm can. */
+const FLAGS = {
+  secret: [CKA.ENCRYPT, CKA.DECRYPT, CKA.SIGN, CKA.VERIFY, CKA.WRAP, CKA.UNWRAP, CKA.DERIVE],
+  sign: { private: [CKA.SIGN], public: [CKA.VERIFY] },
+  encrypt: { private: [CKA.DECRYPT, CKA.UNWRAP], public: [CKA.ENCRYPT, CKA.WRAP] },
+  agree: { private: [CKA.DERIVE], public: [] },
+  encapsulate: { private: [CKA.DECAPSULATE], public: [CKA.ENCAPSULATE] },
+} as const
+
+/** Usage flags of a key: what may be done with it is the core's to decide. */
+export function usageFlags(algorithm: KeyAlgorithm, half?: 'private' | 'public'): Attribute[] {
+  const types: readonly number[] = isPair(algorithm)
+    ? pairRow(algorithm).does.flatMap((deed) => [...FLAGS[deed][half ?? 'private']])
+    : FLAGS.secret
+  return types.map((type) => ({ type, value: isTrue }))
+}
+
+export function ckkOf(algorithm: KeyAlgorithm): number {
+  if (isPair(algorithm)) return pairRow(algorithm).ckk
+  const { ckk, hash } = secretKeyRow(algorithm)
+  // HMAC keys of a type of their own are rare in devices.
+  return hash === undefined ? ckk : CKK.GENERIC_SECRET
+}
+
+/** Domain parameters or length, for generating. */
+export function parametersOf({ algorithm, bits, curve }: KeySpec): readonly Attribute[] {
+  if (algorithm === 'RSA') {
+    return [
+      { type: CKA.MODULUS_BITS, value: ulongBytes(bits) },
+      { type: CKA.PUBLIC_EXPONENT, value: Uint8Array.of(1, 0, 1) },
+    ]
+  }
+  const params = ecParams({ algorithm, bits, ...(curve && { curve }) })
+  if (params !== undefined) return [{ type: CKA.EC_PARAMS, value: params }]
+  if (!isPair(algorithm)) return []
+  const { ckp } = pairRow(algorithm)
+  return ckp === undefined ? [] : [{ type: CKA.PARAMETER_SET, value: ulongBytes(ckp) }]
+}
+
+function ecParams({ algorithm, curve }: KeySpec): Buffer | undefined {
+  const oid = curve === undefined ? undefined : curveRow(curve).oid
+  const own = isPair(algorithm) ? pairRow(algorithm).oid : undefined
+  const hex = oid ?? own
+  return hex === undefined ? undefined : Buffer.from(hex, 'hex')
+}
+
+/** The parts of a private key, for importing. @throws `KmsError` `parametersUnsupported`. */
+export function privateTemplate(key: KeyObject, spec: KeySpec): readonly Attribute[] {
+  const jwk = key.export({ format: 'jwk' }) as webcrypto.JsonWebKey
+  if (spec.algorithm === 'RSA') {
+    return [
+      part(CKA.MODULUS, jwk.n),
+      part(CKA.PUBLIC_EXPONENT, jwk.e),
+      part(CKA.PRIVATE_EXPONENT, jwk.d),
+      part(CKA.PRIME_1, jwk.p),
+      part(CKA.PRIME_2, jwk.q),
+      part(CKA.EXPONENT_1, jwk.dp),
+      part(CKA.EXPONENT_2, jwk.dq),
+      part(CKA.COEFFICIENT, jwk.qi),
+    ]
+  }
+  const params = ecParams(spec)
+  if (params !== undefined) return [{ type: CKA.EC_PARAMS, value: params }, part(CKA.VALUE, jwk.d)]
+  const what = `Cannot import key: ${spec.algorithm} is not taken in by HSMs here`
+  throw new KmsError('parametersUnsupported', what)
+}
+
+function part(type: number, base64url: string | undefined): Attribute {
+  return { type, value: Buffer.from(base64url ?? '', 'base64url') }
+}
+
+/** What has to be read to know a public key. */
+export const PUBLIC_PARTS = {
+  RSA: [CKA.MODULUS, CKA.PUBLIC_EXPONENT],
+  EC: [CKA.EC_POINT, CKA.EC_PARAMS],
+} as const
+
+/** A public key from its attributes. @throws `KmsError` `invalidField` when they are none. */
+export function publicKeyOf(spec: KeySpec, [first, second]: readonly Uint8Array[]): KeyObject {
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url')
+  if (first !== undefined && second !== undefined && spec.algorithm === 'RSA') {
+    const key = { kty: 'RSA', n: text(unsigned(first)), e: text(unsigned(second)) }
+    return createPublicKey({ key, format: 'jwk' })
+  }
+  if (first === undefined) throw unreadable(spec)
+  const point = withoutOctets(first)
+  if (spec.curve !== undefined) return pointKey(curveRow(spec.curve), point)
+  const names: Partial<Record<KeyAlgorithm, string>> = { Ed25519: 'Ed25519', Ed448: 'Ed448' }
+  const crv = names[spec.algorithm]
+  if (crv === undefined) throw unreadable(spec)
+  return createPublicKey({ key: { kty: 'OKP', crv, x: text(point) }, format: 'jwk' })
+}
+
+function unreadable({ algorithm }: KeySpec): KmsError {
+  return new KmsError(
+    'invalidField',
+    `Cannot read public key: the device's ${algorithm} has no form`,
+  )
+}
+
+const EC_PUBLIC_KEY = Buffer.from('06072a8648ce3d0201', 'hex')
+
+/** SubjectPublicKeyInfo around an uncompressed point: RFC 5480 §2. */
+function pointKey({ oid }: CurveRow, point: Uint8Array): KeyObject {
+  const algorithm = tlv(0x30, Buffer.concat([EC_PUBLIC_KEY, Buffer.from(oid, 'hex')]))
+  const bits = tlv(0x03, Buffer.concat([Uint8Array.of(0), point]))
+  const key = tlv(0x30, Buffer.concat([algorithm, bits]))
+  return createPublicKey({ key, format: 'der', type: 'spki' })
+}
+
+function tlv(tag: number, value: Uint8Array): Buffer {
+  const { length } = value
+  const head =
+    length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
+  return Buffer.concat([Uint8Array.of(tag, ...head), value])
+}
+
+/** CKA_EC_POINT is an OCTET STRING around the point; some devices leave it away. */
+function withoutOctets(bytes: Uint8Array): Uint8Array {
+  if (bytes[0] !== 0x04) return bytes
+  if (bytes[1] === bytes.length - 2) return bytes.subarray(2)
+  return bytes[1] === 0x81 && bytes[2] === bytes.length - 3 ? bytes.subarray(3) : bytes
+}
+
+function unsigned(bytes: Uint8Array): Uint8Array {
+  const start = bytes.findIndex((byte) => byte !== 0)
+  return start < 0 ? bytes : bytes.subarray(start)
+}
+
+export const CLASSES = {
+  secret: CKO.SECRET_KEY,
+  private: CKO.PRIVATE_KEY,
+  public: CKO.PUBLIC_KEY,
+  data: CKO.DATA,
+} as const
