@@ -31,11 +31,19 @@ export interface DeviceSession {
   sign(init: KeyAndMechanism, data: Uint8Array): Promise<Uint8Array>
 }
 
+/** A mechanism, what for (CKF_), and how long the key is, in the mechanism's own unit. */
+export interface Need {
+  readonly type: number
+  readonly flag: number
+  readonly bits?: number
+  readonly bytes?: number
+}
+
 export interface Device {
   /** Grows whenever the device has forgotten its handles. */
   readonly epoch: number
-  /** Whether the device has said that it offers a mechanism, for keys of so many bits. */
-  offers(mechanism: number, bits?: number): boolean
+  /** Why the device does not offer what is needed; undefined where it says that it does. */
+  lacks(need: Need): string | undefined
   /** Does a piece of work in a session of its own. */
   use<T>(work: (session: DeviceSession) => Promise<T>): Promise<T>
   close(): Promise<void>

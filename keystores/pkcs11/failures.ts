@@ -14,6 +14,7 @@ const CODES = new Map<number, FailureCode>([
   [CKR.MECHANISM_PARAM_INVALID, 'parametersUnsupported'],
   [CKR.FUNCTION_NOT_SUPPORTED, 'parametersUnsupported'],
   [CKR.KEY_TYPE_INCONSISTENT, 'parametersUnsupported'],
+  [CKR.ARGUMENTS_BAD, 'parametersUnsupported'],
   [CKR.KEY_SIZE_RANGE, 'invalidField'],
   [CKR.KEY_FUNCTION_NOT_PERMITTED, 'usageMask'],
   [CKR.KEY_UNEXTRACTABLE, 'notExtractable'],
@@ -52,6 +53,21 @@ const LOST: ReadonlySet<number> = new Set([
 /** Whether session, login or device have to be made anew. */
 export function isLost(error: unknown): boolean {
   return error instanceof CryptokiError && LOST.has(error.rv)
+}
+
+/** Devices have many words for a wrong tag or padding. */
+const WRONG_DATA: ReadonlySet<number> = new Set([
+  CKR.GENERAL_ERROR,
+  CKR.FUNCTION_FAILED,
+  CKR.DATA_INVALID,
+  CKR.DATA_LEN_RANGE,
+])
+
+/** A failure of C_Decrypt, which had accepted key and mechanism before. */
+export function asWrongData(error: unknown): unknown {
+  if (!(error instanceof CryptokiError) || !WRONG_DATA.has(error.rv)) return error
+  const what = 'Cannot decrypt: the data, its tag or its padding is wrong'
+  return new KmsError('cryptographicFailure', what, { cause: error })
 }
 
 /** @param what Completes "Cannot ...": `encrypt`. */

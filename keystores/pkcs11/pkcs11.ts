@@ -13,7 +13,13 @@
  *
  * @module
  */
-import { createHash, hash as nodeHash, randomBytes } from 'node:crypto'
+import {
+  createHash,
+  createPublicKey,
+  type KeyObject,
+  hash as nodeHash,
+  randomBytes,
+} from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
 import { defaultFormat, readKey, specOfKey, writeKey } from '#core/key-formats.ts'
 import type {
@@ -48,20 +54,24 @@ import {
   signatureRow,
 } from '#spec/algorithms.ts'
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
-import { CKA, CKM } from '#spec/pkcs11/constants.ts'
+import { CKA, CKF, CKM } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
-import type { Device, DeviceSession } from './device.ts'
+import { verify } from '../software/signatures.ts'
+import type { Device, DeviceSession, Need } from './device.ts'
 import { derOfRaw } from './ecdsa.ts'
-import { failureOf } from './failures.ts'
-import { cipherOf, macOf, mechanismName, signatureOf, tagBytesOf } from './mechanisms.ts'
+import { asWrongData, failureOf } from './failures.ts'
+import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import {
   CLASSES,
   ckkOf,
+  DES2_BITS,
   isFalse,
   isTrue,
   PUBLIC_PARTS,
   parametersOf,
+  privateKeyOf,
+  privateParts,
   privateTemplate,
   publicKeyOf,
   usageFlags,
@@ -77,6 +87,8 @@ export interface HsmKeystoreOptions {
 const IN_DEVICE = 1
 const BESIDE = 2
 const ID_BYTES = 16
+/** Where the public half of a private key (SubjectPublicKeyInfo) begins in its reference. */
+const PUBLIC_AT = 2 + ID_BYTES
 
 export class Pkcs11Keystore implements Keystore {
   readonly name: string
@@ -86,6 +98,7 @@ export class Pkcs11Keystore implements Keystore {
   readonly #extractable: boolean
   /** References of what lies beside, without their first byte. */
   readonly #inner = new WeakMap<Uint8Array, Uint8Array>()
+  readonly #halves = new WeakMap<Uint8Array, KeyObject>()
   /** Object handles by reference; forgotten when the device's host is started anew. */
   #handles = new Map<string, number>()
   #epoch = 0
@@ -107,8 +120,8 @@ export class Pkcs11Keystore implements Keystore {
     if ('import' in ability) return this.#cannotImport(ability.import, ability.spec)
     const needed = neededFor(ability)
     if (typeof needed === 'string') return needed
-    if (this.#device.offers(needed.type, needed.bits)) return undefined
-    return `the HSM "${this.name}" does not offer ${mechanismName(needed.type)}`
+    const why = needed.map((one) => this.#device.lacks(one)).find((one) => one !== undefined)
+    return why && `HSM "${this.name}": ${why}`
   }
 
   #cannotImport(kind: MaterialKind, spec: KeySpec | undefined): string | undefined {
@@ -123,7 +136,7 @@ export class Pkcs11Keystore implements Keystore {
     const row = secretKeyRow(algorithm)
     const bytes = (row.materialBits?.[bits] ?? bits) / 8
     const isFixed = algorithm === 'DES3'
-    const type = row.hash === undefined ? row.ckm : CKM.GENERIC_SECRET_KEY_GEN
+    const type = makerOf(spec)
     const { reference, attributes } = this.#newKey('secret', id, spec)
     const length = isFixed ? [] : [{ type: CKA.VALUE_LEN, value: ulongBytes(bytes) }]
     const pTemplate = [...attributes, ...length]
@@ -152,20 +165,23 @@ export class Pkcs11Keystore implements Keystore {
       ...usageFlags(spec.algorithm, 'public'),
       ...parametersOf(spec),
     ]
+    let handle: Buffer = reference
     const publicKey = await this.#use('generate pair', async (session) => {
       const { phPublicKey, phPrivateKey } = await session.call('C_GenerateKeyPair', {
         pMechanism: { type: pairRow(spec.algorithm as 'RSA').ckm, parameter: undefined },
         pPublicKeyTemplate,
         pPrivateKeyTemplate: attributes.filter(({ type }) => type !== CKA.CLASS),
       })
-      this.#remember(reference, phPrivateKey)
-      return this.#readPublic(session, phPublicKey, spec)
+      const read = await this.#readPublic(session, phPublicKey, spec)
+      handle = withPublic(reference, read)
+      this.#remember(handle, phPrivateKey)
+      return read
     })
     const format = defaultFormat('public', spec)
     const bytes = writeKey('public', format, publicKey)
     const made = await this.#keepBeside({ id: publicId, kind: 'public', spec, format, bytes })
     return {
-      privateKey: { handle: reference, format: defaultFormat('private', spec) },
+      privateKey: { handle, format: defaultFormat('private', spec) },
       publicKey: made,
     }
   }
@@ -183,9 +199,10 @@ export class Pkcs11Keystore implements Keystore {
     }
     const key = readKey(kind, format, bytes, spec)
     assertIs(spec, kind === 'secret' ? undefined : specOfKey(key), key.symmetricKeySize)
-    const { reference, attributes } = this.#newKey(kind, id, spec)
-    const parts =
-      kind === 'secret' ? [{ type: CKA.VALUE, value: key.export() }] : privateTemplate(key, spec)
+    const { reference: bare, attributes } = this.#newKey(kind, id, spec)
+    const isSecret = kind === 'secret'
+    const parts = isSecret ? [{ type: CKA.VALUE, value: key.export() }] : privateTemplate(key, spec)
+    const reference = isSecret ? bare : withPublic(bare, createPublicKey(key))
     await this.#use('import key', async (session) => {
       const pTemplate = [...attributes, ...parts]
       const { phObject } = await session.call('C_CreateObject', { pTemplate })
@@ -195,18 +212,18 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   /** What every key in the device has, and the reference to it. */
-  #newKey(kind: 'secret' | 'private', label: string, { algorithm }: KeySpec) {
+  #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec) {
     const id = randomBytes(ID_BYTES)
     const attributes: Attribute[] = [
       { type: CKA.CLASS, value: ulongBytes(CLASSES[kind]) },
-      { type: CKA.KEY_TYPE, value: ulongBytes(ckkOf(algorithm)) },
+      { type: CKA.KEY_TYPE, value: ulongBytes(ckkOf(spec)) },
       { type: CKA.TOKEN, value: isTrue },
       { type: CKA.PRIVATE, value: isTrue },
       { type: CKA.SENSITIVE, value: this.#extractable ? isFalse : isTrue },
       { type: CKA.EXTRACTABLE, value: this.#extractable ? isTrue : isFalse },
       { type: CKA.ID, value: id },
       { type: CKA.LABEL, value: Buffer.from(label) },
-      ...usageFlags(algorithm, 'private'),
+      ...usageFlags(spec.algorithm, 'private'),
     ]
     return { id, attributes, reference: Buffer.of(IN_DEVICE, CLASSES[kind], ...id) }
   }
@@ -238,23 +255,31 @@ export class Pkcs11Keystore implements Keystore {
   async export(key: KeyInUse, format: KeyFormatType = key.format): Promise<Secret> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.export(kept, format)
-    if (!this.#extractable || key.kind !== 'secret') {
+    if (!this.#extractable) {
       const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
       throw new KmsError('notExtractable', what)
     }
-    const [value] = await this.#use('give key', async (session) => {
-      return attributesOf(session, await this.#find(session, key), [CKA.VALUE])
+    const { spec } = key
+    if (spec === undefined) throw new KmsError('keyFormat', `Cannot give "${key.id}": no such key`)
+    const types = key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
+    const values = await this.#use('give key', async (session) => {
+      return attributesOf(session, await this.#find(session, key), types)
     })
-    if (format === KeyFormatType.Raw) return new Secret(value as Uint8Array)
-    using raw = new Secret(value as Uint8Array)
-    const read = readKey(key.kind, KeyFormatType.Raw, raw.expose(), key.spec)
+    if (key.kind === 'secret' && format === KeyFormatType.Raw) {
+      return new Secret(values[0] as Uint8Array)
+    }
+    const read =
+      key.kind === 'secret'
+        ? readKey(key.kind, KeyFormatType.Raw, values[0] as Uint8Array, spec)
+        : privateKeyOf(spec, values)
+    for (const value of values) value.fill(0)
     return new Secret(writeKey(key.kind, format, read))
   }
 
   async destroy(handle: Uint8Array): Promise<void> {
     if (handle[0] === BESIDE) return this.#beside.destroy(handle.subarray(1))
     await this.#use('destroy key', async (session) => {
-      const id = handle.subarray(2)
+      const id = handle.subarray(2, PUBLIC_AT)
       for (const hObject of await session.find([{ type: CKA.ID, value: id }])) {
         await session.call('C_DestroyObject', { hObject })
       }
@@ -297,7 +322,9 @@ export class Pkcs11Keystore implements Keystore {
     const whole = tag === undefined ? data : Buffer.concat([data, tag])
     return this.#use('decrypt', async (session) => {
       const hKey = await this.#find(session, key)
-      return session.decrypt({ pMechanism, hKey }, whole)
+      return session.decrypt({ pMechanism, hKey }, whole).catch((error: unknown) => {
+        throw asWrongData(error)
+      })
     })
   }
 
@@ -314,7 +341,7 @@ export class Pkcs11Keystore implements Keystore {
     return der ? derOfRaw(signature) : signature
   }
 
-  /** With the public half, beside; a private key cannot verify by itself in a device. */
+  /** With the public half, which is here: no trip to the device. */
   async verify(
     key: KeyInUse,
     mechanism: SignatureMechanism,
@@ -323,7 +350,20 @@ export class Pkcs11Keystore implements Keystore {
   ): Promise<boolean> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.verify(kept, mechanism, data, signature)
-    throw new KmsError('illegalOperation', `Cannot verify with "${key.id}": it is no public key`)
+    if (key.kind !== 'private') {
+      throw new KmsError('illegalOperation', `Cannot verify with "${key.id}": it is of no key pair`)
+    }
+    return verify(this.#publicHalf(key), mechanism, data, signature)
+  }
+
+  #publicHalf({ handle }: KeyInUse): KeyObject {
+    let half = this.#halves.get(handle)
+    if (half === undefined) {
+      const bytes = Buffer.from(handle.subarray(PUBLIC_AT))
+      half = createPublicKey({ key: bytes, format: 'der', type: 'spki' })
+      this.#halves.set(handle, half)
+    }
+    return half
   }
 
   async mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Promise<Uint8Array> {
@@ -417,7 +457,7 @@ export class Pkcs11Keystore implements Keystore {
     const [, kind = 0] = key.handle
     const template = [
       { type: CKA.CLASS, value: ulongBytes(kind) },
-      { type: CKA.ID, value: key.handle.subarray(2) },
+      { type: CKA.ID, value: key.handle.subarray(2, PUBLIC_AT) },
     ]
     const [handle] = await session.find(template)
     if (handle === undefined) {
@@ -439,6 +479,10 @@ export class Pkcs11Keystore implements Keystore {
       throw failureOf(this.name, what, error)
     }
   }
+}
+
+function withPublic(reference: Uint8Array, key: KeyObject): Buffer {
+  return Buffer.concat([reference, key.export({ format: 'der', type: 'spki' })])
 }
 
 function nameOf(reference: Uint8Array): string {
@@ -463,30 +507,51 @@ async function attributesOf(
   })
 }
 
-/** The mechanism that an ability stands on, or why there cannot be one. */
+/** The mechanisms that an ability stands on, or why it cannot be. */
 function neededFor(
   ability: Exclude<Ability, { digest: unknown } | { import: unknown }>,
-): { readonly type: number; readonly bits?: number } | string {
-  if ('generate' in ability) {
-    const { algorithm, bits, curve } = ability.generate
-    const why = cannotMake(ability.generate)
-    if (why !== undefined) return why
-    if (isPair(algorithm)) {
-      const row = pairRow(algorithm)
-      if (algorithm === 'RSA') return { type: row.ckm, bits }
-      return curve === undefined ? { type: row.ckm } : { type: row.ckm, bits: curveRow(curve).bits }
-    }
-    const row = secretKeyRow(algorithm)
-    return { type: row.hash === undefined ? row.ckm : CKM.GENERIC_SECRET_KEY_GEN }
-  }
+): readonly Need[] | string {
+  if ('generate' in ability) return neededToMake(ability.generate)
   if ('cipher' in ability) {
-    const { ckm } = cipherRow(ability.cipher)
-    return ckm === undefined ? `PKCS#11 has no mechanism for ${ability.cipher}` : { type: ckm }
+    const { ckm, wraps, key } = cipherRow(ability.cipher)
+    if (ckm === undefined) return `PKCS#11 has no mechanism for ${ability.cipher}`
+    // What the public key does is done here.
+    if (isPair(key)) return [{ type: ckm, flag: CKF.DECRYPT }]
+    return [{ type: ckm, flag: wraps ? CKF.WRAP : CKF.ENCRYPT }]
   }
-  if ('signature' in ability) return { type: signatureRow(ability.signature).ckm }
+  if ('signature' in ability) {
+    const { ckm, ckmWith } = signatureRow(ability.signature)
+    const hashed = ability.hash && ckmWith?.[ability.hash]
+    const bare = { type: ckm, flag: CKF.SIGN }
+    // Whether a device knows a hash shows in the mechanism that has it built in.
+    const isPss = ability.signature === 'RSA_PKCS_PSS'
+    return isPss && hashed !== undefined ? [bare, { type: hashed, flag: CKF.SIGN }] : [bare]
+  }
   const { ckm, nonce } = macRow(ability.mac)
   if (ckm === undefined || nonce) return `${ability.mac} is not done in HSMs here`
-  return { type: ckm }
+  return [{ type: ckm, flag: CKF.SIGN }]
+}
+
+function neededToMake(spec: KeySpec): readonly Need[] | string {
+  const why = cannotMake(spec)
+  if (why !== undefined) return why
+  const { algorithm, bits, curve } = spec
+  if (!isPair(algorithm)) {
+    const units = algorithm === 'AES' ? { bytes: bits / 8 } : {}
+    return [{ type: makerOf(spec), flag: CKF.GENERATE, ...units }]
+  }
+  const flag = CKF.GENERATE_KEY_PAIR
+  if (algorithm === 'RSA') return [{ type: pairRow(algorithm).ckm, flag, bits }]
+  const size = curve === undefined ? {} : { bits: curveRow(curve).bits }
+  return [{ type: pairRow(algorithm).ckm, flag, ...size }]
+}
+
+/** How a device makes a secret key. */
+function makerOf({ algorithm, bits }: KeySpec): number {
+  if (isPair(algorithm)) return pairRow(algorithm).ckm
+  const row = secretKeyRow(algorithm)
+  if (row.hash !== undefined) return CKM.GENERIC_SECRET_KEY_GEN
+  return algorithm === 'DES3' && bits <= DES2_BITS ? CKM.DES2_KEY_GEN : row.ckm
 }
 
 /** Why no device is asked to make such a key. */

@@ -6,8 +6,9 @@
  *
  * @module
  */
-import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
+import { completeRsa } from '#core/rsa-numbers.ts'
 import {
   type CurveRow,
   curveRow,
@@ -41,7 +42,11 @@ export function usageFlags(algorithm: KeyAlgorithm, half?: 'private' | 'public')
   return types.map((type) => ({ type, value: isTrue }))
 }
 
-export function ckkOf(algorithm: KeyAlgorithm): number {
+/** Keys of triple DES up to this length are of two keys, which PKCS#11 gives a type of their own. */
+export const DES2_BITS = 128
+
+export function ckkOf({ algorithm, bits }: KeySpec): number {
+  if (algorithm === 'DES3' && bits <= DES2_BITS) return CKK.DES2
   if (isPair(algorithm)) return pairRow(algorithm).ckk
   const { ckk, hash } = secretKeyRow(algorithm)
   // HMAC keys of a type of their own are rare in devices.
@@ -89,6 +94,39 @@ export function privateTemplate(key: KeyObject, spec: KeySpec): readonly Attribu
   if (params !== undefined) return [{ type: CKA.EC_PARAMS, value: params }, part(CKA.VALUE, jwk.d)]
   const what = `Cannot import key: ${spec.algorithm} is not taken in by HSMs here`
   throw new KmsError('parametersUnsupported', what)
+}
+
+/** What has to be read to know a private key that may leave the device. */
+export function privateParts({ algorithm }: KeySpec): readonly number[] {
+  if (algorithm !== 'RSA') return [CKA.VALUE]
+  return [CKA.MODULUS, CKA.PUBLIC_EXPONENT, CKA.PRIVATE_EXPONENT, CKA.PRIME_1, CKA.PRIME_2]
+}
+
+/** A private key from its attributes. @throws `KmsError` `keyFormat`. */
+export function privateKeyOf(spec: KeySpec, values: readonly Uint8Array[]): KeyObject {
+  const [first, publicExponent, privateExponent, p, q] = values
+  if (first !== undefined && spec.algorithm === 'RSA') {
+    const numbers = { modulus: first, publicExponent, privateExponent, p, q }
+    return createPrivateKey({ key: completeRsa(numbers), format: 'jwk' })
+  }
+  if (first === undefined) throw unreadable(spec)
+  if (spec.curve !== undefined) return scalarKey(curveRow(spec.curve), first)
+  const params = ecParams(spec)
+  if (params === undefined) throw unreadable(spec)
+  // RFC 8410 §7: the seed in an OCTET STRING within the OCTET STRING of PKCS#8.
+  const parts = [ZERO, tlv(0x30, params), tlv(0x04, tlv(0x04, first))]
+  return createPrivateKey({ key: tlv(0x30, Buffer.concat(parts)), format: 'der', type: 'pkcs8' })
+}
+
+const ZERO = Buffer.from('020100', 'hex')
+const ONE = Buffer.from('020101', 'hex')
+
+/** ECPrivateKey of RFC 5915 §3, without the public key, which OpenSSL works out. */
+function scalarKey({ oid, bits }: CurveRow, value: Uint8Array): KeyObject {
+  const padded = Buffer.alloc(Math.ceil(bits / 8))
+  padded.set(value, padded.length - value.length)
+  const parts = [ONE, tlv(0x04, padded), tlv(0xa0, Buffer.from(oid, 'hex'))]
+  return createPrivateKey({ key: tlv(0x30, Buffer.concat(parts)), format: 'der', type: 'sec1' })
 }
 
 function part(type: number, base64url: string | undefined): Attribute {
