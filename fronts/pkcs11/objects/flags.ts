@@ -10,7 +10,7 @@
 import type { AttributeBag } from '#core/attribute-bag.ts'
 import { specOf } from '#core/keys.ts'
 import { type ManagedObject, objectTypeOf } from '#core/objects.ts'
-import { isPair, pairRow } from '#spec/algorithms.ts'
+import { isPair, type KeyAlgorithm, pairRow } from '#spec/algorithms.ts'
 import type { VendorKey } from '#spec/kmip/attribute-list.ts'
 import { LinkType } from '#spec/kmip/enumerations.ts'
 import { CKA } from '#spec/pkcs11/constants.ts'
@@ -43,7 +43,9 @@ export function flagOf(object: ManagedObject, type: number): boolean {
 function usageFlag(object: ManagedObject, row: AttributeRow, bit: number): boolean {
   const { attributes } = object
   const has = ((attributes.get('cryptographicUsageMask') ?? 0) & bit) !== 0
-  return has && (booleanIn(attributes, saidHome(row)) ?? suits(object, row.type))
+  if (!has) return false
+  const algorithm = specOf(objectTypeOf(object), attributes)?.algorithm
+  return booleanIn(attributes, saidHome(row)) ?? suits(algorithm, row.type)
 }
 
 /** Where it is kept that an application wants a flag otherwise than its bit says. */
@@ -52,8 +54,7 @@ export function saidHome({ name }: Pick<AttributeRow, 'name'>): VendorKey {
 }
 
 /** Whether a key can do at all what a flag is about, where the bit may mean another one. */
-export function suits(object: ManagedObject, type: number): boolean {
-  const algorithm = specOf(objectTypeOf(object), object.attributes)?.algorithm
+export function suits(algorithm: KeyAlgorithm | undefined, type: number): boolean {
   const does = algorithm !== undefined && isPair(algorithm) ? pairRow(algorithm).does : []
   switch (type) {
     case CKA.SIGN_RECOVER:
