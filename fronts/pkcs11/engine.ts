@@ -19,7 +19,9 @@ import { Application, type Surroundings } from './application.ts'
 import type { ApplicationInfo, Engine } from './contract.ts'
 import { ciphers } from './functions/cipher.ts'
 import { general } from './functions/general.ts'
+import { generation } from './functions/generate.ts'
 import { mechanisms } from './functions/mechanisms.ts'
+import { objects } from './functions/objects.ts'
 import { sessions } from './functions/sessions.ts'
 import { sign } from './functions/sign.ts'
 
@@ -29,6 +31,8 @@ const FUNCTIONS = {
   ...general,
   ...sessions,
   ...mechanisms,
+  ...objects,
+  ...generation,
   ...ciphers,
   ...sign,
 } satisfies Partial<Offered>
