@@ -44,7 +44,11 @@ export interface Device {
   readonly epoch: number
   /** Why the device does not offer what is needed; undefined where it says that it does. */
   lacks(need: Need): string | undefined
-  /** Does a piece of work in a session of its own. */
-  use<T>(work: (session: DeviceSession) => Promise<T>): Promise<T>
+  /**
+   * Does a piece of work in a session of its own.
+   *
+   * @param repeatable Whether it may be done a second time where nobody knows if it was done.
+   */
+  use<T>(work: (session: DeviceSession) => Promise<T>, repeatable?: boolean): Promise<T>
   close(): Promise<void>
 }

@@ -10,9 +10,10 @@
  */
 import { createRequire } from 'node:module'
 import { mechanismRow } from '#spec/pkcs11/mechanisms.ts'
-import { ATTRIBUTE_BYTES, join, ULONG_BYTES } from '#spec/pkcs11/memory.ts'
+import { ATTRIBUTE_BYTES, ULONG_BYTES } from '#spec/pkcs11/memory.ts'
 import { type Member, STRUCTURES, type StructureType } from '#spec/pkcs11/structures.ts'
 import type { Attribute, Fields, FieldValue, Mechanism } from '#spec/pkcs11/types.ts'
+import { joinHalves } from '#wire/pkcs11-rpc/integers.ts'
 
 type Ffi = typeof import('node:ffi')
 const ffi = createRequire(import.meta.url)('node:ffi') as Ffi
@@ -296,7 +297,7 @@ export function readStructure(bytes: Buffer, type: StructureType): Fields {
 
 /** A CK_ULONG; -1 is CK_UNAVAILABLE_INFORMATION. */
 export function readWord(bytes: Buffer, at: number): number {
-  return join(bytes.readUInt32LE(at + 4), bytes.readUInt32LE(at))
+  return joinHalves(bytes.readUInt32LE(at + 4), bytes.readUInt32LE(at))
 }
 
 export function writeWord(bytes: Buffer, at: number, value: number): void {

@@ -262,7 +262,7 @@ export class Pkcs11Keystore implements Keystore {
     const { spec } = key
     if (spec === undefined) throw new KmsError('keyFormat', `Cannot give "${key.id}": no such key`)
     const types = key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
-    const values = await this.#use('give key', async (session) => {
+    const values = await this.#read('give key', async (session) => {
       return attributesOf(session, await this.#find(session, key), types)
     })
     if (key.kind === 'secret' && format === KeyFormatType.Raw) {
@@ -294,7 +294,7 @@ export class Pkcs11Keystore implements Keystore {
     const pMechanism = cipherOf(mechanism, data.length)
     const tagBytes = tagBytesOf(mechanism)
     assertWhole(mechanism, data)
-    const out = await this.#use('encrypt', async (session) => {
+    const out = await this.#read('encrypt', async (session) => {
       const hKey = await this.#find(session, key)
       return session.encrypt({ pMechanism, hKey }, data)
     })
@@ -320,7 +320,7 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('cryptographicFailure', `Cannot decrypt: ${what}`)
     }
     const whole = tag === undefined ? data : Buffer.concat([data, tag])
-    return this.#use('decrypt', async (session) => {
+    return this.#read('decrypt', async (session) => {
       const hKey = await this.#find(session, key)
       return session.decrypt({ pMechanism, hKey }, whole).catch((error: unknown) => {
         throw asWrongData(error)
@@ -333,7 +333,7 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('illegalOperation', `Cannot sign with "${key.id}": it is no private key`)
     }
     const { mechanism: pMechanism, data: pData } = signatureOf(mechanism, data)
-    const signature = await this.#use('sign', async (session) => {
+    const signature = await this.#read('sign', async (session) => {
       const hKey = await this.#find(session, key)
       return session.sign({ pMechanism, hKey }, pData)
     })
@@ -366,6 +366,16 @@ export class Pkcs11Keystore implements Keystore {
     return half
   }
 
+  async recover(
+    key: KeyInUse,
+    mechanism: SignatureMechanism,
+    signature: Uint8Array,
+  ): Promise<Uint8Array> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.recover(kept, mechanism, signature)
+    throw new KmsError('illegalOperation', `Cannot recover with "${key.id}": it is no public key`)
+  }
+
   async mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Promise<Uint8Array> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.mac(kept, mechanism, data)
@@ -373,7 +383,7 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
     }
     const pMechanism = macOf(mechanism)
-    return this.#use('MAC', async (session) => {
+    return this.#read('MAC', async (session) => {
       const hKey = await this.#find(session, key)
       return session.sign({ pMechanism, hKey }, data)
     })
@@ -418,7 +428,7 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   async random(length: number): Promise<Uint8Array> {
-    return this.#use('give random bytes', async (session) => {
+    return this.#read('give random bytes', async (session) => {
       const { pRandomData } = await session.call('C_GenerateRandom', { pRandomData: length })
       return pRandomData
     })
@@ -432,7 +442,7 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   async health(): Promise<void> {
-    await this.#use('look after it', (session) => session.call('C_GetSessionInfo', {}))
+    await this.#read('look after it', (session) => session.call('C_GetSessionInfo', {}))
   }
 
   async close(): Promise<void> {
@@ -472,9 +482,18 @@ export class Pkcs11Keystore implements Keystore {
     this.#handles.set(nameOf(reference), handle)
   }
 
-  async #use<T>(what: string, work: (session: DeviceSession) => Promise<T>): Promise<T> {
+  /** Work that changes nothing in the device, and may be done twice. */
+  #read<T>(what: string, work: (session: DeviceSession) => Promise<T>): Promise<T> {
+    return this.#use(what, work, true)
+  }
+
+  async #use<T>(
+    what: string,
+    work: (session: DeviceSession) => Promise<T>,
+    repeatable = false,
+  ): Promise<T> {
     try {
-      return await this.#device.use(work)
+      return await this.#device.use(work, repeatable)
     } catch (error) {
       throw failureOf(this.name, what, error)
     }

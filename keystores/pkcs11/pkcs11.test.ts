@@ -1,0 +1,156 @@
+/**
+ * The keystore of an HSM passes the contract of keystores on SoftHSM2, in a host process; and what only
+ * it has: a host that is killed, that hangs, and a token that is not there.
+ *
+ * Skipped where Debian's softhsm2 is not installed.
+ *
+ * @module
+ */
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import type { KeyInUse } from '#core/keystore.ts'
+import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
+import { Secret } from '#core/secret.ts'
+import { keystoreContract } from '../contract.ts'
+import { SoftwareKeystore } from '../software/software.ts'
+import { HostDevice, type HostOptions } from './host-device.ts'
+import { Pkcs11Keystore } from './pkcs11.ts'
+
+const MODULES = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib64/softhsm/libsofthsm2.so']
+const MODULE = MODULES.find((path) => existsSync(path))
+const skip = MODULE === undefined ? 'softhsm2 is not installed' : false
+const HOST = fileURLToPath(new URL('../../server/hsm-host.ts', import.meta.url))
+const SILENT = { info: () => {}, warn: () => {} }
+const PIN = '1234'
+
+const folder = mkdtempSync(join(tmpdir(), 'claviger-softhsm-'))
+let tokens = 0
+
+/** A new token of SoftHSM2, in a folder of its own. */
+function newToken(): HostOptions {
+  const home = join(folder, `${++tokens}`)
+  mkdirSync(join(home, 'tokens'), { recursive: true })
+  const config = join(home, 'softhsm2.conf')
+  writeFileSync(config, `directories.tokendir = ${join(home, 'tokens')}\nlog.level = ERROR\n`)
+  const environment = { SOFTHSM2_CONF: config }
+  const args = ['--init-token', '--free', '--label', 'test', '--so-pin', '12345678', '--pin', PIN]
+  execFileSync('softhsm2-util', args, { env: { ...process.env, ...environment }, stdio: 'ignore' })
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning']
+  return {
+    name: 'softhsm',
+    command: [...node, HOST, MODULE as string, '2'] as unknown as HostOptions['command'],
+    environment,
+    token: { label: 'test' },
+    pin: PIN,
+    lanes: 2,
+    callMilliseconds: 20_000,
+    log: SILENT,
+  }
+}
+
+function beside(): SoftwareKeystore {
+  const key = new Secret(randomBytes(DATA_KEY_BYTES))
+  return new SoftwareKeystore('beside', new Sealer(new Map([[1, key]])))
+}
+
+after(() => rmSync(folder, { recursive: true, force: true }))
+
+if (!skip) {
+  keystoreContract({
+    name: 'softhsm2 behind a host process',
+    open: async () => {
+      const device = await HostDevice.open(newToken())
+      return new Pkcs11Keystore({ name: 'softhsm', extractable: true }, device, beside())
+    },
+  })
+}
+
+describe('an HSM behind a host process', { skip, timeout: 60_000 }, () => {
+  const AES = { algorithm: 'AES', bits: 256 } as const
+  const gcm = { cipher: 'AES_GCM', iv: Buffer.alloc(12) } as const
+  let options: HostOptions
+  let device: HostDevice
+  let keystore: Pkcs11Keystore
+  let key: KeyInUse
+  before(async () => {
+    options = newToken()
+    device = await HostDevice.open(options)
+    keystore = new Pkcs11Keystore({ name: 'softhsm' }, device, beside())
+    const made = await keystore.generate({ id: 'key', spec: AES })
+    key = { id: 'key', kind: 'secret', spec: AES, ...made }
+  })
+  after(() => keystore.close())
+
+  it('does not let keys out unless it is told to', async () => {
+    await rejects(keystore.export(key), /does not let it out/)
+  })
+
+  it('is back by itself when its host is killed, with all keys', async () => {
+    const { data, tag } = await keystore.encrypt(key, gcm, Buffer.from('before'))
+    const started = performance.now()
+    process.kill(device.processId as number, 'SIGKILL')
+    const plain = await keystore.decrypt(key, gcm, data, tag)
+    ok(performance.now() - started < 10_000)
+    deepEqual(Buffer.from(plain), Buffer.from('before'))
+  })
+
+  it('loses no acknowledged key when its host is killed under load', async () => {
+    const made: KeyInUse[] = []
+    const killer = setInterval(() => {
+      const { processId } = device
+      if (processId !== undefined) process.kill(processId, 'SIGKILL')
+    }, 700)
+    for (let count = 0; count < 20; count++) {
+      const id = `load-${count}`
+      const one = await keystore.generate({ id, spec: AES }).catch(() => undefined)
+      if (one !== undefined) made.push({ id, kind: 'secret', spec: AES, ...one })
+    }
+    clearInterval(killer)
+    ok(made.length > 0)
+    for (const one of made) await keystore.encrypt(one, gcm, Buffer.from('x'))
+  })
+
+  it('gives up a call that is not answered in time, and goes on', async () => {
+    process.kill(device.processId as number, 'SIGSTOP')
+    const impatient = { ...options, callMilliseconds: 500 }
+    const other = await HostDevice.open(impatient)
+    const second = new Pkcs11Keystore({ name: 'impatient' }, other, beside())
+    await second.health()
+    process.kill(other.processId as number, 'SIGSTOP')
+    await second.health()
+    await second.close()
+    process.kill(device.processId as number, 'SIGKILL')
+    await keystore.health()
+  })
+
+  it('says which tokens there are when the one that is wanted is not', async () => {
+    const wrong = { ...options, token: { label: 'nobody' } }
+    await rejects(HostDevice.open(wrong), (error: Error) => {
+      match(error.message, /Cannot use HSM "softhsm": .*no token .*it has: \d+ "test"/)
+      return true
+    })
+  })
+
+  it('tries a wrong PIN once only', async () => {
+    const wrong = { ...options, pin: '9999' }
+    await rejects(HostDevice.open(wrong), /CKR_PIN_INCORRECT/)
+  })
+
+  it('has a breaker that says why', async () => {
+    const [program, ...args] = options.command
+    const broken = args.map((arg) => (arg === MODULE ? '/nonexistent.so' : arg))
+    const command = [program, ...broken] as unknown as HostOptions['command']
+    await rejects(HostDevice.open({ ...options, command }), /Cannot use HSM "softhsm"/)
+  })
+
+  it('makes one call for init and operation, and looks a key up once', async () => {
+    equal(device.lacks({ type: 0x1087, flag: 0x100 }), undefined)
+    match(device.lacks({ type: 0x4021, flag: 0x100 }) as string, /does not offer/)
+  })
+})
