@@ -88,7 +88,7 @@ const STORAGE = [
   row('PRIVATE',     'bool',  own('PRIVATE')),
   row('MODIFIABLE',  'bool',  own('MODIFIABLE', true)),
   row('LABEL',       'text',  computed('first Name, else first Alternative Name, else x-CKA_LABEL'), '8'),
-  row('COPYABLE',    'bool',  own('COPYABLE', true), '12'),
+  row('COPYABLE',    'bool',  own('COPYABLE', true), '8 12'),
   row('DESTROYABLE', 'bool',  own('DESTROYABLE', true)),
 ]
 
