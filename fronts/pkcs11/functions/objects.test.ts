@@ -542,6 +542,19 @@ describe('objects', { timeout: 120_000 }, () => {
     })
   })
 
+  it('profiles are found, and nobody changes them', async () => {
+    const found = await bench.find(session, { CLASS: CKO.PROFILE })
+    const numbers = await Promise.all(found.map((one) => bench.number(session, one, 'PROFILE_ID')))
+    deepEqual(numbers, [1, 2, 3, 4])
+    const [first] = await bench.find(session, { PROFILE_ID: CKP.BASELINE_PROVIDER, TOKEN: true })
+    equal(first, found[0])
+    ok(!(await bench.flag(session, first as number, 'PRIVATE')))
+    await refuses(CKR.ACTION_PROHIBITED, () => destroyed(first as number))
+    await refuses(CKR.ACTION_PROHIBITED, () => set(first as number, { LABEL: 'x' }))
+    await refuses(CKR.ACTION_PROHIBITED, () => copy(first as number, {}))
+    deepEqual(await bench.find(session, { CLASS: CKO.PROFILE, TOKEN: false }), [])
+  })
+
   describe('that KMIP sees too', () => {
     const id = async (handle: number): Promise<string> => {
       const { UNIQUE_ID } = await bench.read(session, handle, 'UNIQUE_ID')

@@ -287,7 +287,7 @@ function listOf(kind: Kind, family: Family): readonly AttributeRow[] {
     case 'profile':
       return [...OBJECT, ...STORAGE, ...PROFILE]
     case 'mechanism':
-      return [...OBJECT, ...MECHANISM]
+      return [...OBJECT, ...STORAGE, ...MECHANISM]
     case 'validation':
       return [...OBJECT, ...STORAGE, ...VALIDATION]
   }
