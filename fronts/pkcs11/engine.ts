@@ -17,14 +17,25 @@ import type { FunctionName } from '#spec/pkcs11/functions.ts'
 import type { Handlers } from '#spec/pkcs11/types.ts'
 import { Application, type Surroundings } from './application.ts'
 import type { ApplicationInfo, Engine } from './contract.ts'
+import { ciphers } from './functions/cipher.ts'
 import { general } from './functions/general.ts'
 import { generation } from './functions/generate.ts'
+import { mechanisms } from './functions/mechanisms.ts'
 import { objects } from './functions/objects.ts'
 import { sessions } from './functions/sessions.ts'
+import { sign } from './functions/sign.ts'
 
 type Offered = Engine<Application>['handlers']
 
-const FUNCTIONS = { ...general, ...sessions, ...objects, ...generation } satisfies Partial<Offered>
+const FUNCTIONS = {
+  ...general,
+  ...sessions,
+  ...mechanisms,
+  ...objects,
+  ...generation,
+  ...ciphers,
+  ...sign,
+} satisfies Partial<Offered>
 
 export class Pkcs11Engine implements Engine<Application> {
   readonly handlers: Offered
