@@ -119,7 +119,7 @@ export async function makeSecret(
         ]),
   ]
   const isKey = secretKind.algorithm !== undefined
-  return entered(session, plan, {
+  return await entered(session, plan, {
     objectType: isKey ? ObjectType.SymmetricKey : ObjectType.SecretData,
     object: secretObject(isKey, material.expose()),
     given,
@@ -179,7 +179,7 @@ export async function makePrivate(
   const subject = pairSubject('private', spec, template)
   assertFits(template, 'private', subject.family, MAKING[origin])
   const plan = planOf(session, subject, template)
-  return entered(session, plan, {
+  return await entered(session, plan, {
     objectType: ObjectType.PrivateKey,
     object: {
       tag: Tag.PrivateKey,
@@ -247,7 +247,7 @@ export async function makePublic(
   const spec = specOfObject(key)
   const plan = planOf(session, pairSubject('public', spec, template), template)
   const der = key.export({ format: 'der', type: 'spki' })
-  return entered(session, plan, {
+  return await entered(session, plan, {
     objectType: ObjectType.PublicKey,
     object: { tag: Tag.PublicKey, value: { keyBlock: keyBlockOf(KeyFormatType.X_509, der) } },
     given: [...plan.given, ...specAttributes(spec)],
