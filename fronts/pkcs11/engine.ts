@@ -18,12 +18,18 @@ import type { Handlers } from '#spec/pkcs11/types.ts'
 import { Application, type Surroundings } from './application.ts'
 import type { ApplicationInfo, Engine } from './contract.ts'
 import { ciphers } from './functions/cipher.ts'
+import { digest } from './functions/digest.ts'
+import { dual } from './functions/dual.ts'
 import { general } from './functions/general.ts'
 import { generation } from './functions/generate.ts'
 import { mechanisms } from './functions/mechanisms.ts'
+import { message } from './functions/message.ts'
 import { objects } from './functions/objects.ts'
+import { random } from './functions/random.ts'
+import { recover } from './functions/recover.ts'
 import { sessions } from './functions/sessions.ts'
 import { sign } from './functions/sign.ts'
+import { state } from './functions/state.ts'
 
 type Offered = Engine<Application>['handlers']
 
@@ -34,7 +40,13 @@ const FUNCTIONS = {
   ...objects,
   ...generation,
   ...ciphers,
+  ...digest,
   ...sign,
+  ...recover,
+  ...dual,
+  ...message,
+  ...state,
+  ...random,
 } satisfies Partial<Offered>
 
 export class Pkcs11Engine implements Engine<Application> {
