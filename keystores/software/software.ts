@@ -23,6 +23,7 @@ import type {
   Encapsulated,
   Encrypted,
   ImportRequest,
+  Ingredient,
   KeyInUse,
   Keystore,
   MacMechanism,
@@ -208,13 +209,22 @@ export class SoftwareKeystore implements Keystore {
     return new Secret(this.decrypt(key, mechanism, data, tag))
   }
 
-  async derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Promise<Secret> {
+  derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Awaitable<Secret> {
     const [pair, agreement] = [key.kind === 'private', mechanism.kdf === 'DH']
     if (pair !== agreement || (!pair && key.kind !== 'secret')) {
       const what = `Cannot derive with ${mechanism.kdf} from "${key.id}": it is no key for that`
       throw new KmsError('illegalOperation', what)
     }
-    return new Secret(await derive(this.#open(key).key, mechanism, length))
+    const bytesOf = (ingredient: Ingredient): Uint8Array => this.#bytesOf(ingredient)
+    const bytes = derive({ ...this.#open(key), bytesOf }, mechanism, length)
+    return bytes instanceof Promise ? bytes.then((made) => new Secret(made)) : new Secret(bytes)
+  }
+
+  #bytesOf(ingredient: Ingredient): Uint8Array {
+    if (ingredient instanceof Uint8Array) return ingredient
+    if (ingredient.kind === 'secret') return this.#open(ingredient).key.export()
+    const what = `Cannot derive with "${ingredient.id}": it is no secret key`
+    throw new KmsError('illegalOperation', what)
   }
 
   encapsulate(key: KeyInUse): Encapsulated {
