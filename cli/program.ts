@@ -18,6 +18,7 @@ import { keys } from './keys.ts'
 import { query } from './query.ts'
 import { rootkey } from './rootkey.ts'
 import { init, serve } from './serve.ts'
+import { token } from './token.ts'
 import { wirelog } from './wirelog.ts'
 
 export const program = new Command('claviger')
@@ -37,6 +38,7 @@ Examples:
   echo hello | claviger encrypt --key first | claviger decrypt --key first
   claviger keys list                        what there is
   claviger credential create app1           let another client in
+  claviger token pin                        set the PIN of PKCS#11 applications
 
 Exit codes: 0 done; 1 refused or failed (also: a signature is not valid); 2 wrong usage or
 configuration.
@@ -56,6 +58,7 @@ const COMMANDS = [
   random,
   query,
   credential,
+  token,
   rootkey,
   wirelog,
   audit,

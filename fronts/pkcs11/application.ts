@@ -13,6 +13,7 @@ import { isDestroyed } from '#core/lifecycle.ts'
 import type { ManagedObject } from '#core/objects.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import type { Application as Contract } from './contract.ts'
 import { isPrivate } from './objects/private.ts'
 import { Session } from './session.ts'
 import type { Token } from './token.ts'
@@ -42,18 +43,24 @@ interface Login {
   principal: Principal
 }
 
-export class Application {
+export class Application implements Contract {
   readonly #surroundings: Surroundings
   readonly #sessions = new Map<number, Session>()
   readonly #references = new Map<number, Reference>()
   readonly #handles = new Map<string, number>()
   readonly #logins = new Map<Token, Login>()
   readonly #volatile = new Map<Token, Services>()
+  readonly #ended = Promise.withResolvers<void>()
   #lastSession = 0
   #lastHandle = 0
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings
+  }
+
+  /** Resolves when the application has ended. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
   }
 
   get tokens(): readonly Token[] {
@@ -198,8 +205,9 @@ export class Application {
   }
 
   /** The end: nothing of it is left. */
-  end(): void {
+  close(): void {
     for (const session of [...this.#sessions.values()]) this.closeSession(session)
+    this.#ended.resolve()
   }
 }
 

@@ -12,8 +12,10 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Principal, Services } from '#core/context.ts'
+import { storedAs } from '#core/search.ts'
 import { Secret } from '#core/secret.ts'
 import type { Settings } from '#core/settings.ts'
+import { StorageStatusMask } from '#spec/kmip/enumerations.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { User } from './application.ts'
@@ -162,12 +164,24 @@ export class Token {
 
   /** `C_InitToken`: label and security officer's PIN; the user's PIN is gone. */
   async initialise(soPin: Uint8Array, label: string): Promise<void> {
-    if (this.#state.so !== undefined) await this.check('so', soPin)
+    if (this.#state.so !== undefined) {
+      await this.check('so', soPin)
+      await this.#assertEmpty()
+    }
     this.#assertLength(soPin)
     const so = await newPin(soPin, this.services.limits.pinAttemptsMax)
     await this.#alone(() => {
       return this.#write({ ...this.#state, label, initialised: true, so, users: {} })
     })
+  }
+
+  async #assertEmpty(): Promise<void> {
+    const { store } = this.services
+    const stored = storedAs(StorageStatusMask.OnLineStorage | StorageStatusMask.ArchivalStorage)
+    const query = { scopes: [this.principal.scope], conditions: [stored], limit: 1 }
+    if ((await store.find(query)).ids.length === 0) return
+    const what = `token "${this.label}" holds objects, which initialising it again would destroy`
+    throw new CryptokiError(CKR.TOKEN_WRITE_PROTECTED, `${what}; destroy them one by one first`)
   }
 
   #setRecord(user: 'so' | { readonly name: string }, record: PinRecord): Promise<void> {

@@ -3,19 +3,24 @@
  *
  * @module
  */
-import { deepStrictEqual } from 'node:assert/strict'
+import { deepStrictEqual, ok } from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { needsShared, sharedPath } from '#tools/shared.ts'
 import * as constants from './constants.ts'
 import { FUNCTION_NAMES, FUNCTIONS_2_40, FUNCTIONS_3_0 } from './function-names.ts'
 import { type Argument, FUNCTIONS, parametersOf } from './functions.ts'
+import { declarationOf, type Member, STRUCTURES } from './structures.ts'
 
 interface Reference {
   readonly constants: Readonly<Record<string, Readonly<Record<string, string | number>>>>
+  readonly structs: Readonly<Record<string, readonly string[]>>
   readonly functions: Readonly<Record<string, readonly string[]>>
   readonly functionLists: Readonly<Record<string, readonly string[]>>
 }
+
+/** What the length of a pointer may be. */
+const LENGTHS: readonly string[] = ['length', 'lengthPointer']
 
 const REFERENCE = 'reference/pkcs11-3.2.json'
 
@@ -23,7 +28,7 @@ describe('the tables of PKCS#11', needsShared(REFERENCE), () => {
   const path = sharedPath(REFERENCE)
   const reference = (
     path === undefined
-      ? { constants: {}, functions: {}, functionLists: {} }
+      ? { constants: {}, structs: {}, functions: {}, functionLists: {} }
       : JSON.parse(readFileSync(path, 'utf8'))
   ) as Reference
   const groups = constants as unknown as Readonly<Record<string, Readonly<Record<string, unknown>>>>
@@ -59,5 +64,50 @@ describe('the tables of PKCS#11', needsShared(REFERENCE), () => {
       return [name, parameters.map(({ type }) => type)]
     })
     deepStrictEqual(Object.fromEntries(printed), reference.functions)
+  })
+
+  it('have every structure with the members of the header, in its order', () => {
+    const rows = Object.entries<Readonly<Record<string, Member>>>(STRUCTURES)
+    const printed = rows.map(([name, row]) => {
+      return [name, Object.entries(row).map((entry) => declarationOf(...entry))]
+    })
+    const wanted = Object.entries(reference.structs).map(([name, members]) => {
+      return [name, members.map((member) => member.replace(/^struct /, ''))]
+    })
+    deepStrictEqual(Object.fromEntries(printed), Object.fromEntries(wanted))
+  })
+})
+
+describe('the structures of PKCS#11', () => {
+  const rows = Object.entries<Readonly<Record<string, Member>>>(STRUCTURES)
+  const lengthsOf = (row: Readonly<Record<string, Member>>): ReadonlySet<string> =>
+    new Set(Object.values(row).flatMap((member) => ('length' in member ? [member.length] : [])))
+
+  it('name, for every pointer, a length that is one', () => {
+    for (const [name, row] of rows) {
+      for (const [pointer, member] of Object.entries(row)) {
+        if (!('length' in member)) continue
+        const wanted = 'unit' in member && member.unit === 'bits' ? ['ulong'] : LENGTHS
+        ok(wanted.includes(row[member.length]?.kind ?? ''), `${name}.${pointer}`)
+      }
+    }
+  })
+
+  it('have no length that no pointer names', () => {
+    for (const [name, row] of rows) {
+      const lengths = Object.entries(row).filter(([, { kind }]) => LENGTHS.includes(kind))
+      for (const [length] of lengths) ok(lengthsOf(row).has(length), `${name}.${length}`)
+    }
+  })
+
+  it('are made of structures that stand before them, so that C can print them in this order', () => {
+    const before = new Set<string>()
+    for (const [name, row] of rows) {
+      for (const member of Object.values(row)) {
+        if (member.kind === 'structure') ok(before.has(member.type), `${name}: ${member.type}`)
+        if (member.kind === 'version') ok(before.has('CK_VERSION'), name)
+      }
+      before.add(name)
+    }
   })
 })

@@ -9,6 +9,7 @@
  */
 import type { InitFunction } from './calls.ts'
 import type { Argument, FUNCTIONS, FunctionName, StructureName } from './functions.ts'
+import type { STRUCTURES, StructureType } from './structures.ts'
 
 /** An attribute that is given. */
 export interface Attribute {
@@ -43,12 +44,50 @@ export type FieldValue =
   | undefined
   | Mechanism
   | Fields
-  | readonly FieldValue[]
+  | readonly Fields[]
   | readonly Attribute[]
 /** The fields of a parameter structure by the header's names. */
 export interface Fields {
   readonly [name: string]: FieldValue
 }
+
+/** The fields of one structure, as {@link Fields} with a type each. */
+export type StructureFields<S extends StructureType> = {
+  readonly [N in keyof (typeof STRUCTURES)[S] as (typeof STRUCTURES)[S][N] extends {
+    readonly kind: 'length' | 'lengthPointer' | 'pointer'
+  }
+    ? never
+    : N]: MemberValue<(typeof STRUCTURES)[S][N]>
+}
+
+type MemberValue<M> = M extends { readonly kind: 'ulong' | 'byte' }
+  ? number
+  : M extends { readonly kind: 'bool' }
+    ? boolean
+    : M extends { readonly kind: 'fixed' | 'text' }
+      ? Uint8Array
+      : M extends { readonly direction: 'out'; readonly kind: 'bytes' | 'pointed' }
+        ? Uint8Array | number | undefined
+        : M extends { readonly kind: 'bytes' | 'pointed' | 'string' }
+          ? Uint8Array | undefined
+          : M extends { readonly kind: 'version' }
+            ? Version
+            : M extends { readonly kind: 'structure'; readonly type: infer S extends StructureType }
+              ? StructureFields<S>
+              : M extends {
+                    readonly kind: 'structurePointer'
+                    readonly type: infer S extends StructureType
+                  }
+                ? StructureFields<S> | undefined
+                : M extends { readonly kind: 'array'; readonly type: infer S extends StructureType }
+                  ? readonly StructureFields<S>[] | undefined
+                  : M extends { readonly kind: 'template' }
+                    ? readonly Attribute[]
+                    : M extends { readonly kind: 'mechanism' }
+                      ? Mechanism | undefined
+                      : M extends { readonly kind: 'handleOut' }
+                        ? number | undefined
+                        : never
 
 /** CK_MECHANISM. */
 export interface Mechanism {
@@ -66,55 +105,6 @@ export type MessageParameter =
 export interface Version {
   readonly major: number
   readonly minor: number
-}
-
-/** The structures that the token fills in. Texts are bytes, padded with spaces to their size. */
-export interface Structures {
-  readonly CK_INFO: {
-    readonly cryptokiVersion: Version
-    readonly manufacturerID: Uint8Array
-    readonly flags: number
-    readonly libraryDescription: Uint8Array
-    readonly libraryVersion: Version
-  }
-  readonly CK_SLOT_INFO: {
-    readonly slotDescription: Uint8Array
-    readonly manufacturerID: Uint8Array
-    readonly flags: number
-    readonly hardwareVersion: Version
-    readonly firmwareVersion: Version
-  }
-  readonly CK_TOKEN_INFO: {
-    readonly label: Uint8Array
-    readonly manufacturerID: Uint8Array
-    readonly model: Uint8Array
-    readonly serialNumber: Uint8Array
-    readonly flags: number
-    readonly ulMaxSessionCount: number
-    readonly ulSessionCount: number
-    readonly ulMaxRwSessionCount: number
-    readonly ulRwSessionCount: number
-    readonly ulMaxPinLen: number
-    readonly ulMinPinLen: number
-    readonly ulTotalPublicMemory: number
-    readonly ulFreePublicMemory: number
-    readonly ulTotalPrivateMemory: number
-    readonly ulFreePrivateMemory: number
-    readonly hardwareVersion: Version
-    readonly firmwareVersion: Version
-    readonly utcTime: Uint8Array
-  }
-  readonly CK_MECHANISM_INFO: {
-    readonly ulMinKeySize: number
-    readonly ulMaxKeySize: number
-    readonly flags: number
-  }
-  readonly CK_SESSION_INFO: {
-    readonly slotID: number
-    readonly state: number
-    readonly flags: number
-    readonly ulDeviceError: number
-  }
 }
 
 /** What an argument is when the function is called; never where it only comes back. */
@@ -145,7 +135,7 @@ type Given<A> = A extends { readonly kind: infer K }
 /** What an argument is when the function has run; never where it was only given. */
 type Returned<A> = A extends { readonly kind: 'structure'; readonly type: infer S }
   ? S extends StructureName
-    ? Structures[S]
+    ? StructureFields<S>
     : never
   : A extends { readonly kind: infer K }
     ? K extends 'ulongOut'
