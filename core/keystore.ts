@@ -124,6 +124,11 @@ export interface WrapMechanism {
   readonly hash?: Hash | undefined
   readonly mgfHash?: Hash | undefined
   readonly label?: Uint8Array | undefined
+  /**
+   * RSA: the material is wrapped by RFC 5649 with an AES key of so many bits that is made for it,
+   * and only that with the RSA key; it stands first. `CKM_RSA_AES_KEY_WRAP` of PKCS#11 3.2 §6.1.
+   */
+  readonly ephemeralBits?: number | undefined
 }
 
 /** Bytes, or the value of another secret key in the same keystore, which does not leave it. */

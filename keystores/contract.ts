@@ -13,7 +13,13 @@
 import { deepEqual, equal, notDeepEqual, ok } from 'node:assert/strict'
 import * as crypto from 'node:crypto'
 import { after, before, describe, it, type TestContext } from 'node:test'
-import type { CipherMechanism, KeyInUse, Keystore, SignatureMechanism } from '#core/keystore.ts'
+import type {
+  CipherMechanism,
+  KeyInUse,
+  Keystore,
+  SignatureMechanism,
+  WrapMechanism,
+} from '#core/keystore.ts'
 import { Secret } from '#core/secret.ts'
 import {
   CIPHERS,
@@ -414,7 +420,7 @@ async function refusesWrongTags(
 }
 
 function wrapping(the: The): void {
-  const cases: readonly [Cipher, KeySpec, Partial<CipherMechanism>][] = [
+  const cases: readonly [Cipher, KeySpec, Partial<WrapMechanism>][] = [
     ['AES_KEY_WRAP', AES, {}],
     ['AES_KEY_WRAP_KWP', AES, {}],
     ['AES_GCM', AES, { iv: Buffer.alloc(12, 1), aad: Buffer.from('associated') }],
@@ -422,15 +428,20 @@ function wrapping(the: The): void {
     ['RSA_PKCS_OAEP', RSA, { hash: 'SHA_256' }],
     ['RSA_PKCS_OAEP', RSA, { hash: 'SHA_256', mgfHash: 'SHA_1', label: Buffer.from('label') }],
     ['RSA_PKCS', RSA, {}],
+    ['RSA_PKCS_OAEP', RSA, { ephemeralBits: 256 }],
+    ['RSA_PKCS_OAEP', RSA, { ephemeralBits: 128, hash: 'SHA_256' }],
   ]
   for (const [cipher, spec, parameters] of cases) {
-    const hashes = [parameters.hash, parameters.mgfHash].filter(Boolean).join(', ')
-    it(`unwraps what it wrapped with ${cipher} ${hashes}`, async (context) => {
+    const { hash, mgfHash, ephemeralBits } = parameters
+    const details = [hash, mgfHash, ephemeralBits && `AES of ${ephemeralBits} bits`]
+    it(`unwraps what it wrapped with ${[cipher, ...details.filter(Boolean)].join(', ')}`, async (context) => {
       const bench = the()
       if (bench.lacks(context, { cipher }, { generate: spec })) return
       const { keystore } = bench
       const [sealing, opening] = await keysFor(bench, spec)
-      using material = new Secret(crypto.randomBytes(32))
+      // What an AES key is made for is longer than any block of RSA.
+      const bytes = ephemeralBits === undefined ? 32 : 1_190
+      using material = new Secret(crypto.randomBytes(bytes))
       const mechanism = { cipher, ...parameters }
       const wrapped = await keystore.wrap(sealing, mechanism, material)
       using unwrapped = await keystore.unwrap(opening, mechanism, wrapped)

@@ -49,6 +49,7 @@ import {
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
 import { decrypt, encrypt, rsaDecrypt, rsaEncrypt } from './ciphers.ts'
 import { derive } from './derive.ts'
+import { unwrapHybrid, wrapHybrid } from './hybrid.ts'
 import { mac } from './macs.ts'
 import { openssl } from './openssl.ts'
 import { sign, verify } from './signatures.ts'
@@ -195,11 +196,19 @@ export class SoftwareKeystore implements Keystore {
 
   /** AEAD: the tag stands behind the wrapped bytes. */
   wrap(key: KeyInUse, mechanism: WrapMechanism, material: Secret): Uint8Array {
+    if (mechanism.ephemeralBits !== undefined) {
+      assertAlgorithm(key, mechanism)
+      return wrapHybrid(this.#open(key).key, mechanism, material)
+    }
     const { data, tag } = this.encrypt(key, mechanism, material.expose())
     return tag === undefined ? data : Buffer.concat([data, tag])
   }
 
   unwrap(key: KeyInUse, mechanism: WrapMechanism, wrapped: Uint8Array): Secret {
+    if (mechanism.ephemeralBits !== undefined) {
+      assertAlgorithm(key, mechanism)
+      return unwrapHybrid(this.#open(key).key, mechanism, wrapped)
+    }
     const tags = cipherRow(mechanism.cipher).tagBytes
     if (tags === undefined) return new Secret(this.decrypt(key, mechanism, wrapped))
     const at = wrapped.length - (mechanism.tagBytes ?? (tags[0] as number))
