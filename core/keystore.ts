@@ -68,6 +68,8 @@ export interface MakePairRequest {
   readonly privateId: string
   readonly publicId: string
   readonly spec: KeySpec
+  /** RSA. Default 65,537. */
+  readonly publicExponent?: number | undefined
 }
 
 export interface ImportRequest {

@@ -156,6 +156,17 @@ export class Application implements Contract {
     return handle
   }
 
+  /** The handle of an object that has one already. */
+  knownHandle(id: string): number | undefined {
+    return this.#handles.get(id)
+  }
+
+  get sessionObjectCount(): number {
+    let count = 0
+    for (const { session } of this.#references.values()) if (session !== undefined) count++
+    return count
+  }
+
   /** Forgets a handle. */
   drop({ handle, id }: Reference): void {
     this.#references.delete(handle)

@@ -99,7 +99,7 @@ export class SoftwareKeystore implements Keystore {
     return this.#made(id, 'secret', KeyFormatType.Raw, bytes.expose())
   }
 
-  async generatePair({ privateId, publicId, spec }: MakePairRequest): Promise<{
+  async generatePair({ privateId, publicId, spec, publicExponent }: MakePairRequest): Promise<{
     readonly privateKey: Made
     readonly publicKey: Made
   }> {
@@ -107,7 +107,10 @@ export class SoftwareKeystore implements Keystore {
     if (refusal !== undefined || !isPair(spec.algorithm)) {
       throw new KmsError('invalidField', `Cannot generate pair: ${refusal ?? 'it is a secret key'}`)
     }
-    const pair = await generateKeyPair(pairRow(spec.algorithm).node, pairOptions(spec))
+    const pair = await generateKeyPair(
+      pairRow(spec.algorithm).node,
+      pairOptions(spec, publicExponent),
+    )
     return {
       privateKey: this.#madeOf(privateId, 'private', spec, pair.privateKey),
       publicKey: this.#madeOf(publicId, 'public', spec, pair.publicKey),
@@ -312,9 +315,9 @@ function cannotGenerate({ algorithm, bits, curve }: KeySpec): string | undefined
   return `${algorithm} has ${row.bits.toSorted((a, b) => a - b).join(', ')} bits, not ${bits}`
 }
 
-function pairOptions({ algorithm, bits, curve }: KeySpec): object {
+function pairOptions({ algorithm, bits, curve }: KeySpec, publicExponent = 65_537): object {
   if (curve !== undefined) return { namedCurve: curveRow(curve).node }
-  return algorithm === 'RSA' ? { modulusLength: bits, publicExponent: 65_537 } : {}
+  return algorithm === 'RSA' ? { modulusLength: bits, publicExponent } : {}
 }
 
 /** @throws `KmsError` `invalidField` when the material is no such key. */
