@@ -96,9 +96,15 @@ export interface CipherMechanism {
 
 export interface SignatureMechanism {
   readonly scheme: SignatureScheme
-  /** Absent where the scheme takes the message whole or the block raw. */
+  /**
+   * Absent where the scheme takes the message whole or the block raw. With ML-DSA and SLH-DSA: the
+   * message is hashed with it first (HashML-DSA, HashSLH-DSA).
+   */
   readonly hash?: Hash | undefined
-  /** True where the data is the digest already. */
+  /**
+   * True where the data is the digest already. Without `hash` PKCS#1 v1.5 pads the data as it is,
+   * and ECDSA and DSA take it for the digest, whatever its length.
+   */
   readonly digested?: boolean | undefined
   /** PSS. Default: `hash`. */
   readonly mgfHash?: Hash | undefined
@@ -208,6 +214,42 @@ export interface Encrypted {
   readonly tag?: Uint8Array | undefined
 }
 
+/** A cipher at work on data in parts. */
+export interface CipherOperation {
+  /** Bytes that {@link update} would give for so many more. */
+  lengthFor(bytes: number): number
+  update(data: Uint8Array): Awaitable<Uint8Array>
+  /**
+   * The rest of the data, and the tag of an AEAD.
+   *
+   * @throws `KmsError` `dataLength` when a block is incomplete, `cryptographicFailure` when the
+   * padding is wrong.
+   */
+  final(): Awaitable<Encrypted>
+}
+
+/** A digest or a MAC of data in parts. */
+export interface DigestOperation {
+  update(data: Uint8Array): Awaitable<void>
+  final(): Awaitable<Uint8Array>
+}
+
+/** A digest, which may go on in two ways. */
+export interface CopyableDigest extends DigestOperation {
+  copy(): CopyableDigest
+}
+
+/**
+ * Data in parts. Ciphers whose row says `oneShot` are not offered here, nor is the decryption of an
+ * AEAD: nothing of it may be seen before the tag is right.
+ */
+export interface Streams {
+  encrypt(key: KeyInUse, mechanism: CipherMechanism): Awaitable<CipherOperation>
+  decrypt(key: KeyInUse, mechanism: CipherMechanism): Awaitable<CipherOperation>
+  mac(key: KeyInUse, mechanism: MacMechanism): Awaitable<DigestOperation>
+  digest(hash: Hash): Awaitable<CopyableDigest>
+}
+
 export interface Encapsulated {
   readonly ciphertext: Uint8Array
   readonly sharedSecret: Secret
@@ -226,6 +268,8 @@ export interface Keystore {
   /** Name in the configuration; objects refer to it. */
   readonly name: string
   readonly can: Capabilities
+  /** Absent where data can be given in one part only; whoever asks gathers it then. */
+  readonly streams?: Streams | undefined
 
   /** Why the keystore cannot do it; undefined when it can. */
   cannot(ability: Ability): string | undefined
@@ -278,6 +322,17 @@ export interface Keystore {
     data: Uint8Array,
     signature: Uint8Array,
   ): Awaitable<boolean>
+
+  /**
+   * The data that a signature carries: PKCS#1 v1.5 without its padding, or the block raw.
+   *
+   * @throws `KmsError` `cryptographicFailure` when it carries none.
+   */
+  recover(
+    key: KeyInUse,
+    mechanism: SignatureMechanism,
+    signature: Uint8Array,
+  ): Awaitable<Uint8Array>
 
   mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Awaitable<Uint8Array>
 

@@ -32,6 +32,7 @@ import type {
   MakeRequest,
   MaterialKind,
   SignatureMechanism,
+  Streams,
   WrapMechanism,
 } from '#core/keystore.ts'
 import type { Sealer } from '#core/sealer.ts'
@@ -50,9 +51,10 @@ import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts
 import { decrypt, encrypt, rsaDecrypt, rsaEncrypt } from './ciphers.ts'
 import { derive } from './derive.ts'
 import { unwrapHybrid, wrapHybrid } from './hybrid.ts'
-import { mac } from './macs.ts'
+import { mac, macStream } from './macs.ts'
 import { openssl } from './openssl.ts'
-import { sign, verify } from './signatures.ts'
+import { recover, sign, verify } from './signatures.ts'
+import { decryptStream, digestStream, encryptStream } from './streams.ts'
 
 const generateKeyPair = promisify(crypto.generateKeyPair) as unknown as (
   type: string,
@@ -72,6 +74,21 @@ export class SoftwareKeystore implements Keystore {
   readonly can: Capabilities = {
     sealsInReference: true,
     protectionStorageMask: ProtectionStorageMask.Software,
+  }
+  readonly streams: Streams = {
+    encrypt: (key, mechanism) => {
+      const { key: opened, bits } = this.#openSecret(key, mechanism)
+      return encryptStream(opened, bits, mechanism)
+    },
+    decrypt: (key, mechanism) => {
+      const { key: opened, bits } = this.#openSecret(key, mechanism)
+      return decryptStream(opened, bits, mechanism)
+    },
+    mac: (key, mechanism) => {
+      const { key: opened, bits } = this.#openMac(key)
+      return macStream(opened, bits, mechanism)
+    },
+    digest: digestStream,
   }
   readonly #sealer: Sealer
   readonly #opened = new WeakMap<Uint8Array, Opened>()
@@ -185,11 +202,15 @@ export class SoftwareKeystore implements Keystore {
     return verify(this.#open(key).key, mechanism, data, signature)
   }
 
-  mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Uint8Array {
-    if (key.kind !== 'secret') {
-      throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
+  recover(key: KeyInUse, mechanism: SignatureMechanism, signature: Uint8Array): Uint8Array {
+    if (key.kind !== 'public' && key.kind !== 'private') {
+      throw new KmsError('illegalOperation', `Cannot recover with "${key.id}": it is of no pair`)
     }
-    const opened = this.#open(key)
+    return recover(this.#open(key).key, mechanism, signature)
+  }
+
+  mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Uint8Array {
+    const opened = this.#openMac(key)
     return mac(opened.key, opened.bits, mechanism, data)
   }
 
@@ -263,6 +284,19 @@ export class SoftwareKeystore implements Keystore {
   health(): void {}
 
   close(): void {}
+
+  #openMac(key: KeyInUse): Opened {
+    if (key.kind === 'secret') return this.#open(key)
+    throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
+  }
+
+  /** The key of a cipher that takes data in parts: RSA does not. */
+  #openSecret(key: KeyInUse, mechanism: CipherMechanism): Opened {
+    assertAlgorithm(key, mechanism)
+    if (key.kind === 'secret') return this.#open(key)
+    const what = `Cannot use ${mechanism.cipher} on data in parts: it needs all of it first`
+    throw new KmsError('featureNotSupported', what)
+  }
 
   #unsealed({ id, kind, format, handle }: KeyInUse): Uint8Array {
     return this.#sealer.open(handle, placeOf(id, kind, format))
