@@ -18,11 +18,13 @@ import type { Handlers } from '#spec/pkcs11/types.ts'
 import { Application, type Surroundings } from './application.ts'
 import type { ApplicationInfo, Engine } from './contract.ts'
 import { general } from './functions/general.ts'
+import { generation } from './functions/generate.ts'
+import { objects } from './functions/objects.ts'
 import { sessions } from './functions/sessions.ts'
 
 type Offered = Engine<Application>['handlers']
 
-const FUNCTIONS = { ...general, ...sessions } satisfies Partial<Offered>
+const FUNCTIONS = { ...general, ...sessions, ...objects, ...generation } satisfies Partial<Offered>
 
 export class Pkcs11Engine implements Engine<Application> {
   readonly handlers: Offered
