@@ -36,7 +36,7 @@ export interface AttributeAnswer {
   readonly length?: number
 }
 
-/** A field of a parameter structure; a pointer with its length is one field, of the pointer's name. */
+/** A field of a structure; a pointer with its length is one field, of the pointer's name. */
 export type FieldValue =
   | number
   | boolean
