@@ -2,7 +2,7 @@
  * Derivation and agreement in the keystore contract.
  *
  * Part of `contract.ts`: known answers (RFC 5869, RFC 6070, RFC 7748, CAVP for SP 800-108 and TLS
- * 1.2, the examples of PKCS#11 3.2 §6.43) where keys can be taken in, compositions of what the
+ * 1.2, the examples of PKCS#11 3.2) where keys can be taken in, compositions of what the
  * keystore's other operations give, and the refusals.
  *
  * @module
@@ -188,7 +188,7 @@ export function derivation(the: () => Bench): void {
       equal(textOf(secret), output)
     })
   }
-  it('joins, cuts and combines values as PKCS#11 §6.43 shows', async (context) => {
+  it('joins, cuts and combines values as the examples of PKCS#11 show', async (context) => {
     if (cannotTryKnown(the(), context)) return
     const { keystore } = the()
     const data = hex('89abcdef')

@@ -98,9 +98,12 @@ export interface Derivation {
   readonly ckm: number
   /** Of the base; none: any secret key. */
   readonly algorithms: readonly KeyAlgorithm[]
+  /** Lengths of the base in bits, where not all of the algorithm's. */
+  readonly keyBits?: readonly number[]
   readonly plan: (asked: Asked) => Plan | Promise<Plan>
 }
 
+const AES_BITS = [128, 192, 256] as const
 const AGREEING = ['EC', 'X25519', 'X448'] as const satisfies readonly KeyAlgorithm[]
 
 /** The fields of the structure that the mechanism has. */
@@ -136,19 +139,21 @@ function hashGiven({ offered }: Asked, ckm: number): Hash {
 
 // ECDH
 
+const EXPANSIONS = expansions()
+
 /** Names of CKD_ are those of the hashes, but for one underscore. */
-const EXPANSIONS: ReadonlyMap<number, Omit<Expansion, 'info'>> = new Map(
-  Object.keys(HASHES).flatMap((name) => {
+function expansions(): ReadonlyMap<number, Omit<Expansion, 'info'>> {
+  const found = new Map<number, Omit<Expansion, 'info'>>()
+  const numbers = CKD as Readonly<Record<string, number>>
+  for (const name of Object.keys(HASHES)) {
     const hash = name as Hash
     const stem = name.replace(/^SHA_/, 'SHA')
-    const numbers = CKD as Readonly<Record<string, number>>
     const [x963, nist] = [numbers[`${stem}_KDF`], numbers[`${stem}_KDF_SP800`]]
-    return [
-      ...(x963 === undefined ? [] : [[x963, { form: 'X9_63', hash }] as const]),
-      ...(nist === undefined ? [] : [[nist, { form: 'SP800_56C', hash }] as const]),
-    ]
-  }),
-)
+    if (x963 !== undefined) found.set(x963, { form: 'X9_63', hash })
+    if (nist !== undefined) found.set(nist, { form: 'SP800_56C', hash })
+  }
+  return found
+}
 
 /** Length of a shared secret. */
 export function agreedBytes({ algorithm, bits, curve }: KeySpec): number {
@@ -492,9 +497,9 @@ export const DERIVATIONS: readonly Derivation[] = [
   { ckm: CKM.CONCATENATE_DATA_AND_BASE, algorithms: [], plan: (asked) => concatenate(asked, true) },
   { ckm: CKM.XOR_BASE_AND_DATA,         algorithms: [], plan: combine },
   { ckm: CKM.EXTRACT_KEY_FROM_KEY,      algorithms: [], plan: extract },
-  { ckm: CKM.AES_ECB_ENCRYPT_DATA,  algorithms: ['AES'],  plan: (asked) => byEncryption(asked, 'AES_ECB', 16, dataGiven(asked)) },
+  { ckm: CKM.AES_ECB_ENCRYPT_DATA,  algorithms: ['AES'],  keyBits: AES_BITS, plan: (asked) => byEncryption(asked, 'AES_ECB', 16, dataGiven(asked)) },
   { ckm: CKM.DES3_ECB_ENCRYPT_DATA, algorithms: ['DES3'], plan: (asked) => byEncryption(asked, 'DES3_ECB', 8, dataGiven(asked)) },
-  { ckm: CKM.AES_CBC_ENCRYPT_DATA,  algorithms: ['AES'],  plan: aesCbc },
+  { ckm: CKM.AES_CBC_ENCRYPT_DATA,  algorithms: ['AES'],  keyBits: AES_BITS, plan: aesCbc },
   { ckm: CKM.DES3_CBC_ENCRYPT_DATA, algorithms: ['DES3'], plan: desCbc },
   ...digests(),
 ]

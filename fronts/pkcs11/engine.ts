@@ -17,14 +17,25 @@ import type { FunctionName } from '#spec/pkcs11/functions.ts'
 import type { Handlers } from '#spec/pkcs11/types.ts'
 import { Application, type Surroundings } from './application.ts'
 import type { ApplicationInfo, Engine } from './contract.ts'
+import { derive } from './functions/derive.ts'
 import { general } from './functions/general.ts'
 import { generation } from './functions/generate.ts'
+import { kem } from './functions/kem.ts'
 import { objects } from './functions/objects.ts'
 import { sessions } from './functions/sessions.ts'
+import { wrap } from './functions/wrap.ts'
 
 type Offered = Engine<Application>['handlers']
 
-const FUNCTIONS = { ...general, ...sessions, ...objects, ...generation } satisfies Partial<Offered>
+const FUNCTIONS = {
+  ...general,
+  ...sessions,
+  ...objects,
+  ...generation,
+  ...wrap,
+  ...derive,
+  ...kem,
+} satisfies Partial<Offered>
 
 export class Pkcs11Engine implements Engine<Application> {
   readonly handlers: Offered

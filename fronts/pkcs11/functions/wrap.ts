@@ -30,7 +30,13 @@ import { fixedBytes, secretBits } from '../objects/classes.ts'
 import { makePrivate, makeSecret } from '../objects/make.ts'
 import { assertMayWrap } from '../objects/rules.ts'
 import { Template } from '../objects/template.ts'
-import { type HeldKey, keyFor, UNWRAPPING_KEY_CODES, use, WRAPPING_KEY_CODES } from '../objects/use.ts'
+import {
+  type HeldKey,
+  keyFor,
+  UNWRAPPING_KEY_CODES,
+  use,
+  WRAPPING_KEY_CODES,
+} from '../objects/use.ts'
 import type { Session } from '../session.ts'
 import {
   authenticatedMeaning,
