@@ -17,12 +17,15 @@ import type { FunctionName } from '#spec/pkcs11/functions.ts'
 import type { Handlers } from '#spec/pkcs11/types.ts'
 import { Application, type Surroundings } from './application.ts'
 import type { ApplicationInfo, Engine } from './contract.ts'
+import { ciphers } from './functions/cipher.ts'
 import { derive } from './functions/derive.ts'
 import { general } from './functions/general.ts'
 import { generation } from './functions/generate.ts'
 import { kem } from './functions/kem.ts'
+import { mechanisms } from './functions/mechanisms.ts'
 import { objects } from './functions/objects.ts'
 import { sessions } from './functions/sessions.ts'
+import { sign } from './functions/sign.ts'
 import { wrap } from './functions/wrap.ts'
 
 type Offered = Engine<Application>['handlers']
@@ -35,6 +38,9 @@ const FUNCTIONS = {
   ...wrap,
   ...derive,
   ...kem,
+  ...mechanisms,
+  ...ciphers,
+  ...sign,
 } satisfies Partial<Offered>
 
 export class Pkcs11Engine implements Engine<Application> {

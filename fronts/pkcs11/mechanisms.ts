@@ -1,8 +1,7 @@
 /**
  * The mechanisms that a token offers: the rows of the algorithms under their numbers in PKCS#11.
  *
- * PKCS#11 3.2 §5.5.7 (`C_GetMechanismList`), §5.5.8 (`C_GetMechanismInfo`) and §6 (which keys and
- * functions go with a mechanism). What is offered follows from the rows of `spec/algorithms.ts` and
+ * PKCS#11 3.2 §6: which keys and functions go with a mechanism. What is offered follows from the rows of `spec/algorithms.ts` and
  * from what the token's keystore says that it cannot do; the flags are what the functions of this
  * front serve. Parameters are read in `parameters.ts`.
  *
@@ -40,8 +39,7 @@ import {
 import { CKF, CKM, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { type MechanismRow, mechanismRow, type Service } from '#spec/pkcs11/mechanisms.ts'
-import type { Handlers, Mechanism } from '#spec/pkcs11/types.ts'
-import type { Application } from './application.ts'
+import type { Mechanism } from '#spec/pkcs11/types.ts'
 import { DERIVATIONS } from './derivations.ts'
 import { ENCAPSULATIONS } from './encapsulations.ts'
 import type { Token } from './token.ts'
@@ -365,21 +363,3 @@ export function flagsOf({ type, does }: Offered): number {
   const flags = services.reduce((sum, service) => sum | FLAGS[service], 0)
   return (EC_MECHANISMS.has(type) ? flags | EC_FLAGS : flags) >>> 0
 }
-
-export const mechanismFunctions = {
-  C_GetMechanismList: (application, { slotID, pMechanismList: capacity }) => {
-    const types = [...mechanismsOf(keystoreOf(application.token(slotID))).keys()]
-    const fits = capacity !== undefined && capacity >= types.length
-    return { pMechanismList: fits ? types : types.length }
-  },
-
-  C_GetMechanismInfo: (application, { slotID, type }) => {
-    const offered = mechanismsOf(keystoreOf(application.token(slotID))).get(type)
-    if (offered === undefined) {
-      const name = mechanismRow(type)?.name ?? `0x${type.toString(16)}`
-      throw new CryptokiError(CKR.MECHANISM_INVALID, `mechanism ${name} is not offered`)
-    }
-    const { min, max } = offered.sizes
-    return { pInfo: { ulMinKeySize: min, ulMaxKeySize: max, flags: flagsOf(offered) } }
-  },
-} satisfies Partial<Handlers<Application>>

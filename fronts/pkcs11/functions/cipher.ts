@@ -76,7 +76,7 @@ function finish(session: Session, direction: Direction, capacity: number | undef
   })
 }
 
-export const cipherFunctions = {
+export const ciphers = {
   C_EncryptInit: (application, { hSession, pMechanism, hKey }) =>
     begin(application.session(hSession), 'encrypt', pMechanism, hKey),
 

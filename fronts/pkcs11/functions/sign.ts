@@ -87,7 +87,7 @@ function verdict(
   })
 }
 
-export const signFunctions = {
+export const sign = {
   C_SignInit: (application, { hSession, pMechanism, hKey }) =>
     begin(application.session(hSession), 'sign', pMechanism, hKey),
 

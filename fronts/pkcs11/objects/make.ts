@@ -121,7 +121,8 @@ export async function makeSecret(
         ]),
   ]
   const isKey = secretKind.algorithm !== undefined
-  return entered(session, plan, {
+  // Awaited: the material is zeroed at the end of this function.
+  return await entered(session, plan, {
     objectType: isKey ? ObjectType.SymmetricKey : ObjectType.SecretData,
     object: secretObject(isKey, material.expose()),
     given,
@@ -181,7 +182,7 @@ export async function makePrivate(
   const subject = pairSubject('private', spec, template)
   assertFits(template, 'private', subject.family, MAKING[origin])
   const plan = planOf(session, subject, template)
-  return entered(session, plan, {
+  return await entered(session, plan, {
     objectType: ObjectType.PrivateKey,
     object: {
       tag: Tag.PrivateKey,
