@@ -641,12 +641,24 @@ static void at_exit(void)
     OK(f->C_Finalize(NULL));
 }
 
+static void *work_to_the_end(void *unused)
+{
+    CK_BYTE out[64];
+    CK_ULONG length = sizeof out;
+    CK_SESSION_HANDLE session = open_session();
+    while (f->C_SignInit(session, &plain, 7) == CKR_OK &&
+           f->C_Sign(session, out, 4, out, &length) == CKR_OK)
+        ;
+    return unused;
+}
+
 static void exiting(void)
 {
     pthread_t all[THREADS];
     atexit(at_exit);
     OK(f->C_Initialize(NULL));
-    start_threads(all);
+    for (int index = 0; index < THREADS; index++)
+        CHECK(pthread_create(&all[index], NULL, work_to_the_end, NULL) == 0);
     usleep(20000);
     /* Returns to main() while the threads are at work. */
 }
@@ -673,7 +685,9 @@ static void restart(void)
     say("break");
     RV(CKR_DEVICE_ERROR, f->C_GetInfo(&info));
     OK(f->C_GetInfo(&info));
-    sign(session);
+    /* Its only connection was lost, and with it the application. */
+    RV(CKR_SESSION_HANDLE_INVALID, f->C_SignInit(session, &plain, 7));
+    sign(open_session());
     OK(f->C_Finalize(NULL));
 }
 
