@@ -6,7 +6,7 @@
  */
 import { deepStrictEqual, match, ok, strictEqual } from 'node:assert/strict'
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -127,7 +127,6 @@ describe('libclaviger.so', needsCompiler(), () => {
   })
 
   it('finds the server at its default place', async () => {
-    const { mkdirSync } = await import('node:fs')
     mkdirSync(folder.file('claviger'))
     await peer.listen(folder.file('claviger/pkcs11.sock'))
     await alone('reserved', { XDG_RUNTIME_DIR: folder.path })

@@ -17,7 +17,7 @@ import type { Values } from '#spec/pkcs11/rpc/codec.ts'
 import { DIALECT, readBatch } from '#spec/pkcs11/rpc/dialect.ts'
 import { structureCodec } from '#spec/pkcs11/rpc/structures.ts'
 import type { Fields, Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
-import { FrameSplitter } from '#wire/pkcs11-rpc/frames.ts'
+import { FrameSplitter, HEADER_BYTES } from '#wire/pkcs11-rpc/frames.ts'
 import { Reader } from '#wire/pkcs11-rpc/reader.ts'
 import { Writer } from '#wire/pkcs11-rpc/writer.ts'
 
@@ -111,7 +111,10 @@ export class Peer {
         this.frames++
         void this.#answer(link, callCode, Buffer.from(body)).then(({ answer, name }) => {
           const changed = this.options.change ? this.options.change(answer, name) : answer
-          if (changed !== undefined && socket.writable) socket.write(changed)
+          if (changed === undefined || !socket.writable) return
+          // A message that is cut off: its end would be waited for until the deadline.
+          if (changed.readUInt32BE(8) > changed.length - HEADER_BYTES) socket.end(changed)
+          else socket.write(changed)
         })
       }
     })
@@ -341,6 +344,8 @@ const SESSION: Readonly<Partial<Record<RemoteFunction, InSession>>> = {
   C_DeriveKey: () => ({ phKey: 77 }),
   C_GetAttributeValue: ({ pTemplate }) => attributes(pTemplate as readonly Wish[]),
   C_EncryptMessage: ({ pParameter }) => {
+    // Bytes as they are: the module has not heard what mechanism it is.
+    if (pParameter instanceof Uint8Array) throw refusal(CKR.OPERATION_NOT_INITIALIZED)
     const { mechanism, fields } = pParameter as { mechanism: number; fields: Fields }
     const pIv = Buffer.from('IVIVIVIVIVIV')
     const pTag = Buffer.from('TTTTTTTTTTTTTTTT')
