@@ -245,7 +245,9 @@ static CK_RV join(struct connection *connection)
     bytes_wipe(&request);
     free(request.data);
     if (rv != CKR_OK)
-        connection_close(connection);
+        connection_retire(connection);
+    else
+        connection_joined(connection);
     return rv;
 }
 
