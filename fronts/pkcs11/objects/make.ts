@@ -77,6 +77,7 @@ function demanded(list: readonly Attribute[], origin: Origin, base: Base | undef
  *
  * @param base The key that it comes from: what it demands is done, what it was is remembered.
  * @param fallback Key type where the template does not say it.
+ * @param others Further keys that it comes from: what they were is remembered as well.
  * @returns The handle.
  * @throws `CryptokiError` for whatever the template does not allow.
  */
@@ -87,6 +88,7 @@ export async function makeSecret(
   origin: Origin,
   base?: Base,
   fallback?: number,
+  others: readonly ManagedObject[] = [],
 ): Promise<number> {
   using material = bytes
   const template = demanded(list, origin, base)
@@ -119,11 +121,12 @@ export async function makeSecret(
         ]),
   ]
   const isKey = secretKind.algorithm !== undefined
-  return entered(session, plan, {
+  // Awaited: the material is zeroed at the end of this function.
+  return await entered(session, plan, {
     objectType: isKey ? ObjectType.SymmetricKey : ObjectType.SecretData,
     object: secretObject(isKey, material.expose()),
     given,
-    internal: internalOf(plan, origin, base, keyTypeAttributes(secretKind.keyType)),
+    internal: internalOf(plan, origin, base, keyTypeAttributes(secretKind.keyType), others),
   })
 }
 
@@ -179,7 +182,7 @@ export async function makePrivate(
   const subject = pairSubject('private', spec, template)
   assertFits(template, 'private', subject.family, MAKING[origin])
   const plan = planOf(session, subject, template)
-  return entered(session, plan, {
+  return await entered(session, plan, {
     objectType: ObjectType.PrivateKey,
     object: {
       tag: Tag.PrivateKey,
@@ -247,7 +250,7 @@ export async function makePublic(
   const spec = specOfObject(key)
   const plan = planOf(session, pairSubject('public', spec, template), template)
   const der = key.export({ format: 'der', type: 'spki' })
-  return entered(session, plan, {
+  return await entered(session, plan, {
     objectType: ObjectType.PublicKey,
     object: { tag: Tag.PublicKey, value: { keyBlock: keyBlockOf(KeyFormatType.X_509, der) } },
     given: [...plan.given, ...specAttributes(spec)],
@@ -261,16 +264,19 @@ export function internalOf(
   origin: Origin,
   base: Base | undefined,
   more: readonly ListedAttribute[] = [],
+  others: readonly ManagedObject[] = [],
 ): Internal {
   const inherits = origin === 'derived' && base !== undefined
+  const bases = base === undefined ? others : [base.object, ...others]
+  const all = (flag: number): boolean => bases.every((one) => flagOf(one, flag))
   const comesFrom =
     inherits && plan.lasting && base.lasting
       ? [link(LinkType.DerivationBaseObjectLink, base.object.id)]
       : []
   return {
     owned: [...plan.owned, ...more, ...comesFrom],
-    alwaysSensitive: inherits && flagOf(base.object, CKA.ALWAYS_SENSITIVE),
-    neverExtractable: inherits && flagOf(base.object, CKA.NEVER_EXTRACTABLE),
+    alwaysSensitive: inherits && all(CKA.ALWAYS_SENSITIVE),
+    neverExtractable: inherits && all(CKA.NEVER_EXTRACTABLE),
     namesRepeat: true,
   }
 }
