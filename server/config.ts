@@ -78,10 +78,46 @@ const rootKey = z.strictObject({
     .describe('File with the passphrase; else CLAVIGER_PASSPHRASE, else it is asked for.'),
 })
 
-const keystore = z.strictObject({
-  name: z.string().min(1).max(64).describe('What objects remember as their place.'),
+const keystoreName = z.string().min(1).max(64).describe('What objects remember as their place.')
+
+const software = z.strictObject({
+  name: keystoreName,
   type: z.literal('software').describe('software: sealed in the database, worked with by OpenSSL.'),
 })
+
+const hsm = z.strictObject({
+  name: keystoreName,
+  type: z.literal('pkcs11').describe("pkcs11: a hardware security module, by its maker's module."),
+  module: z.string().describe("Path of the maker's PKCS#11 module."),
+  reserved: z.string().optional().describe('What C_Initialize gets in pReserved, if anything.'),
+  environment: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('Environment variables for the module, such as the path of its configuration.'),
+  slot: z.int().min(0).optional().describe('The slot by its number; or else:'),
+  label: z.string().optional().describe('the token by its label; or else:'),
+  serial: z.string().optional().describe('the token by its serial number.'),
+  pinFile: z.string().optional().describe("File with the user's PIN."),
+  pinVariable: z.string().optional().describe('Environment variable with it, instead.'),
+  sessions: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(4)
+    .describe('Sessions at a time; each is a thread of the host process.'),
+  callSeconds: z
+    .int()
+    .min(1)
+    .max(3_600)
+    .default(30)
+    .describe('Time for one call; a module that takes longer is started anew.'),
+  extractable: z
+    .boolean()
+    .default(false)
+    .describe('Whether keys that are made or taken in from now on may leave the device.'),
+})
+
+const keystore = z.discriminatedUnion('type', [software, hsm])
 
 const token = z.strictObject({
   name: z

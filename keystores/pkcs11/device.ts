@@ -42,6 +42,12 @@ export interface Need {
 export interface Device {
   /** Grows whenever the device has forgotten its handles. */
   readonly epoch: number
+  /**
+   * Resolves when the device can be asked what it offers.
+   *
+   * @throws `KmsError` `keystoreUnavailable`.
+   */
+  ready(): Promise<void>
   /** Why the device does not offer what is needed; undefined where it says that it does. */
   lacks(need: Need): string | undefined
   /**

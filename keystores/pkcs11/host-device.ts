@@ -154,14 +154,15 @@ export class HostDevice implements Device {
   #epoch = 0
   #isClosed = false
 
-  private constructor(options: HostOptions) {
+  /** Nothing is started before the device is asked for something. */
+  constructor(options: HostOptions) {
     this.#options = options
   }
 
   /** @throws `KmsError` `keystoreUnavailable` when module, token or PIN are not right. */
   static async open(options: HostOptions): Promise<HostDevice> {
     const device = new HostDevice(options)
-    await device.#ready()
+    await device.ready()
     return device
   }
 
@@ -214,7 +215,7 @@ export class HostDevice implements Device {
   }
 
   async #lane(): Promise<Lane> {
-    await this.#ready()
+    await this.ready()
     const lane = this.#lanes.pop()
     if (lane !== undefined) return lane
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
@@ -229,7 +230,7 @@ export class HostDevice implements Device {
   }
 
   /** Resolves when there are lanes. */
-  async #ready(): Promise<void> {
+  async ready(): Promise<void> {
     if (this.#isClosed) throw unavailable(this.#options.name, 'it has been closed')
     if (this.#host !== undefined && this.#starting === undefined) return
     if (Date.now() < this.#brokenUntil) {

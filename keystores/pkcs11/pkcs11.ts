@@ -130,7 +130,7 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   async generate({ id, spec }: MakeRequest): Promise<Made> {
-    this.#assertCan('generate key', spec, false)
+    await this.#assertCan('generate key', spec, false)
     const { algorithm, bits } = spec
     if (isPair(algorithm)) throw new KmsError('invalidField', 'Cannot generate key: it is a pair')
     const row = secretKeyRow(algorithm)
@@ -152,7 +152,7 @@ export class Pkcs11Keystore implements Keystore {
     readonly privateKey: Made
     readonly publicKey: Made
   }> {
-    this.#assertCan('generate pair', spec, true)
+    await this.#assertCan('generate pair', spec, true)
     if (!isPair(spec.algorithm)) {
       throw new KmsError('invalidField', 'Cannot generate pair: it is a secret key')
     }
@@ -450,8 +450,9 @@ export class Pkcs11Keystore implements Keystore {
     await this.#beside.close()
   }
 
-  #assertCan(what: string, spec: KeySpec, pair: boolean): void {
+  async #assertCan(what: string, spec: KeySpec, pair: boolean): Promise<void> {
     const why = cannotMake(spec) ?? (pair === isPair(spec.algorithm) ? undefined : 'wrong kind')
+    if (why === undefined) await this.#device.ready()
     const refusal = why ?? this.cannot({ generate: spec })
     if (refusal !== undefined) throw new KmsError('invalidField', `Cannot ${what}: ${refusal}`)
   }
