@@ -259,10 +259,21 @@ export interface Encapsulated {
 export type Ability =
   | { readonly generate: KeySpec }
   | { readonly import: MaterialKind; readonly spec?: KeySpec | undefined }
-  | { readonly cipher: Cipher }
-  | { readonly signature: SignatureScheme; readonly hash?: Hash | undefined }
-  | { readonly mac: Mac }
+  | {
+      readonly cipher: Cipher
+      readonly hash?: Hash | undefined
+      readonly mgfHash?: Hash | undefined
+    }
+  | {
+      readonly signature: SignatureScheme
+      readonly hash?: Hash | undefined
+      readonly mgfHash?: Hash | undefined
+    }
+  /** With a key of so many bits, where that is known. */
+  | { readonly mac: Mac; readonly bits?: number | undefined }
   | { readonly digest: Hash }
+  /** From secret keys; `DH`: with the private key of a pair. */
+  | { readonly derive: DerivationMechanism['kdf'] }
 
 export interface Keystore {
   /** Name in the configuration; objects refer to it. */

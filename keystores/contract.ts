@@ -262,6 +262,7 @@ function ciphers(the: The): void {
       [{ cipher: 'AES_CCM', ...ccm }, 65_536],
     ]
     for (const [mechanism, length] of cases) {
+      if (the().keystore.cannot({ cipher: mechanism.cipher }) !== undefined) continue
       const call = () => the().keystore.encrypt(key, mechanism, new Uint8Array(length))
       await refuses(call, ['dataLength'])
     }
@@ -436,7 +437,7 @@ function wrapping(the: The): void {
     const details = [hash, mgfHash, ephemeralBits && `AES of ${ephemeralBits} bits`]
     it(`unwraps what it wrapped with ${[cipher, ...details.filter(Boolean)].join(', ')}`, async (context) => {
       const bench = the()
-      if (bench.lacks(context, { cipher }, { generate: spec })) return
+      if (bench.lacks(context, { cipher, hash, mgfHash }, { generate: spec })) return
       const { keystore } = bench
       const [sealing, opening] = await keysFor(bench, spec)
       // What an AES key is made for is longer than any block of RSA.
@@ -542,14 +543,15 @@ function mechanismsOf(scheme: SignatureScheme): readonly SignatureMechanism[] {
 }
 
 function abilityOf({ scheme, hash, digested, mgfHash }: SignatureMechanism) {
-  const bare = digested || mgfHash !== undefined
-  return { signature: scheme, ...(bare ? {} : { hash: hash ?? ('SHA_256' as const) }) }
+  if (mgfHash !== undefined) return { signature: scheme, hash, mgfHash }
+  return { signature: scheme, ...(digested ? {} : { hash: hash ?? ('SHA_256' as const) }) }
 }
 
 /** Made inside, or, where only taking in is offered, made here. */
 async function signingPair(bench: Bench, context: TestContext, spec: KeySpec) {
   if (bench.keystore.cannot({ generate: spec }) === undefined) return bench.pair(spec)
   if (spec.algorithm !== 'DSA' || cannotTryKnown(bench, context)) return undefined
+  if (bench.lacks(context, { import: 'private', spec })) return undefined
   return bench.shared('DSA', async () => {
     const made = crypto.generateKeyPairSync('dsa', { modulusLength: 1024, divisorLength: 160 })
     const { privateKey, publicKey } = made
@@ -608,7 +610,8 @@ function macsAndDigests(the: The): void {
   for (const { source, mac, algorithm, key, nonce, data, code } of MAC_ANSWERS) {
     it(`gives the answer of ${source} for ${mac} of ${data.length / 2} bytes`, async (context) => {
       const bench = the()
-      if (cannotTryKnown(bench, context) || bench.lacks(context, { mac })) return
+      if (cannotTryKnown(bench, context)) return
+      if (bench.lacks(context, { mac, bits: key.length * 4 })) return
       const bits = algorithm === 'DES3' ? 168 : key.length * 4
       const known = await bench.imported('secret', { algorithm, bits }, KeyFormatType.Raw, hex(key))
       const mechanism = { mac, ...(nonce && { nonce: hex(nonce) }) }

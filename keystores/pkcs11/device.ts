@@ -10,6 +10,7 @@ import type {
   RemoteFunction,
   Results,
 } from '#spec/pkcs11/types.ts'
+import type { Quirks } from './quirks.ts'
 
 /** Arguments without the session, which is the session's own. */
 export type InSession<F extends RemoteFunction> = Omit<Arguments<F>, 'hSession'>
@@ -42,6 +43,8 @@ export interface Need {
 export interface Device {
   /** Grows whenever the device has forgotten its handles. */
   readonly epoch: number
+  /** How its model differs from the standard; the generic model while it has not been seen. */
+  readonly quirks: Quirks
   /**
    * Resolves when the device can be asked what it offers.
    *

@@ -23,6 +23,7 @@ import type { Arguments, Attribute, RemoteFunction, Results } from '#spec/pkcs11
 import type { Device, DeviceSession, InSession, KeyAndMechanism, Need } from './device.ts'
 import { isLost } from './failures.ts'
 import { mechanismName } from './mechanisms.ts'
+import { generic, type Identity, type Quirks, quirksOf } from './quirks.ts'
 
 /** Which of the module's slots. */
 export type SlotChoice =
@@ -43,6 +44,8 @@ export interface HostOptions {
   readonly lanes: number
   /** Time for one call. */
   readonly callMilliseconds: number
+  /** Default: those of the model that the device says it is. */
+  readonly quirks?: Quirks | undefined
   readonly log: HostLog
 }
 
@@ -153,10 +156,13 @@ export class HostDevice implements Device {
   #lastFailure = ''
   #epoch = 0
   #isClosed = false
+  #quirks: Quirks
+  #identity: Identity | undefined
 
   /** Nothing is started before the device is asked for something. */
   constructor(options: HostOptions) {
     this.#options = options
+    this.#quirks = options.quirks ?? generic()
   }
 
   /** @throws `KmsError` `keystoreUnavailable` when module, token or PIN are not right. */
@@ -173,6 +179,15 @@ export class HostDevice implements Device {
   /** For `claviger status` and tests; undefined while none runs. */
   get processId(): number | undefined {
     return this.#host?.pid
+  }
+
+  get quirks(): Quirks {
+    return this.#quirks
+  }
+
+  /** How the device names itself; undefined before it has been seen. */
+  get identity(): Identity | undefined {
+    return this.#identity
   }
 
   /** What the device offers, by CKM number. */
@@ -287,11 +302,27 @@ export class HostDevice implements Device {
     const client = await Pkcs11Client.over(stream, { requestMilliseconds: callMilliseconds })
     await client.initialize()
     const slotID = await this.#slot(client)
-    if (isFirst) this.#mechanisms = await mechanismsOf(client, slotID)
+    if (isFirst) await this.#look(client, slotID)
     const flags = CKF.SERIAL_SESSION | CKF.RW_SESSION
     const { phSession: hSession } = await client.call('C_OpenSession', { slotID, flags })
     if (pin !== undefined) await logIn(client, hSession, pin)
     return new Lane(client, hSession)
+  }
+
+  /** What the device is and offers. */
+  async #look(client: Pkcs11Client, slotID: number): Promise<void> {
+    const { pInfo: library } = await client.call('C_GetInfo', {})
+    const { pInfo: token } = await client.call('C_GetTokenInfo', { slotID })
+    this.#identity = {
+      manufacturer: text(library.manufacturerID),
+      library: text(library.libraryDescription),
+      tokenManufacturer: text(token.manufacturerID),
+      model: text(token.model),
+    }
+    this.#quirks = this.#options.quirks ?? quirksOf(this.#identity)
+    const broken = new Set(this.#quirks.broken)
+    const found = await mechanismsOf(client, slotID)
+    this.#mechanisms = new Map([...found].filter(([type]) => !broken.has(type)))
   }
 
   async #slot(client: Pkcs11Client): Promise<number> {

@@ -19,7 +19,6 @@ import {
   signatureRow,
 } from '#spec/algorithms.ts'
 import { type CKG, CKM, CKZ } from '#spec/pkcs11/constants.ts'
-import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
 
 const AES_BLOCK_BITS = 128
@@ -31,12 +30,18 @@ function unsupported(what: string): KmsError {
   )
 }
 
-/** @throws `KmsError` `parametersUnsupported`, `missingIv`. */
-export function cipherOf(mechanism: CipherMechanism, dataBytes: number): Mechanism {
+/**
+ * @param type The device's number for the cipher.
+ * @throws `KmsError` `parametersUnsupported`, `missingIv`.
+ */
+export function cipherOf(
+  mechanism: CipherMechanism,
+  dataBytes: number,
+  type: number | undefined,
+): Mechanism {
   const { cipher } = mechanism
-  const { ckm } = cipherRow(cipher)
-  if (ckm === undefined) throw unsupported(cipher)
-  return { type: ckm, parameter: PARAMETERS[cipher]?.(mechanism, dataBytes) }
+  if (type === undefined) throw unsupported(cipher)
+  return { type, parameter: PARAMETERS[cipher]?.(mechanism, dataBytes) }
 }
 
 type MakeParameter = (mechanism: CipherMechanism, dataBytes: number) => Mechanism['parameter']
@@ -121,7 +126,13 @@ export function signatureOf(mechanism: SignatureMechanism, data: Uint8Array): De
     return { mechanism: { type: ckm, parameter: undefined }, data }
   }
   const { hash, digested } = mechanism
-  if (hash === undefined) throw unsupported(`${scheme} without a hash`)
+  if (hash === undefined) {
+    const isBare = digested && scheme !== 'RSA_PKCS_PSS'
+    if (!isBare) {
+      throw new KmsError('parametersMissing', `Cannot use ${scheme}: the hash is missing`)
+    }
+    return { mechanism: { type: ckm, parameter: undefined }, data }
+  }
   const row = hashRow(hash)
   const digest = digested ? data : nodeHash(row.node, data, 'buffer')
   if (digest.length !== row.bytes) {
@@ -140,17 +151,26 @@ export function signatureOf(mechanism: SignatureMechanism, data: Uint8Array): De
   return { mechanism: { type: ckm, parameter }, data: digest }
 }
 
-/** @throws `KmsError` `parametersUnsupported`. */
-export function macOf({ mac, bytes, nonce }: MacMechanism): Mechanism {
+/** A mechanism of authentication, and how much of what it gives is asked for. */
+export interface DeviceMac {
+  readonly mechanism: Mechanism
+  readonly bytes: number
+}
+
+/**
+ * Shorter codes are the first bytes of the whole one: fewer devices have the mechanisms for these.
+ *
+ * @throws `KmsError` `parametersUnsupported`.
+ */
+export function macOf({ mac, bytes, nonce }: MacMechanism): DeviceMac {
   const row = macRow(mac)
-  if (row.ckm === undefined || nonce !== undefined) throw unsupported(mac)
-  if (bytes === undefined || bytes === row.bytes) return { type: row.ckm, parameter: undefined }
-  if (bytes < 1 || bytes > row.bytes) {
-    const what = `it gives ${row.bytes} bytes, ${bytes} are asked for`
+  if (row.ckm === undefined || row.nonce || nonce !== undefined) throw unsupported(mac)
+  const wanted = bytes ?? row.bytes
+  if (wanted < 1 || wanted > row.bytes) {
+    const what = `it gives ${row.bytes} bytes, ${wanted} are asked for`
     throw new KmsError('parametersUnsupported', `Cannot use ${mac}: ${what}`)
   }
-  if (row.general === undefined) throw unsupported(`${mac} of ${bytes} bytes`)
-  return { type: row.general, parameter: ulongBytes(bytes) }
+  return { mechanism: { type: row.ckm, parameter: undefined }, bytes: wanted }
 }
 
 /** Names of the numbers that a device offers, for messages. */

@@ -13,6 +13,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { KeyInUse } from '#core/keystore.ts'
 import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
@@ -102,16 +103,21 @@ describe('an HSM behind a host process', { skip, timeout: 60_000 }, () => {
 
   it('loses no acknowledged key when its host is killed under load', async () => {
     const made: KeyInUse[] = []
-    const killer = setInterval(() => {
-      const { processId } = device
-      if (processId !== undefined) process.kill(processId, 'SIGKILL')
-    }, 700)
-    for (let count = 0; count < 20; count++) {
+    let isOver = false
+    const killer = (async () => {
+      for (let kills = 0; kills < 4 && !isOver; kills++) {
+        await device.ready()
+        await delay(100)
+        if (device.processId !== undefined) process.kill(device.processId, 'SIGKILL')
+      }
+    })()
+    for (let count = 0; count < 60; count++) {
       const id = `load-${count}`
       const one = await keystore.generate({ id, spec: AES }).catch(() => undefined)
       if (one !== undefined) made.push({ id, kind: 'secret', spec: AES, ...one })
     }
-    clearInterval(killer)
+    isOver = true
+    await killer
     ok(made.length > 0)
     for (const one of made) await keystore.encrypt(one, gcm, Buffer.from('x'))
   })

@@ -36,36 +36,38 @@ import type {
   Made,
   MakePairRequest,
   MakeRequest,
-  MaterialKind,
   SignatureMechanism,
   WrapMechanism,
 } from '#core/keystore.ts'
 import { Secret } from '#core/secret.ts'
 import {
+  type Cipher,
   cipherRow,
-  curveRow,
   type Hash,
   hashRow,
+  hmacOf,
   isPair,
   type KeySpec,
-  macRow,
+  type Mac,
   pairRow,
+  schemesOfNode,
   secretKeyRow,
-  signatureRow,
 } from '#spec/algorithms.ts'
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
-import { CKA, CKF, CKM } from '#spec/pkcs11/constants.ts'
+import { CKA } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
+import { unwrapHybridWith } from '../software/hybrid.ts'
 import { verify } from '../software/signatures.ts'
-import type { Device, DeviceSession, Need } from './device.ts'
+import { Abilities, cannotMake, makerOf } from './abilities.ts'
+import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './derivation.ts'
+import type { Device, DeviceSession } from './device.ts'
 import { derOfRaw } from './ecdsa.ts'
 import { asWrongData, failureOf } from './failures.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import {
   CLASSES,
   ckkOf,
-  DES2_BITS,
   isFalse,
   isTrue,
   PUBLIC_PARTS,
@@ -76,6 +78,7 @@ import {
   publicKeyOf,
   usageFlags,
 } from './templates.ts'
+import { agreeBytes, attributesOf, unwrapBytes, wrapBytes } from './temporaries.ts'
 
 export interface HsmKeystoreOptions {
   readonly name: string
@@ -96,6 +99,7 @@ export class Pkcs11Keystore implements Keystore {
   readonly #device: Device
   readonly #beside: Keystore
   readonly #extractable: boolean
+  readonly #abilities: Abilities
   /** References of what lies beside, without their first byte. */
   readonly #inner = new WeakMap<Uint8Array, Uint8Array>()
   readonly #halves = new WeakMap<Uint8Array, KeyObject>()
@@ -109,6 +113,7 @@ export class Pkcs11Keystore implements Keystore {
     this.#device = device
     this.#beside = beside
     this.#extractable = extractable
+    this.#abilities = new Abilities(device, extractable)
     this.can = {
       exports: extractable,
       protectionStorageMask: ProtectionStorageMask.Hardware,
@@ -116,17 +121,8 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   cannot(ability: Ability): string | undefined {
-    if ('digest' in ability) return undefined
-    if ('import' in ability) return this.#cannotImport(ability.import, ability.spec)
-    const needed = neededFor(ability)
-    if (typeof needed === 'string') return needed
-    const why = needed.map((one) => this.#device.lacks(one)).find((one) => one !== undefined)
+    const why = this.#abilities.cannot(ability)
     return why && `HSM "${this.name}": ${why}`
-  }
-
-  #cannotImport(kind: MaterialKind, spec: KeySpec | undefined): string | undefined {
-    if (kind === 'data' || kind === 'public' || spec === undefined) return undefined
-    return this.cannot({ generate: spec })
   }
 
   async generate({ id, spec }: MakeRequest): Promise<Made> {
@@ -290,12 +286,11 @@ export class Pkcs11Keystore implements Keystore {
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.encrypt(kept, mechanism, data)
-    assertAlgorithm(key, mechanism)
-    const pMechanism = cipherOf(mechanism, data.length)
     const tagBytes = tagBytesOf(mechanism)
-    assertWhole(mechanism, data)
+    const { pMechanism, way } = this.#cipher(key, mechanism, data)
     const out = await this.#read('encrypt', async (session) => {
       const hKey = await this.#find(session, key)
+      if (way === 'keys') return wrapBytes(session, { pMechanism, hKey }, data)
       return session.encrypt({ pMechanism, hKey }, data)
     })
     if (tagBytes === 0) return { data: out }
@@ -311,34 +306,53 @@ export class Pkcs11Keystore implements Keystore {
   ): Promise<Uint8Array> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.decrypt(kept, mechanism, data, tag)
-    assertAlgorithm(key, mechanism)
-    const pMechanism = cipherOf(mechanism, data.length)
-    const tagBytes = tagBytesOf(mechanism)
-    assertWhole(mechanism, data)
-    if (tag !== undefined && tag.length !== tagBytes) {
-      const what = `the tag has ${tag.length} bytes, not ${tagBytes}`
-      throw new KmsError('cryptographicFailure', `Cannot decrypt: ${what}`)
+    // The tag that came says how long it is.
+    const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }
+    const { pMechanism, way } = this.#cipher(key, wanted, data)
+    if (tag === undefined && tagBytesOf(wanted) > 0) {
+      throw new KmsError('missingField', 'Cannot decrypt: the tag is missing')
     }
     const whole = tag === undefined ? data : Buffer.concat([data, tag])
     return this.#read('decrypt', async (session) => {
       const hKey = await this.#find(session, key)
-      return session.decrypt({ pMechanism, hKey }, whole).catch((error: unknown) => {
+      const init = { pMechanism, hKey }
+      const work = way === 'keys' ? unwrapBytes(session, init, whole) : session.decrypt(init, whole)
+      return work.catch((error: unknown) => {
         throw asWrongData(error)
       })
     })
+  }
+
+  /** The device's mechanism; what does not fit the row is refused before the device is asked. */
+  #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array) {
+    assertAlgorithm(key, mechanism)
+    assertLength(mechanism, data)
+    const { cipher, hash, mgfHash } = mechanism
+    const pMechanism = cipherOf(mechanism, data.length, this.#abilities.mechanismOf(cipher))
+    const way = this.#abilities.wayOf(cipher)
+    if (way === undefined || cipher === 'RSA_PKCS_OAEP') {
+      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash })
+    }
+    return { pMechanism, way }
+  }
+
+  #assertAble(what: string, ability: Ability): void {
+    const why = this.cannot(ability)
+    if (why !== undefined) throw new KmsError('parametersUnsupported', `Cannot ${what}: ${why}`)
   }
 
   async sign(key: KeyInUse, mechanism: SignatureMechanism, data: Uint8Array): Promise<Uint8Array> {
     if (key.kind !== 'private') {
       throw new KmsError('illegalOperation', `Cannot sign with "${key.id}": it is no private key`)
     }
+    assertScheme(key, mechanism)
     const { mechanism: pMechanism, data: pData } = signatureOf(mechanism, data)
     const signature = await this.#read('sign', async (session) => {
       const hKey = await this.#find(session, key)
       return session.sign({ pMechanism, hKey }, pData)
     })
-    const der = mechanism.scheme === 'ECDSA' && mechanism.encoding !== 'raw'
-    return der ? derOfRaw(signature) : signature
+    const isPair = mechanism.scheme === 'ECDSA' || mechanism.scheme === 'DSA'
+    return isPair && mechanism.encoding !== 'raw' ? derOfRaw(signature) : signature
   }
 
   /** With the public half, which is here: no trip to the device. */
@@ -382,11 +396,12 @@ export class Pkcs11Keystore implements Keystore {
     if (key.kind !== 'secret') {
       throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
     }
-    const pMechanism = macOf(mechanism)
-    return this.#read('MAC', async (session) => {
+    const { mechanism: pMechanism, bytes } = macOf(mechanism)
+    const code = await this.#read('MAC', async (session) => {
       const hKey = await this.#find(session, key)
       return session.sign({ pMechanism, hKey }, data)
     })
+    return code.subarray(0, bytes)
   }
 
   digest(hash: Hash, data: Uint8Array): Uint8Array {
@@ -395,11 +410,21 @@ export class Pkcs11Keystore implements Keystore {
 
   /** AEAD: the tag stands behind the wrapped bytes. */
   async wrap(key: KeyInUse, mechanism: WrapMechanism, material: Secret): Promise<Uint8Array> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.wrap(kept, mechanism, material)
     const { data, tag } = await this.encrypt(key, mechanism, material.expose())
     return tag === undefined ? data : Buffer.concat([data, tag])
   }
 
   async unwrap(key: KeyInUse, mechanism: WrapMechanism, wrapped: Uint8Array): Promise<Secret> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.unwrap(kept, mechanism, wrapped)
+    if (mechanism.ephemeralBits !== undefined) {
+      const { ephemeralBits: _, ...head } = mechanism
+      const modulusBytes = Math.ceil((key.spec?.bits ?? 0) / 8)
+      const open = (bytes: Uint8Array) => this.unwrap(key, head, bytes)
+      return unwrapHybridWith(open, modulusBytes, mechanism, wrapped)
+    }
     const tagBytes = tagBytesOf(mechanism)
     const at = wrapped.length - tagBytes
     if (at < 0) {
@@ -412,8 +437,36 @@ export class Pkcs11Keystore implements Keystore {
   async derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Promise<Secret> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.derive(kept, mechanism, length)
-    const what = `Cannot derive with ${mechanism.kdf} from "${key.id}"`
-    throw new KmsError('illegalOperation', `${what}: HSM "${this.name}" is not asked to derive`)
+    assertDerives(key, mechanism)
+    this.#assertAble(`derive from "${key.id}"`, { derive: mechanism.kdf })
+    if (mechanism.kdf === 'DH') return this.#agree(key, mechanism, length)
+    if (mechanism.kdf === 'ENCRYPT') {
+      const { data } = await this.encrypt(key, mechanism.mechanism, mechanism.data)
+      return firstBytes(data, length, 'ENCRYPT')
+    }
+    if (!this.#extractable && mechanism.kdf === 'HMAC') {
+      const mac = hmacOf(mechanism.hash) as Mac
+      return firstBytes(await this.mac(key, { mac }, mechanism.data), length, 'HMAC')
+    }
+    using base = await this.export(key, KeyFormatType.Raw)
+    const values = new Map<KeyInUse, Secret>()
+    for (const one of ingredientsOf(mechanism)) {
+      values.set(one, await this.export(one, KeyFormatType.Raw))
+    }
+    return new Secret(await deriveHere(base, mechanism, length, values))
+  }
+
+  async #agree(
+    key: KeyInUse,
+    mechanism: Extract<DerivationMechanism, { kdf: 'DH' }>,
+    length: number,
+  ): Promise<Secret> {
+    const point = pointOf(this.#publicHalf(key), mechanism.peer)
+    const bytes = Math.ceil((key.spec?.bits ?? 0) / 8)
+    const shared = await this.#read('agree on a secret', async (session) => {
+      return agreeBytes(session, await this.#find(session, key), point, bytes)
+    })
+    return new Secret(ofShared(shared, mechanism, length))
   }
 
   async encapsulate(key: KeyInUse): Promise<Encapsulated> {
@@ -509,84 +562,10 @@ function nameOf(reference: Uint8Array): string {
   return Buffer.from(reference).toString('latin1')
 }
 
-/** Values of attributes, each asked for with its length first. */
-async function attributesOf(
-  session: DeviceSession,
-  hObject: number,
-  types: readonly number[],
-): Promise<readonly Uint8Array[]> {
-  const sizes = await session.call('C_GetAttributeValue', {
-    hObject,
-    pTemplate: types.map((type) => ({ type, capacity: undefined })),
-  })
-  const pTemplate = sizes.pTemplate.map(({ type, length = 0 }) => ({ type, capacity: length }))
-  const { pTemplate: read } = await session.call('C_GetAttributeValue', { hObject, pTemplate })
-  return read.map(({ type, value }) => {
-    if (value instanceof Uint8Array) return value
-    throw new KmsError('sensitive', `Cannot read attribute 0x${type.toString(16)}: the HSM refuses`)
-  })
-}
-
-/** The mechanisms that an ability stands on, or why it cannot be. */
-function neededFor(
-  ability: Exclude<Ability, { digest: unknown } | { import: unknown }>,
-): readonly Need[] | string {
-  if ('generate' in ability) return neededToMake(ability.generate)
-  if ('cipher' in ability) {
-    const { ckm, wraps, key } = cipherRow(ability.cipher)
-    if (ckm === undefined) return `PKCS#11 has no mechanism for ${ability.cipher}`
-    // What the public key does is done here.
-    if (isPair(key)) return [{ type: ckm, flag: CKF.DECRYPT }]
-    return [{ type: ckm, flag: wraps ? CKF.WRAP : CKF.ENCRYPT }]
-  }
-  if ('signature' in ability) {
-    const { ckm, ckmWith } = signatureRow(ability.signature)
-    const hashed = ability.hash && ckmWith?.[ability.hash]
-    const bare = { type: ckm, flag: CKF.SIGN }
-    // Whether a device knows a hash shows in the mechanism that has it built in.
-    const isPss = ability.signature === 'RSA_PKCS_PSS'
-    return isPss && hashed !== undefined ? [bare, { type: hashed, flag: CKF.SIGN }] : [bare]
-  }
-  const { ckm, nonce } = macRow(ability.mac)
-  if (ckm === undefined || nonce) return `${ability.mac} is not done in HSMs here`
-  return [{ type: ckm, flag: CKF.SIGN }]
-}
-
-function neededToMake(spec: KeySpec): readonly Need[] | string {
-  const why = cannotMake(spec)
-  if (why !== undefined) return why
-  const { algorithm, bits, curve } = spec
-  if (!isPair(algorithm)) {
-    const units = algorithm === 'AES' ? { bytes: bits / 8 } : {}
-    return [{ type: makerOf(spec), flag: CKF.GENERATE, ...units }]
-  }
-  const flag = CKF.GENERATE_KEY_PAIR
-  if (algorithm === 'RSA') return [{ type: pairRow(algorithm).ckm, flag, bits }]
-  const size = curve === undefined ? {} : { bits: curveRow(curve).bits }
-  return [{ type: pairRow(algorithm).ckm, flag, ...size }]
-}
-
-/** How a device makes a secret key. */
-function makerOf({ algorithm, bits }: KeySpec): number {
-  if (isPair(algorithm)) return pairRow(algorithm).ckm
-  const row = secretKeyRow(algorithm)
-  if (row.hash !== undefined) return CKM.GENERIC_SECRET_KEY_GEN
-  return algorithm === 'DES3' && bits <= DES2_BITS ? CKM.DES2_KEY_GEN : row.ckm
-}
-
-/** Why no device is asked to make such a key. */
-function cannotMake({ algorithm, bits, curve }: KeySpec): string | undefined {
-  if (isPair(algorithm)) {
-    if (algorithm === 'EC') return curve === undefined ? 'the curve is not offered' : undefined
-    if (!['RSA', 'Ed25519', 'Ed448'].includes(algorithm)) {
-      return `${algorithm} is not made in HSMs here`
-    }
-    return pairRow(algorithm).bits.includes(bits) ? undefined : `${algorithm} has not ${bits} bits`
-  }
-  const row = secretKeyRow(algorithm)
-  if (row.bits.includes(bits)) return undefined
-  if (row.anyBits && bits % 8 === 0 && bits >= 8 && bits <= 65_536) return undefined
-  return `${algorithm} has ${row.bits.toSorted((a, b) => a - b).join(', ')} bits, not ${bits}`
+function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {
+  if (length >= 1 && length <= bytes.length) return new Secret(bytes.subarray(0, length))
+  const what = `it gives 1 to ${bytes.length} bytes, ${length} are asked for`
+  throw new KmsError('cryptographicFailure', `Cannot derive with ${kdf}: ${what}`)
 }
 
 function assertIs(spec: KeySpec, found: KeySpec | undefined, bytes: number | undefined): void {
@@ -612,10 +591,32 @@ function assertAlgorithm(key: KeyInUse, { cipher }: CipherMechanism): void {
   throw new KmsError('parametersUnsupported', what)
 }
 
-/** Devices differ in what they say of half blocks; the core says it first. */
-function assertWhole({ cipher }: CipherMechanism, data: Uint8Array): void {
+function assertScheme(key: KeyInUse, { scheme }: SignatureMechanism): void {
+  const algorithm = key.spec?.algorithm
+  const type = algorithm !== undefined && isPair(algorithm) ? pairRow(algorithm).node : ''
+  if (schemesOfNode(type).includes(scheme)) return
+  const what = `Cannot use ${scheme} with "${key.id}": its algorithm is ${algorithm ?? 'unknown'}`
+  throw new KmsError('parametersUnsupported', what)
+}
+
+/** RFC 3394 §2.2.1, RFC 5649 §4.1, IEEE 1619: the least that there can be. */
+const LEAST: Partial<Readonly<Record<Cipher, number>>> = {
+  AES_KEY_WRAP: 16,
+  AES_KEY_WRAP_KWP: 1,
+  AES_XTS: 16,
+}
+const CCM_FIELD_BYTES = 15
+
+/** Devices differ in what they say of half blocks and such; the core says it first. */
+function assertLength({ cipher, iv }: CipherMechanism, data: Uint8Array): void {
   const { blockBytes } = cipherRow(cipher)
-  if (blockBytes === undefined || data.length % blockBytes === 0) return
-  const what = `the data has ${data.length} bytes, no multiple of ${blockBytes}`
-  throw new KmsError('dataLength', `Cannot use ${cipher}: ${what}`)
+  const { length } = data
+  const fail = (what: string): never => {
+    throw new KmsError('dataLength', `Cannot use ${cipher}: the data has ${length} bytes, ${what}`)
+  }
+  if (blockBytes !== undefined && length % blockBytes !== 0) fail(`no multiple of ${blockBytes}`)
+  const least = LEAST[cipher] ?? 0
+  if (length < least) fail(`${least} are the least`)
+  const most = cipher === 'AES_CCM' && iv ? 2 ** (8 * (CCM_FIELD_BYTES - iv.length)) - 1 : Infinity
+  if (length > most) fail(`${most} are the most with this nonce`)
 }

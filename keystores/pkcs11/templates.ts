@@ -1,8 +1,9 @@
 /**
  * Keys as templates of PKCS#11, and public keys out of attributes.
  *
- * PKCS#11 3.2 §4.8 to §4.10 and §6.1 (RSA), §6.3 (elliptic curves). JSON Web Keys (RFC 7517, RFC 8037)
- * are the form in between: they have the same numbers by name.
+ * PKCS#11 3.2 §4.8 to §4.10 and §6.1 (RSA), §6.2 (DSA), §6.3 (elliptic curves). The form in between is a
+ * JSON Web Key (RFC 7517, RFC 8037), which has the same numbers by name, or DER where there is none:
+ * RFC 5915 (EC), RFC 5958 with RFC 3279 §2.3.2 (DSA).
  *
  * @module
  */
@@ -21,6 +22,7 @@ import {
 import { CKA, CKK, CKO } from '#spec/pkcs11/constants.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
+import { contents, elements, INTEGER, integer, OCTETS, SEQUENCE, tagged, unsigned } from './der.ts'
 
 export const isTrue = boolBytes(true)
 export const isFalse = boolBytes(false)
@@ -77,27 +79,75 @@ function ecParams({ algorithm, curve }: KeySpec): Buffer | undefined {
 
 /** The parts of a private key, for importing. @throws `KmsError` `parametersUnsupported`. */
 export function privateTemplate(key: KeyObject, spec: KeySpec): readonly Attribute[] {
-  const jwk = key.export({ format: 'jwk' }) as webcrypto.JsonWebKey
-  if (spec.algorithm === 'RSA') {
-    return [
-      part(CKA.MODULUS, jwk.n),
-      part(CKA.PUBLIC_EXPONENT, jwk.e),
-      part(CKA.PRIVATE_EXPONENT, jwk.d),
-      part(CKA.PRIME_1, jwk.p),
-      part(CKA.PRIME_2, jwk.q),
-      part(CKA.EXPONENT_1, jwk.dp),
-      part(CKA.EXPONENT_2, jwk.dq),
-      part(CKA.COEFFICIENT, jwk.qi),
-    ]
-  }
+  if (spec.algorithm === 'RSA') return rsaParts(key)
+  if (spec.algorithm === 'DSA') return dsaParts(key)
   const params = ecParams(spec)
-  if (params !== undefined) return [{ type: CKA.EC_PARAMS, value: params }, part(CKA.VALUE, jwk.d)]
-  const what = `Cannot import key: ${spec.algorithm} is not taken in by HSMs here`
-  throw new KmsError('parametersUnsupported', what)
+  if (params === undefined) {
+    const what = `Cannot import key: ${spec.algorithm} is not taken in by HSMs here`
+    throw new KmsError('parametersUnsupported', what)
+  }
+  return [
+    { type: CKA.EC_PARAMS, value: params },
+    { type: CKA.VALUE, value: spec.algorithm === 'EC' ? scalarOf(key) : seedOf(key) },
+  ]
+}
+
+function rsaParts(key: KeyObject): readonly Attribute[] {
+  const jwk = key.export({ format: 'jwk' }) as webcrypto.JsonWebKey
+  return [
+    part(CKA.MODULUS, jwk.n),
+    part(CKA.PUBLIC_EXPONENT, jwk.e),
+    part(CKA.PRIVATE_EXPONENT, jwk.d),
+    part(CKA.PRIME_1, jwk.p),
+    part(CKA.PRIME_2, jwk.q),
+    part(CKA.EXPONENT_1, jwk.dp),
+    part(CKA.EXPONENT_2, jwk.dq),
+    part(CKA.COEFFICIENT, jwk.qi),
+  ]
+}
+
+/** ECPrivateKey: node:crypto has JSON Web Keys of some curves only. */
+function scalarOf(key: KeyObject): Uint8Array {
+  const der = key.export({ format: 'der', type: 'sec1' }) as Buffer
+  const outer = contents(der, SEQUENCE)
+  const [, scalar] = (outer && elements(outer.value, [INTEGER, OCTETS])) ?? []
+  if (scalar !== undefined) return scalar
+  throw new KmsError('invalidField', 'Cannot import key: it is no private key of a named curve')
+}
+
+function seedOf(key: KeyObject): Uint8Array {
+  const { d } = key.export({ format: 'jwk' }) as webcrypto.JsonWebKey
+  return Buffer.from(d ?? '', 'base64url')
+}
+
+const DSA_PARTS = [CKA.PRIME, CKA.SUBPRIME, CKA.BASE, CKA.VALUE] as const
+const DSA_OID = Buffer.from('06072a8648ce380401', 'hex')
+
+/** PKCS#8: the domain parameters with the algorithm, then the private number. */
+function dsaParts(key: KeyObject): readonly Attribute[] {
+  const der = key.export({ format: 'der', type: 'pkcs8' }) as Buffer
+  const outer = contents(der, SEQUENCE)
+  const [, algorithm, octets] = (outer && elements(outer.value, [INTEGER, SEQUENCE, OCTETS])) ?? []
+  const [, domain] = (algorithm && elements(algorithm, [OID, SEQUENCE])) ?? []
+  const numbers = domain && elements(domain, [INTEGER, INTEGER, INTEGER])
+  const secret = octets && contents(octets, INTEGER)
+  if (numbers === undefined || secret === undefined) {
+    throw new KmsError('invalidField', 'Cannot import key: it is no DSA key with its parameters')
+  }
+  const values = [...numbers, secret.value]
+  return DSA_PARTS.map((type, at) => ({ type, value: unsigned(values[at] as Uint8Array) }))
+}
+
+function dsaKey(values: readonly Uint8Array[]): KeyObject {
+  const [p, q, g, x] = values.map(integer) as [Buffer, Buffer, Buffer, Buffer]
+  const algorithm = tagged(SEQUENCE, DSA_OID, tagged(SEQUENCE, p, q, g))
+  const key = tagged(SEQUENCE, ZERO, algorithm, tagged(OCTETS, x))
+  return createPrivateKey({ key, format: 'der', type: 'pkcs8' })
 }
 
 /** What has to be read to know a private key that may leave the device. */
 export function privateParts({ algorithm }: KeySpec): readonly number[] {
+  if (algorithm === 'DSA') return DSA_PARTS
   if (algorithm !== 'RSA') return [CKA.VALUE]
   return [CKA.MODULUS, CKA.PUBLIC_EXPONENT, CKA.PRIVATE_EXPONENT, CKA.PRIME_1, CKA.PRIME_2]
 }
@@ -109,15 +159,18 @@ export function privateKeyOf(spec: KeySpec, values: readonly Uint8Array[]): KeyO
     const numbers = { modulus: first, publicExponent, privateExponent, p, q }
     return createPrivateKey({ key: completeRsa(numbers), format: 'jwk' })
   }
+  if (spec.algorithm === 'DSA') return dsaKey(values)
   if (first === undefined) throw unreadable(spec)
   if (spec.curve !== undefined) return scalarKey(curveRow(spec.curve), first)
   const params = ecParams(spec)
   if (params === undefined) throw unreadable(spec)
   // RFC 8410 §7: the seed in an OCTET STRING within the OCTET STRING of PKCS#8.
-  const parts = [ZERO, tlv(0x30, params), tlv(0x04, tlv(0x04, first))]
-  return createPrivateKey({ key: tlv(0x30, Buffer.concat(parts)), format: 'der', type: 'pkcs8' })
+  const seed = tagged(OCTETS, tagged(OCTETS, first))
+  const key = tagged(SEQUENCE, ZERO, tagged(SEQUENCE, params), seed)
+  return createPrivateKey({ key, format: 'der', type: 'pkcs8' })
 }
 
+const OID = 0x06
 const ZERO = Buffer.from('020100', 'hex')
 const ONE = Buffer.from('020101', 'hex')
 
@@ -125,8 +178,9 @@ const ONE = Buffer.from('020101', 'hex')
 function scalarKey({ oid, bits }: CurveRow, value: Uint8Array): KeyObject {
   const padded = Buffer.alloc(Math.ceil(bits / 8))
   padded.set(value, padded.length - value.length)
-  const parts = [ONE, tlv(0x04, padded), tlv(0xa0, Buffer.from(oid, 'hex'))]
-  return createPrivateKey({ key: tlv(0x30, Buffer.concat(parts)), format: 'der', type: 'sec1' })
+  const curve = tagged(0xa0, Buffer.from(oid, 'hex'))
+  const key = tagged(SEQUENCE, ONE, tagged(OCTETS, padded), curve)
+  return createPrivateKey({ key, format: 'der', type: 'sec1' })
 }
 
 function part(type: number, base64url: string | undefined): Attribute {
@@ -166,17 +220,9 @@ const EC_PUBLIC_KEY = Buffer.from('06072a8648ce3d0201', 'hex')
 
 /** SubjectPublicKeyInfo around an uncompressed point: RFC 5480 §2. */
 function pointKey({ oid }: CurveRow, point: Uint8Array): KeyObject {
-  const algorithm = tlv(0x30, Buffer.concat([EC_PUBLIC_KEY, Buffer.from(oid, 'hex')]))
-  const bits = tlv(0x03, Buffer.concat([Uint8Array.of(0), point]))
-  const key = tlv(0x30, Buffer.concat([algorithm, bits]))
+  const algorithm = tagged(SEQUENCE, EC_PUBLIC_KEY, Buffer.from(oid, 'hex'))
+  const key = tagged(SEQUENCE, algorithm, tagged(0x03, Uint8Array.of(0), point))
   return createPublicKey({ key, format: 'der', type: 'spki' })
-}
-
-function tlv(tag: number, value: Uint8Array): Buffer {
-  const { length } = value
-  const head =
-    length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
-  return Buffer.concat([Uint8Array.of(tag, ...head), value])
 }
 
 /** CKA_EC_POINT is an OCTET STRING around the point; some devices leave it away. */
@@ -184,11 +230,6 @@ function withoutOctets(bytes: Uint8Array): Uint8Array {
   if (bytes[0] !== 0x04) return bytes
   if (bytes[1] === bytes.length - 2) return bytes.subarray(2)
   return bytes[1] === 0x81 && bytes[2] === bytes.length - 3 ? bytes.subarray(3) : bytes
-}
-
-function unsigned(bytes: Uint8Array): Uint8Array {
-  const start = bytes.findIndex((byte) => byte !== 0)
-  return start < 0 ? bytes : bytes.subarray(start)
 }
 
 export const CLASSES = {
