@@ -464,7 +464,8 @@ export class Pkcs11Keystore implements Keystore {
     const point = pointOf(this.#publicHalf(key), mechanism.peer)
     const bytes = Math.ceil((key.spec?.bits ?? 0) / 8)
     const shared = await this.#read('agree on a secret', async (session) => {
-      return agreeBytes(session, await this.#find(session, key), point, bytes)
+      const inOctets = this.#device.quirks.ecdhPoint === 'octets'
+      return agreeBytes(session, await this.#find(session, key), point, bytes, inOctets)
     })
     return new Secret(ofShared(shared, mechanism, length))
   }

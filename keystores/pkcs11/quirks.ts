@@ -72,6 +72,10 @@ export const QUIRKS = z.strictObject({
   oaep: rsa.default({}).describe('RSA OAEP.'),
   pss: rsa.omit({ label: true }).default({}).describe('RSA PSS.'),
   broken: z.array(mechanism).default([]).describe('Mechanisms that are listed and do not work.'),
+  ecdhPoint: z
+    .enum(['raw', 'octets'])
+    .default('raw')
+    .describe('How C_DeriveKey gets the other point: bare, or in an OCTET STRING.'),
   plainTemporaries: z
     .boolean()
     .default(true)

@@ -10,6 +10,7 @@ import { KmsError } from '#core/errors.ts'
 import { CKA, CKD, CKK, CKM, CKO } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
+import { OCTETS, tagged } from './der.ts'
 import type { DeviceSession, KeyAndMechanism } from './device.ts'
 import { isFalse, isTrue } from './templates.ts'
 
@@ -57,14 +58,20 @@ export async function unwrapBytes(
   return taken(session, phKey)
 }
 
-/** The shared secret of an elliptic curve. */
+/**
+ * The shared secret of an elliptic curve.
+ *
+ * @param inOctets Whether the point goes in an OCTET STRING; PKCS#11 3.2 §6.3.16 allows both.
+ */
 export async function agreeBytes(
   session: DeviceSession,
   hBaseKey: number,
   point: Uint8Array,
   length: number,
+  inOctets: boolean,
 ): Promise<Uint8Array> {
-  const parameter = { kdf: CKD.NULL, pSharedData: undefined, pPublicData: point }
+  const pPublicData = inOctets ? tagged(OCTETS, point) : point
+  const parameter = { kdf: CKD.NULL, pSharedData: undefined, pPublicData }
   const pMechanism = { type: CKM.ECDH1_DERIVE, parameter }
   const pTemplate = temporary({ type: CKA.VALUE_LEN, value: ulongBytes(length) })
   const { phKey } = await session.call('C_DeriveKey', { pMechanism, hBaseKey, pTemplate })
