@@ -80,6 +80,7 @@ export function verify(
   signature: Uint8Array,
 ): boolean {
   const row = checked(key, mechanism, data)
+  if (!isModulusLong(key, signature)) return false
   try {
     if (row.input === 'raw') return rawVerify(key, data, signature)
     if (row.input === 'whole' && mechanism.hash !== undefined) {
@@ -95,6 +96,12 @@ export function verify(
     if (error instanceof KmsError && error.code !== 'cryptographicFailure') throw error
     return false
   }
+}
+
+/** RFC 8017 §8.1.2 and §8.2.2, step 1: OpenSSL takes one without its leading zeros as well. */
+function isModulusLong(key: KeyObject, signature: Uint8Array): boolean {
+  if (key.asymmetricKeyType !== 'rsa') return true
+  return signature.length === Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
 }
 
 function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array): SignatureRow {
