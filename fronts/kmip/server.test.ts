@@ -297,6 +297,23 @@ describe('a KMIP server with small limits', { timeout: 120_000 }, () => {
   })
 })
 
+describe('a KMIP server that is told to stop', { timeout: 60_000 }, () => {
+  it('waits drainSeconds for a client that does not read its answers, and no longer', async () => {
+    const server = await startOwnServer({ env: { CLAVIGER_LIMITS_DRAIN_SECONDS: '2' } })
+    const raw = await RawClient.open(await server.newClient())
+    raw.socket.pause()
+    const random = { operation: 'RNGRetrieve', payload: { dataLength: 262_144 } } as const
+    // More than the buffers of the operating system take.
+    raw.send(Buffer.concat(Array<Uint8Array>(60).fill(encodeItem(encodeRequest([random], 14)))))
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const start = performance.now()
+    assert.equal(await server.stop(), 0)
+    const took = performance.now() - start
+    assert.ok(took > 1_900 && took < 7_000, `it has stopped after ${took} ms`)
+    raw.close()
+  })
+})
+
 describe('a KMIP server', { timeout: 120_000 }, () => {
   let server: OwnServer
   let options: ConnectOptions
