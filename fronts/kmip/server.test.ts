@@ -192,6 +192,14 @@ describe('a KMIP server with small limits', { timeout: 120_000 }, () => {
     const { uniqueIdentifier, locatedItems } = await kmip.call('Locate', wish)
     assert.equal(uniqueIdentifier.length, 2)
     assert.equal(locatedItems, 3)
+    const total = async (version: Version, maximumItems?: number) => {
+      return (await kmip.call('Locate', { attribute: [], maximumItems }, { version })).locatedItems
+    }
+    assert.equal(await total(12), undefined, 'KMIP 1.2 does not have it')
+    for (const version of [13, 14, 20, 21] as const) {
+      assert.equal(await total(version), 3, `${version}`)
+      assert.equal(await total(version, 0), 3, `${version}, none wanted`)
+    }
   })
 
   it('keeps no more attributes than attributeInstancesMax and attributeBytesMax', async () => {
