@@ -402,6 +402,30 @@ describe('a KMIP server', { timeout: 120_000 }, () => {
     }
   })
 
+  it('says in the payload of a refused Check what is refused, in KMIP 1.x', async () => {
+    const uniqueIdentifier = await created(kmip)
+    const raw = await RawClient.open(options)
+    const check = {
+      uniqueIdentifier,
+      cryptographicUsageMask: 1,
+      usageLimitsCount: 5n,
+      leaseTime: 9,
+    }
+    const payloadAt = async (version: Version): Promise<readonly Item[] | undefined> => {
+      raw.send(encodeItem(encodeRequest([{ operation: 'Check', payload: check }], version)))
+      const answer = (await raw.next()) as Item
+      assert.notEqual(reasonOf(answer, version), undefined)
+      const [, batchItem] = answer.value as readonly Item[]
+      const fields = batchItem?.value as readonly Item[]
+      return fields.find(({ tag }) => tag === Tag.ResponsePayload)?.value as readonly Item[]
+    }
+    const mask = { tag: Tag.CryptographicUsageMask, type: ItemType.Integer, value: 1 }
+    assert.deepEqual(await payloadAt(10), [mask])
+    assert.deepEqual(await payloadAt(14), [mask])
+    assert.equal(await payloadAt(21), undefined, 'the published cases of 2.1 have no payload')
+    raw.close()
+  })
+
   it('stops at the first failure of a batch by default', async () => {
     const results = await kmip.batch([
       { operation: 'Get', payload: { uniqueIdentifier: 'nobody' } },
