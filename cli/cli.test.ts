@@ -284,6 +284,28 @@ describe('usage', () => {
     }
   })
 
+  it('that is wrong is told to a machine as one JSON object, whatever is wrong', async () => {
+    const wrong = [
+      ['bogus --json', /^unknown command 'bogus'$/],
+      ['--json', /^a command is missing/],
+      ['keys --json', /^a command is missing/],
+      ['--json keys crate', /^unknown command 'crate' \(Did you mean create\?\)$/],
+      ['keys list --bogus --json', /^unknown option '--bogus'$/],
+      ['keys show --json', /^missing required argument 'key'$/],
+      ['--json encrypt', /^required option '--key/],
+      ['random none --json', /whole number/],
+      ['keys list --data /nonexistent --json', /name the data directory/],
+    ] as const
+    for (const [line, says] of wrong) {
+      const { code, text, errors } = await run(LAUNCHER, line.split(' '))
+      strictEqual(code, 2, line)
+      strictEqual(text, '', line)
+      const { error, ...rest } = JSON.parse(errors) as { error: { message: string } }
+      match(error.message, says)
+      deepStrictEqual(rest, {})
+    }
+  })
+
   it('has help with examples for every command', () => {
     const walk = (command: typeof program): void => {
       let help = ''
