@@ -45,6 +45,7 @@ import {
 
 export const ADMIN = 'admin'
 const ADMIN_DAYS = 3_650
+const DAY_MILLISECONDS = 86_400_000
 
 export interface HouseOptions {
   readonly dataDir: string
@@ -205,6 +206,17 @@ export class House {
     this.#root.key[Symbol.dispose]()
     this.#root = next
     return next.name
+  }
+
+  /** Removes audit entries that are too old or too many; that it did is an entry itself. */
+  async trimAudit(): Promise<void> {
+    const { auditDaysMax, auditEntriesMax } = this.config.limits
+    const before = this.services.clock() - auditDaysMax * DAY_MILLISECONDS
+    const removed = await this.database.trimAudit({ before, keep: auditEntriesMax })
+    if (removed === 0) return
+    const event = { principal: 'clock', front: 'clock', operation: 'TrimAudit' } as const
+    const detail = `${removed} of the oldest entries were removed`
+    await this.services.journal.record({ ...event, outcome: 'success', detail })
   }
 
   /** Writes what waits and lets go of everything. */

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AttributeBag } from '#core/attribute-bag.ts'
-import type { AuditEvent } from '#core/audit.ts'
+import { type AuditEvent, entryOf } from '#core/audit.ts'
 import type { ManagedObject } from '#core/objects.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { readConfig } from './config.ts'
@@ -40,6 +40,12 @@ async function withHouse(
 
 function use(object: string): AuditEvent {
   return { principal: 'app', front: 'kmip', operation: 'LimitTest', object, outcome: 'success' }
+}
+
+/** Entries of uses at this time, each of another object. */
+async function commitUses({ database }: House, count: number, time: number): Promise<void> {
+  const entries = Array.from({ length: count }, (_, index) => entryOf(use(`${index}`), time))
+  await database.commit([], entries)
 }
 
 async function written({ database }: House): Promise<number> {
@@ -122,5 +128,32 @@ describe('limits of a house', { timeout: 60_000 }, () => {
       assert.equal(store.cached('a'), undefined)
       assert.equal((await store.object('a'))?.id, 'a')
       assert.equal(store.cached('a'), undefined)
+    }))
+
+  it('keeps auditEntriesMax entries of the audit trail, and says what it removed', () =>
+    withHouse({ CLAVIGER_LIMITS_AUDIT_ENTRIES_MAX: '100' }, async (house) => {
+      await commitUses(house, 250, Date.now())
+      await house.trimAudit()
+      assert.equal(await written(house), 100)
+      await house.services.journal.flush()
+      const [entry] = await house.database.audit({ limit: 1 })
+      assert.equal(entry?.operation, 'TrimAudit')
+      assert.match(entry.detail ?? '', /^\d+ of the oldest entries were removed$/)
+      assert.deepEqual(await house.database.verify(), [])
+    }))
+
+  it('keeps entries of the audit trail for auditDaysMax', () =>
+    withHouse({ CLAVIGER_LIMITS_AUDIT_DAYS_MAX: '2' }, async (house) => {
+      await house.database.trimAudit({ before: Infinity, keep: 0 })
+      const days = (count: number): number => Date.now() - count * 86_400_000
+      await commitUses(house, 5, days(3))
+      await commitUses(house, 5, days(1))
+      await house.trimAudit()
+      // The newest entry of the beginning is younger than two days, and all behind it stays.
+      assert.equal(await written(house), 10)
+      await house.database.trimAudit({ before: 0, keep: 10 })
+      await house.trimAudit()
+      assert.equal(await written(house), 5)
+      assert.deepEqual(await house.database.verify(), [])
     }))
 })

@@ -13,8 +13,9 @@ import { serveControl } from './control.ts'
 import type { House } from './house.ts'
 import type { Logger } from './log.ts'
 
-/** How often time's changes are written down, and certificates looked after. */
+/** How often time's changes are written down, audit entries removed, certificates looked after. */
 const SWEEP_MILLISECONDS = 60_000
+const TRIM_MILLISECONDS = 3_600_000
 const RENEW_MILLISECONDS = 86_400_000
 
 export interface RunningServer {
@@ -41,9 +42,11 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   const control = await serveControl({ house, wireLog, status })
   const timers = [
     setInterval(() => void attempt(log, () => sweep(house.services)), SWEEP_MILLISECONDS),
+    setInterval(() => void attempt(log, () => house.trimAudit()), TRIM_MILLISECONDS),
     setInterval(() => void attempt(log, () => renew(house, kmip)), RENEW_MILLISECONDS),
   ]
   for (const timer of timers) timer.unref()
+  void attempt(log, () => house.trimAudit())
   const end = async (): Promise<void> => {
     for (const timer of timers) clearInterval(timer)
     await kmip.close()

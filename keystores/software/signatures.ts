@@ -2,8 +2,8 @@
  * Signatures with node:crypto, by the rows of `spec/algorithms/signatures.ts`.
  *
  * KMIP 2.1 §6.1.56 (Sign), §6.1.57 (Signature Verify); RFC 8017 §8, FIPS 186-5, RFC 8032, FIPS 204,
- * FIPS 205. A digest given as it is goes through `openssl.ts`, but for PKCS#1 v1.5, which is DigestInfo
- * and the bare operation of node:crypto.
+ * FIPS 205. A digest given as it is goes through `openssl.ts`, but for PKCS#1 v1.5, which is
+ * DigestInfo and the bare operation of node:crypto.
  *
  * Private operations that take long run on the thread pool; short ones at once.
  *

@@ -123,8 +123,9 @@ export const ReKeyKeyPair = handler('ReKeyKeyPair', 'change', async (request, ca
 })
 
 /**
- * Located Items is the server's to give or not (KMIP 1.4 §4.9, KMIP 2.1 §6.1.29). Every version that
- * has it gets it: an answer may have been cut by our own limit. Older ones get it where they page.
+ * Located Items is the server's to give or not (KMIP 1.4 §4.9, KMIP 2.1 §6.1.29). Every version
+ * that has it gets it: an answer may have been cut by our own limit. Older ones get it where they
+ * page.
  */
 export const Locate = handler('Locate', 'read', async (request, { context, version }) => {
   const { maximumItems, offsetItems, storageStatusMask, objectGroupMember } = request
