@@ -215,6 +215,9 @@ describe('the server on the command line', () => {
 
   it('lets a client in, and out', async () => {
     await done('credential create app1')
+    const twice = await claviger('credential register app2 -', readFileSync(file('pki/app1.pem')))
+    strictEqual(twice.code, 1)
+    match(twice.errors, /its certificate is that of "app1"/)
     strictEqual((await done('keys list --as app1')).text, 'There are none.\n')
     await done('credential revoke app1')
     const refused = await claviger('keys list --as app1')

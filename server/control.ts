@@ -47,6 +47,7 @@ function command<S extends z.ZodType>(
 const OPERATOR = 'operator'
 
 const AUDIT_MAX = 10_000
+const CERTIFICATE_CHARACTERS_MAX = 32_768
 const name = z.string().min(1).max(64)
 
 export const COMMANDS = {
@@ -58,6 +59,14 @@ export const COMMANDS = {
       out: z.string().optional(),
     }),
     async ({ house }, input) => house.createCredential(input, OPERATOR),
+  ),
+  'credential.register': command(
+    z.strictObject({
+      name,
+      scope: z.string().min(1).max(64).optional(),
+      certificate: z.string().min(1).max(CERTIFICATE_CHARACTERS_MAX),
+    }),
+    async ({ house }, input) => house.registerCredential(input, OPERATOR),
   ),
   'credential.list': command(z.strictObject({}), async ({ house }) => house.credentials.list()),
   'credential.revoke': command(z.strictObject({ name }), async ({ house }, input) =>

@@ -152,6 +152,53 @@ describe('a data directory', { timeout: 120_000 }, () => {
     await (await open({}, 'new words')).close()
   })
 
+  it('lets in whoever has a certificate of another authority that was registered', async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'claviger-elsewhere-'))
+    const config = readConfig(undefined, {})
+    const other = await House.open({ dataDir: elsewhere, config, log: SILENT })
+    const issued = await other.authority.issueClient('far', 1)
+    const authority = readFileSync(join(elsewhere, 'pki', 'ca.pem'), 'utf8')
+    await other.close()
+    const env = { CLAVIGER_KMIP_TLS_CLIENT_CA: `[${join(elsewhere, 'pki', 'ca.pem')}]` }
+    const server = await startOwnServer({ dataDir, env })
+    const ask = (name: 'credential.register' | 'credential.revoke', input: object) =>
+      askServer(dataDir, name, input)
+    const asks = async (): Promise<void> => {
+      const options = { ...server.client('admin'), cert: issued.certPem, key: issued.keyPem }
+      await using client = new KmipClient(options)
+      await client.call('Query', { queryFunction: [1] })
+    }
+    await assert.rejects(asks(), 'an authority that is trusted is not enough')
+    const wish = { name: 'far', scope: 'shared', certificate: issued.certPem }
+    const { credential, trusted } = (await ask('credential.register', wish)) as {
+      readonly credential: { readonly fingerprint: string; readonly scope: string }
+      readonly trusted: boolean
+    }
+    assert.equal(credential.fingerprint, issued.fingerprint)
+    assert.equal(credential.scope, 'shared')
+    assert.ok(trusted)
+    await asks()
+    const register = (more: object) => ask('credential.register', { ...wish, ...more })
+    await assert.rejects(register({}), /the name is taken/)
+    await assert.rejects(register({ name: 'again' }), /its certificate is that of "far"/)
+    await assert.rejects(register({ name: 'ca', certificate: authority }), /of an authority/)
+    await assert.rejects(register({ name: 'x', certificate: 'hello' }), /no X\.509 certificate/)
+    const own = readFileSync(join(dataDir, 'pki', 'admin.pem'), 'utf8')
+    await assert.rejects(register({ name: 'y', certificate: own }), /that of "admin"/)
+    const list = (await askServer(dataDir, 'audit.list', {
+      operation: 'RegisterCredential',
+    })) as readonly { readonly object: string }[]
+    assert.deepEqual(
+      list.map(({ object }) => object),
+      ['far'],
+    )
+    await ask('credential.revoke', { name: 'far' })
+    await assert.rejects(asks())
+    await assert.rejects(register({ name: 'again' }), /that of "far"/, 'revoked is for ever')
+    await server.stop()
+    rmSync(elsewhere, { recursive: true, force: true })
+  })
+
   it('refuses commands that it does not know, or with input that does not fit', async () => {
     const server = await startOwnServer({ dataDir })
     const ask = (name: string, input: object) => askServer(dataDir, name as 'verify', input)

@@ -12,7 +12,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Journal } from '#core/audit.ts'
 import type { Services } from '#core/context.ts'
-import { Credentials } from '#core/credentials.ts'
+import { type Credential, Credentials } from '#core/credentials.ts'
 import type { Database, SealedDataKey } from '#core/database.ts'
 import { KmsError } from '#core/errors.ts'
 import type { Keystore } from '#core/keystore.ts'
@@ -26,7 +26,7 @@ import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { type Config, ConfigError } from './config.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
-import { Authority, writeFile } from './pki.ts'
+import { Authority, clientCertificate, fingerprintOf, isIssuedBy, writeFile } from './pki.ts'
 import {
   adoptNext,
   dropNext,
@@ -157,11 +157,7 @@ export class House {
     by: string,
   ): Promise<{ readonly cert: string; readonly key: string; readonly ca: string }> {
     const { name, scope = name, days } = wish
-    assertName(name)
-    if ((await this.credentials.named(name)) !== undefined) {
-      const what = `Cannot create credential "${name}": the name is taken, and names are not reused`
-      throw new KmsError('exists', what)
-    }
+    await this.#assertNewName(name)
     const { certPem, keyPem, fingerprint, serial, expires } = await this.authority.issueClient(
       name,
       days,
@@ -178,6 +174,55 @@ export class House {
     writeFile(files.cert, certPem, 0o644)
     writeFile(files.key, keyPem, 0o600)
     return files
+  }
+
+  /**
+   * Lets a client in with a certificate that another authority has issued.
+   *
+   * @returns Whether an authority that this server trusts has issued it itself: else the client must
+   * show the certificates in between, or cannot shake hands.
+   * @throws `KmsError` `exists`, `invalidField`.
+   */
+  async registerCredential(
+    wish: {
+      readonly name: string
+      readonly scope?: string | undefined
+      readonly certificate: string
+    },
+    by: string,
+  ): Promise<{ readonly credential: Credential; readonly trusted: boolean }> {
+    const { name, scope = name } = wish
+    await this.#assertNewName(name)
+    const certificate = clientCertificate(name, wish.certificate)
+    const now = Math.floor(this.services.clock() / 1000)
+    const credential = {
+      name,
+      fingerprint: fingerprintOf(certificate),
+      serial: certificate.serialNumber.toLowerCase(),
+      scope,
+      created: now,
+      expires: Math.floor(Date.parse(certificate.validTo) / 1000),
+    }
+    if (credential.expires <= now) {
+      const what = `Cannot register credential "${name}": its certificate has expired`
+      throw new KmsError('invalidField', what)
+    }
+    await this.credentials.add(credential, by, 'registered')
+    const trusted = this.clientAuthorities().some((pem) => isIssuedBy(certificate, pem))
+    return { credential, trusted }
+  }
+
+  /** PEM of every authority whose certificates may be credentials. */
+  clientAuthorities(): readonly string[] {
+    const others = this.config.kmip.tls.clientCa.map((path) => readFileSync(path, 'utf8'))
+    return [this.authority.certificate, ...others]
+  }
+
+  async #assertNewName(name: string): Promise<void> {
+    assertName(name)
+    if ((await this.credentials.named(name)) === undefined) return
+    const what = `Cannot create credential "${name}": the name is taken, and names are not reused`
+    throw new KmsError('exists', what)
   }
 
   /** What the root key is now, without the key. */

@@ -20,6 +20,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { KmsError } from '#core/errors.ts'
 import { Secret } from '#core/secret.ts'
 import type { Settings } from '#core/settings.ts'
 import type { ServerIdentity } from '#fronts/kmip/server.ts'
@@ -238,6 +239,40 @@ function isFresh(cert: string, key: string, names: readonly string[]): boolean {
     return (
       (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined
     )
+  })
+}
+
+/**
+ * The certificate of a client, which somebody else has issued.
+ *
+ * @param name Of the credential, for the message.
+ * @throws `KmsError` `invalidField` when it is none, or that of an authority.
+ */
+export function clientCertificate(name: string, pem: string): X509Certificate {
+  const refused = (why: string): KmsError => {
+    return new KmsError('invalidField', `Cannot register credential "${name}": ${why}`)
+  }
+  let certificate: X509Certificate
+  try {
+    certificate = new X509Certificate(pem)
+  } catch {
+    throw refused('what was given is no X.509 certificate in PEM')
+  }
+  if (certificate.ca) throw refused('its certificate is that of an authority, not of a client')
+  return certificate
+}
+
+/** SHA-256 of the DER, hexadecimal. */
+export function fingerprintOf({ raw }: X509Certificate): string {
+  return createHash('sha256').update(raw).digest('hex')
+}
+
+/** Whether one of the certificates of a PEM file has signed it. */
+export function isIssuedBy(certificate: X509Certificate, authoritiesPem: string): boolean {
+  const blocks = authoritiesPem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)
+  return (blocks ?? []).some((pem) => {
+    const authority = new X509Certificate(pem)
+    return certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
   })
 }
 

@@ -70,7 +70,7 @@ async function kmipServer(house: House, wireLog: WireLog, log: Logger): Promise<
     host: listen.slice(0, at).replace(/^\[|\]$/g, ''),
     port: Number(listen.slice(at + 1)),
     identities: await identities(house),
-    clientAuthorities: authorities(house),
+    clientAuthorities: house.clientAuthorities(),
     minVersion: tls.minVersion,
     ciphers: tls.ciphers,
     messageCredentials,
@@ -87,16 +87,9 @@ async function identities({ config, authority }: House): Promise<readonly Server
   return [{ cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }]
 }
 
-function authorities({ config, authority }: House): readonly string[] {
-  return [
-    authority.certificate,
-    ...config.kmip.tls.clientCa.map((path) => readFileSync(path, 'utf8')),
-  ]
-}
-
 /** Certificates that end soon are replaced while the server runs. */
 async function renew(house: House, kmip: KmipServer): Promise<void> {
-  kmip.renew(await identities(house), authorities(house))
+  kmip.renew(await identities(house), house.clientAuthorities())
 }
 
 async function attempt(log: Logger, work: () => Promise<void>): Promise<void> {
