@@ -9,6 +9,7 @@
 import { Command } from 'commander'
 import { VERSION } from './about.ts'
 import { audit, data, status } from './administration.ts'
+import { authority } from './authority.ts'
 import { completion } from './completion.ts'
 import { config } from './config.ts'
 import { credential } from './credential.ts'
@@ -56,6 +57,7 @@ const COMMANDS = [
   random,
   query,
   credential,
+  authority,
   rootkey,
   wirelog,
   audit,

@@ -40,6 +40,14 @@ const tls = z.strictObject({
     .describe(
       'Further DNS names and IP addresses for the certificate that Claviger issues itself.',
     ),
+  days: z
+    .number()
+    .gt(0)
+    .max(825)
+    .default(397)
+    .describe(
+      'How long the certificate that Claviger issues itself is valid; a new one takes its place when less than a third is left.',
+    ),
   clientCa: z
     .array(z.string())
     .default([])

@@ -22,6 +22,7 @@ import { z } from 'zod'
 import { failureCode, failureMessage, KmsError } from '#core/errors.ts'
 import type { WireLog } from '#fronts/kmip/wire-log.ts'
 import type { House } from './house.ts'
+import { pkiPaths } from './pki.ts'
 
 /** What commands work on. */
 export interface Controlled {
@@ -29,6 +30,8 @@ export interface Controlled {
   /** Absent where no server runs. */
   readonly wireLog?: WireLog | undefined
   readonly status?: (() => object) | undefined
+  /** Shows new certificates to clients. */
+  readonly renewed?: (() => Promise<void>) | undefined
 }
 
 interface Command<S extends z.ZodType> {
@@ -72,6 +75,13 @@ export const COMMANDS = {
   'credential.revoke': command(z.strictObject({ name }), async ({ house }, input) =>
     house.credentials.revoke(input.name, OPERATOR),
   ),
+  'authority.show': command(z.strictObject({}), async ({ house }) => authorityOf(house)),
+  'authority.renew': command(z.strictObject({}), async ({ house, renewed }) => {
+    await house.authority.renew()
+    await renewed?.()
+    await noted(house, 'RenewAuthority')
+    return authorityOf(house)
+  }),
   'rootkey.show': command(z.strictObject({}), async ({ house }) => house.rootName),
   'rootkey.rotate': command(
     z.strictObject({
@@ -120,6 +130,10 @@ export const COMMANDS = {
   status: command(z.strictObject({}), async ({ status }) => status?.() ?? { running: false }),
 } as const
 export type CommandName = keyof typeof COMMANDS
+
+function authorityOf({ dataDir, authority }: House) {
+  return { certificate: pkiPaths(dataDir).ca, expires: authority.expires }
+}
 
 /** Leaves in the audit trail what changes no record. */
 async function noted(house: House, operation: string, object?: string): Promise<void> {

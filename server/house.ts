@@ -119,7 +119,7 @@ export class House {
     this.config = config
     this.database = database
     this.credentials = new Credentials(database, sealer, clock)
-    this.authority = new Authority(dataDir, new Settings(database, sealer))
+    this.authority = new Authority(dataDir, new Settings(database, sealer), config.kmip.tls.days)
     this.services = {
       store: new Store(database, sealer, limits.objectCacheMax),
       keystores: new Keystores(keystoresOf(config, sealer)),
@@ -179,8 +179,8 @@ export class House {
   /**
    * Lets a client in with a certificate that another authority has issued.
    *
-   * @returns Whether an authority that this server trusts has issued it itself: else the client must
-   * show the certificates in between, or cannot shake hands.
+   * @returns Whether an authority that this server trusts has issued it itself: else the client
+   * must show the certificates in between, or cannot shake hands.
    * @throws `KmsError` `exists`, `invalidField`.
    */
   async registerCredential(
