@@ -46,7 +46,7 @@ const tls = z.strictObject({
     .max(825)
     .default(397)
     .describe(
-      'How long the certificate that Claviger issues itself is valid; a new one takes its place when less than a third is left.',
+      'Validity of the certificate that Claviger issues itself; renewed when less than a third is left.',
     ),
   clientCa: z
     .array(z.string())

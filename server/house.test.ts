@@ -6,12 +6,16 @@
 import assert from 'node:assert/strict'
 import {
   chmodSync,
+  closeSync,
   existsSync,
+  linkSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -25,6 +29,8 @@ import { House } from './house.ts'
 import { LockedError } from './lock.ts'
 import { createLog } from './log.ts'
 import {
+  adoptNext,
+  eraseFile,
   findFileKey,
   newFileKey,
   nextPath,
@@ -120,7 +126,45 @@ describe('a data directory', { timeout: 120_000 }, () => {
       assert.deepEqual(found.key.expose(), known.key.expose())
       assert.ok(!existsSync(nextPath(path)))
       assert.deepEqual(readFileKey(path).name, known.name)
+      assert.deepEqual(readdirSync(dataDir), ['root.key'])
     }
+  })
+
+  it('finishes a rotation that stopped between two names, or while the new key was written', () => {
+    const path = join(dataDir, 'root.key')
+    const [old, next] = [newFileKey(), newFileKey()]
+    assert.ok(old.name.kind === 'file' && next.name.kind === 'file')
+    writeFileKey(`${path}.old`, old)
+    writeFileKey(nextPath(path), next)
+    assert.deepEqual(findFileKey(path, next.name).name, next.name)
+    assert.deepEqual(readdirSync(dataDir), ['root.key'])
+    writeFileKey(`${path}.old`, old)
+    assert.deepEqual(findFileKey(path, next.name).name, next.name)
+    assert.deepEqual(readdirSync(dataDir), ['root.key'])
+    writeFileSync(nextPath(path), 'claviger', { mode: 0o600 })
+    assert.deepEqual(findFileKey(path, next.name).name, next.name)
+    assert.deepEqual(readdirSync(dataDir), ['root.key'])
+  })
+
+  it('overwrites a key file that goes, but not what a link leads to', () => {
+    const path = join(dataDir, 'root.key')
+    const [backup, link] = [join(dataDir, 'backup'), join(dataDir, 'link')]
+    writeFileKey(path, newFileKey())
+    writeFileKey(nextPath(path), newFileKey())
+    const text = readFileSync(path, 'utf8')
+    const file = openSync(path, 'r')
+    adoptNext(path)
+    // What is open can be read when its name is gone.
+    assert.deepEqual(readFileSync(file), Buffer.alloc(text.length))
+    closeSync(file)
+    assert.deepEqual(readdirSync(dataDir), ['root.key'])
+    linkSync(path, backup)
+    eraseFile(path)
+    assert.match(readFileSync(backup, 'utf8'), /^claviger root key 1\n/)
+    symlinkSync(backup, link)
+    eraseFile(link)
+    assert.match(readFileSync(backup, 'utf8'), /^claviger root key 1\n/)
+    assert.deepEqual(readdirSync(dataDir), ['backup'])
   })
 
   it('changes its root key while it serves, and starts again with the new one', async () => {

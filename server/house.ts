@@ -8,7 +8,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Journal } from '#core/audit.ts'
 import type { Services } from '#core/context.ts'
@@ -30,6 +30,7 @@ import { Authority, clientCertificate, fingerprintOf, isIssuedBy, writeFile } fr
 import {
   adoptNext,
   dropNext,
+  eraseFile,
   findFileKey,
   newFileKey,
   newPassphraseKey,
@@ -247,7 +248,7 @@ export class House {
     }
     await this.database.replaceDataKeys(sealed(this.#dataKeys, next), rootNameText(next.name))
     if (source === 'file') adoptNext(path)
-    else rmSync(path, { force: true })
+    else eraseFile(path)
     this.#root.key[Symbol.dispose]()
     this.#root = next
     return next.name
