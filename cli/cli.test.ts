@@ -289,13 +289,10 @@ describe('usage', () => {
 
   it('that is wrong is told to a machine as one JSON object, whatever is wrong', async () => {
     const wrong = [
-      ['bogus --json', /^unknown command 'bogus'$/],
       ['--json', /^a command is missing/],
-      ['keys --json', /^a command is missing/],
       ['--json keys crate', /^unknown command 'crate' \(Did you mean create\?\)$/],
       ['keys list --bogus --json', /^unknown option '--bogus'$/],
       ['keys show --json', /^missing required argument 'key'$/],
-      ['--json encrypt', /^required option '--key/],
       ['random none --json', /whole number/],
       ['keys list --data /nonexistent --json', /name the data directory/],
     ] as const
