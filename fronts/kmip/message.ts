@@ -246,7 +246,7 @@ class Batch {
       this.#state.placeholder = undefined
       const answer = this.#failure(error, operation, uniqueBatchItemID)
       if (this.#room !== undefined) await this.#room
-      return { answer: { ...answer, ...this.#refused(error, operation) }, failed: true }
+      return { answer, failed: true }
     }
   }
 
@@ -318,17 +318,17 @@ class Batch {
       resultStatus: ResultStatus.OperationFailed,
       resultReason: resultReason(code, this.#version),
       resultMessage,
+      responsePayload: this.#refused(error, operation),
       messageExtension: [],
     }
   }
 
   /** The payload of a failure, where it has one. */
-  #refused(error: unknown, operation: Operation | undefined): Pick<ItemAnswer, 'responsePayload'> {
+  #refused(error: unknown, operation: Operation | undefined): Item | undefined {
     const name = operation && operationName(operation)
-    if (name === undefined || !(error instanceof Refusal)) return {}
+    if (name === undefined || !(error instanceof Refusal)) return undefined
     const { response } = payloadCoders(name)
-    const payload = response.encode(Tag.ResponsePayload, error.payload, encoding(this.#version))
-    return { responsePayload: payload }
+    return response.encode(Tag.ResponsePayload, error.payload, encoding(this.#version))
   }
 
   #encoded(answers: readonly ItemAnswer[]): Item {
