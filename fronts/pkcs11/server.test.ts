@@ -17,9 +17,15 @@ import { type Limits, limitsWith } from '#core/limits.ts'
 import { CKA, CKF, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { boolBytes, paddedText, ulongBytes } from '#spec/pkcs11/memory.ts'
+import { arbitrary } from '#spec/pkcs11/rpc/arbitrary.ts'
+import type { Codec } from '#spec/pkcs11/rpc/codec.ts'
+import { DIALECT } from '#spec/pkcs11/rpc/dialect.ts'
 import type { AttributeAnswer, AttributeWish, Handlers } from '#spec/pkcs11/types.ts'
+import { Writer } from '#wire/pkcs11-rpc/writer.ts'
 import type { Application, ApplicationInfo, Engine } from './contract.ts'
 import { Pkcs11Server } from './server.ts'
+
+const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 
 const SLOT = 7
 const SESSION = 11
@@ -146,6 +152,7 @@ class FewFunctions implements Engine<Counted> {
       return { pSignature: Buffer.from('sig') }
     },
     C_SignFinal: async () => ({ pSignature: Buffer.from('sig') }),
+    C_WaitForSlotEvent: () => new Promise(() => {}),
     C_Verify: () => {
       throw new Error('a bug')
     },
@@ -183,19 +190,28 @@ async function open(path: string, options: Pkcs11ClientOptions = {}): Promise<Pk
   return client
 }
 
-/** Sends bytes; all that comes back until the server hangs up, or for a while. */
-function exchange(path: string, hex: string, milliseconds = 300): Promise<string> {
+/** Sends bytes; what comes back until it is so many bytes, or the server hangs up. */
+function exchange(
+  path: string,
+  hex: string,
+  bytes = Infinity,
+  milliseconds = 5_000,
+): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ path })
-    const chunks: Buffer[] = []
+    let received = Buffer.alloc(0)
     const done = (end: string): void => {
+      clearTimeout(timer)
       socket.destroy()
-      resolve(Buffer.concat(chunks).toString('hex') + end)
+      resolve(received.toString('hex') + end)
     }
-    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    const timer = setTimeout(() => done(' late'), milliseconds)
+    socket.on('data', (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk])
+      if (received.length >= bytes) done('')
+    })
     socket.on('error', () => done(' error'))
     socket.on('close', () => done(' closed'))
-    setTimeout(() => done(''), milliseconds)
     socket.write(Buffer.from(hex, 'hex'))
   })
 }
@@ -226,14 +242,14 @@ describe('the negotiation', () => {
     ['ff', 'c1'],
   ] as const) {
     it(`answers 0x${answered} to 0x${offered}`, async () => {
-      assert.equal(await exchange(path, offered, 60), answered)
+      assert.equal(await exchange(path, offered, 1), answered)
     })
   }
 
   it('takes the version, the header and the body together', async () => {
     const options = Buffer.from('client').toString('hex')
     const sent = `020000001000000006000000${'42'}${options}${HANDSHAKE}`
-    assert.equal(await exchange(path, sent, 100), `02${header('00000010', 8)}0000000100000000`)
+    assert.equal(await exchange(path, sent, 21), `02${header('00000010', 8)}0000000100000000`)
   })
 })
 
@@ -421,6 +437,18 @@ describe('applications', () => {
     assert.equal(server.applications, 0)
   })
 
+  it('end when their client goes while a call waits', async () => {
+    const { path, engine, server } = await start()
+    const client = await open(path)
+    const call = client.call('C_WaitForSlotEvent', { flags: 0 })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    client.close()
+    await assert.rejects(call, /closed/)
+    await until(() => engine.closed === 1)
+    await server.close()
+    assert.equal(server.connections, 0)
+  })
+
   it('are one for each connection of a client of p11-kit', async () => {
     const { path, engine } = await start()
     const clients = [await open(path, { newest: 2 }), await open(path, { newest: 2 })]
@@ -447,14 +475,14 @@ describe('clients that do what they should not', () => {
     )
     const sent = `02${header('00000010', 0x42)}${wrong}`
     const refused = `02${header('00000010', 17)}00000000000000017500000000000000${'05'}`
-    assert.equal(await exchange(path, sent, 100), refused)
+    assert.equal(await exchange(path, sent, 30), refused)
   })
 
   it('are told CKR_DEVICE_ERROR for arguments that do not decode', async () => {
     const { path } = await start()
     const short = `0000000100000005${Buffer.from('ayyay').toString('hex')}01`
     const sent = `02${header('00000010', 14)}${short}`
-    assert.match(await exchange(path, sent, 100), /7500000000000000(30)$/)
+    assert.match(await exchange(path, sent, 30), /7500000000000000(30)$/)
   })
 
   it('are cut off for an unknown call, a wrong signature and a message that is too long', async () => {
@@ -476,7 +504,7 @@ describe('clients that do what they should not', () => {
     const { path } = await start({ handshakeSeconds: 1 })
     for (const sent of ['', '02', 'c1000000']) {
       const began = performance.now()
-      const got = await exchange(path, sent, 3_000)
+      const got = await exchange(path, sent)
       assert.match(got, / closed$/)
       assert.ok(performance.now() - began < 2_500)
     }
@@ -487,7 +515,7 @@ describe('clients that do what they should not', () => {
     const client = await open(path)
     const options = Buffer.from('client').toString('hex')
     const half = `020000001000000006000000${'42'}${options}${HANDSHAKE}0000`
-    assert.match(await exchange(path, half, 3_000), / closed$/)
+    assert.match(await exchange(path, half), / closed$/)
     await until(() => !client.isOpen)
     assert.equal(server.connections, 0)
   })
@@ -496,6 +524,28 @@ describe('clients that do what they should not', () => {
     const { path } = await start({ callConnectionsMax: 1 })
     const client = await open(path)
     assert.match(await exchange(path, '02'), /^ (closed|error)$/)
+    client.close()
+  })
+
+  it(`do not end the process, whatever they send, seed ${SEED}`, async () => {
+    const { path, server } = await start()
+    const random = arbitrary(SEED, 'dialect')
+    const name = Buffer.alloc(16, 9).toString('hex')
+    const join = `${header('00000010', 36)}0000000100000010${name}${'00'.repeat(8)}ffffffff`
+    const sign = { hSession: 1, pData: Buffer.from('abc'), pSignature: 20 }
+    const w = new Writer()
+    DIALECT.writeRequest(w, DIALECT.codecOf('C_Sign') as Codec, sign)
+    const body = w.take().toString('hex')
+    const frame = header('00000011', body.length / 2) + body
+    const connections = Array.from({ length: 200 }, () => {
+      const broken = random.broken(Buffer.from(frame.repeat(3), 'hex'))
+      return exchange(path, `c1${join}${broken.toString('hex')}`, Infinity, 400)
+    })
+    await Promise.all(connections)
+    await until(() => server.connections === 0)
+    assert.equal(server.applications, 0)
+    const client = await open(path)
+    assert.ok((await client.call('C_Sign', sign)).pSignature instanceof Uint8Array)
     client.close()
   })
 
