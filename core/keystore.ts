@@ -132,9 +132,29 @@ export interface WrapMechanism {
   readonly hash?: Hash | undefined
   readonly mgfHash?: Hash | undefined
   readonly label?: Uint8Array | undefined
+  /**
+   * RSA: the material is wrapped by RFC 5649 with an AES key of so many bits that is made for it,
+   * and only that with the RSA key; it stands first. `CKM_RSA_AES_KEY_WRAP` of PKCS#11 3.2 §6.1.
+   */
+  readonly ephemeralBits?: number | undefined
 }
 
-/** KMIP 2.1 §11.15 (Derivation Method). Lengths are asked for apart. */
+/** Bytes, or the value of another secret key in the same keystore, which does not leave it. */
+export type Ingredient = Uint8Array | KeyInUse
+
+/**
+ * A part of what the function of SP 800-108 is fed with in each round: fixed bytes; the number of
+ * the round; the outcome of the round before (feedback) or of the pipeline (double pipeline).
+ */
+export type RoundInput =
+  | Ingredient
+  | 'chain'
+  | { readonly counterBits: number; readonly littleEndian?: boolean | undefined }
+
+/**
+ * KMIP 2.1 §11.15 (Derivation Method), PKCS#11 3.2 §6 (mechanisms of `C_DeriveKey`). Lengths are
+ * asked for apart.
+ */
 export type DerivationMechanism =
   | {
       readonly kdf: 'PBKDF2'
@@ -148,18 +168,45 @@ export type DerivationMechanism =
   | {
       readonly kdf: 'HKDF'
       readonly hash: Hash
-      readonly salt: Uint8Array
+      readonly salt: Ingredient
       readonly info: Uint8Array
     }
-  | { readonly kdf: 'SP800_108_COUNTER'; readonly hash: Hash; readonly data: Uint8Array }
+  /** RFC 5869 §2.2 alone: as many bytes as the hash has. */
+  | { readonly kdf: 'HKDF_EXTRACT'; readonly hash: Hash; readonly salt: Ingredient }
+  /** RFC 5869 §2.3 alone: the key is what has been extracted. */
+  | { readonly kdf: 'HKDF_EXPAND'; readonly hash: Hash; readonly info: Uint8Array }
   | {
-      readonly kdf: 'SP800_108_FEEDBACK'
-      readonly hash: Hash
-      readonly data: Uint8Array
-      readonly iv: Uint8Array
+      readonly kdf: 'SP800_108'
+      readonly mode: 'COUNTER' | 'FEEDBACK' | 'DOUBLE_PIPELINE'
+      readonly prf: Mac
+      readonly input: readonly RoundInput[]
+      /** Feedback: what the first round is fed with as its chain. */
+      readonly iv?: Uint8Array | undefined
     }
-  | { readonly kdf: 'SP800_108_DOUBLE_PIPELINE'; readonly hash: Hash; readonly data: Uint8Array }
-  | { readonly kdf: 'DH'; readonly peer: Uint8Array }
+  /** RFC 5246 §5: the seed is label and seed together. */
+  | { readonly kdf: 'TLS12_PRF'; readonly hash: Hash; readonly seed: Uint8Array }
+  /** The key's value where it says `base`. */
+  | { readonly kdf: 'CONCATENATE'; readonly parts: readonly (Ingredient | 'base')[] }
+  | { readonly kdf: 'XOR'; readonly data: Uint8Array }
+  /** Bits of the key from one on; after its last bit comes its first. */
+  | { readonly kdf: 'EXTRACT'; readonly bit: number }
+  | {
+      readonly kdf: 'DH'
+      /** SubjectPublicKeyInfo, or the point or raw public key alone. */
+      readonly peer: Uint8Array
+      /** Absent: the shared secret as it is. */
+      readonly expand?: Expansion | undefined
+    }
+
+/**
+ * How a shared secret becomes a key: ANSI X9.63 §5.6.3 (secret before counter) or the one-step
+ * derivation of SP 800-56C r2 §4 (counter before secret).
+ */
+export interface Expansion {
+  readonly form: 'X9_63' | 'SP800_56C'
+  readonly hash: Hash
+  readonly info: Uint8Array
+}
 
 export interface Encrypted {
   readonly data: Uint8Array

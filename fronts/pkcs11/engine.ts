@@ -18,24 +18,43 @@ import type { Handlers } from '#spec/pkcs11/types.ts'
 import { Application, type Surroundings } from './application.ts'
 import type { ApplicationInfo, Engine } from './contract.ts'
 import { ciphers } from './functions/cipher.ts'
+import { derive } from './functions/derive.ts'
+import { digest } from './functions/digest.ts'
+import { dual } from './functions/dual.ts'
 import { general } from './functions/general.ts'
 import { generation } from './functions/generate.ts'
+import { kem } from './functions/kem.ts'
 import { mechanisms } from './functions/mechanisms.ts'
+import { message } from './functions/message.ts'
 import { objects } from './functions/objects.ts'
+import { random } from './functions/random.ts'
+import { recover } from './functions/recover.ts'
 import { sessions } from './functions/sessions.ts'
 import { sign } from './functions/sign.ts'
+import { state } from './functions/state.ts'
+import { wrap } from './functions/wrap.ts'
 
 type Offered = Engine<Application>['handlers']
 
+/** Every function but C_Initialize and C_Finalize, which are the server's. */
 const FUNCTIONS = {
   ...general,
   ...sessions,
-  ...mechanisms,
   ...objects,
   ...generation,
+  ...wrap,
+  ...derive,
+  ...kem,
+  ...mechanisms,
   ...ciphers,
+  ...digest,
   ...sign,
-} satisfies Partial<Offered>
+  ...recover,
+  ...dual,
+  ...message,
+  ...state,
+  ...random,
+} satisfies Offered
 
 export class Pkcs11Engine implements Engine<Application> {
   readonly handlers: Offered

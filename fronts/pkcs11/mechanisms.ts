@@ -13,6 +13,7 @@ import {
   type Cipher,
   type CipherRow,
   CURVES,
+  cipherRow,
   HASHES,
   type Hash,
   type HashRow,
@@ -39,7 +40,10 @@ import { CKF, CKM, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { type MechanismRow, mechanismRow, type Service } from '#spec/pkcs11/mechanisms.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
+import { DERIVATIONS } from './derivations.ts'
+import { ENCAPSULATIONS } from './encapsulations.ts'
 import type { Token } from './token.ts'
+import { WRAPPINGS } from './wrappings.ts'
 
 /** What a mechanism is made of. */
 export type Does = (
@@ -92,6 +96,7 @@ interface KeyMechanism {
   readonly ckm: number
   readonly serves: readonly Service[]
   readonly algorithms: readonly KeyAlgorithm[]
+  readonly keyBits?: readonly number[] | undefined
   readonly needs?: Ability
 }
 
@@ -99,7 +104,26 @@ interface KeyMechanism {
  * Mechanisms of wrapping, derivation and encapsulation. Those that are a row already are served
  * beside what the row serves.
  */
-const KEY_MECHANISMS: readonly KeyMechanism[] = []
+const KEY_MECHANISMS: readonly KeyMechanism[] = [
+  ...WRAPPINGS.map(({ ckm, cipher, algorithms }) => ({
+    ckm,
+    serves: ['wrap', 'unwrap'] as const,
+    algorithms,
+    keyBits: cipherRow(cipher).keyBits,
+    needs: { cipher },
+  })),
+  ...DERIVATIONS.map(({ ckm, algorithms, keyBits }) => ({
+    ckm,
+    serves: ['derive'] as const,
+    algorithms,
+    keyBits,
+  })),
+  ...ENCAPSULATIONS.map(({ ckm, algorithms }) => ({
+    ckm,
+    serves: ['encapsulate', 'decapsulate'] as const,
+    algorithms,
+  })),
+]
 
 const ENCRYPTION = ['encrypt', 'decrypt'] as const
 const MESSAGES = ['messageEncrypt', 'messageDecrypt'] as const
@@ -116,8 +140,9 @@ function* candidates(): Iterable<Candidate> {
     yield { ckm, does, serves: ['digest'], needs: { digest: hash } }
   }
   yield* generationCandidates()
-  for (const { ckm, serves, algorithms, needs } of KEY_MECHANISMS) {
-    yield { ckm, serves, does: { kind: 'keys', algorithms }, ...(needs && { needs }) }
+  for (const { ckm, serves, algorithms, keyBits, needs } of KEY_MECHANISMS) {
+    const does = { kind: 'keys', algorithms, keyBits } as const
+    yield { ckm, serves, does, ...(needs && { needs }) }
   }
 }
 

@@ -23,6 +23,7 @@ import type {
   Encapsulated,
   Encrypted,
   ImportRequest,
+  Ingredient,
   KeyInUse,
   Keystore,
   MacMechanism,
@@ -49,6 +50,7 @@ import {
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
 import { decrypt, encrypt, rsaDecrypt, rsaEncrypt } from './ciphers.ts'
 import { derive } from './derive.ts'
+import { unwrapHybrid, wrapHybrid } from './hybrid.ts'
 import { mac, macStream } from './macs.ts'
 import { openssl } from './openssl.ts'
 import { recover, sign, verify } from './signatures.ts'
@@ -218,11 +220,19 @@ export class SoftwareKeystore implements Keystore {
 
   /** AEAD: the tag stands behind the wrapped bytes. */
   wrap(key: KeyInUse, mechanism: WrapMechanism, material: Secret): Uint8Array {
+    if (mechanism.ephemeralBits !== undefined) {
+      assertAlgorithm(key, mechanism)
+      return wrapHybrid(this.#open(key).key, mechanism, material)
+    }
     const { data, tag } = this.encrypt(key, mechanism, material.expose())
     return tag === undefined ? data : Buffer.concat([data, tag])
   }
 
   unwrap(key: KeyInUse, mechanism: WrapMechanism, wrapped: Uint8Array): Secret {
+    if (mechanism.ephemeralBits !== undefined) {
+      assertAlgorithm(key, mechanism)
+      return unwrapHybrid(this.#open(key).key, mechanism, wrapped)
+    }
     const tags = cipherRow(mechanism.cipher).tagBytes
     if (tags === undefined) return new Secret(this.decrypt(key, mechanism, wrapped))
     const at = wrapped.length - (mechanism.tagBytes ?? (tags[0] as number))
@@ -232,13 +242,22 @@ export class SoftwareKeystore implements Keystore {
     return new Secret(this.decrypt(key, mechanism, data, tag))
   }
 
-  async derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Promise<Secret> {
+  derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Awaitable<Secret> {
     const [pair, agreement] = [key.kind === 'private', mechanism.kdf === 'DH']
     if (pair !== agreement || (!pair && key.kind !== 'secret')) {
       const what = `Cannot derive with ${mechanism.kdf} from "${key.id}": it is no key for that`
       throw new KmsError('illegalOperation', what)
     }
-    return new Secret(await derive(this.#open(key).key, mechanism, length))
+    const bytesOf = (ingredient: Ingredient): Uint8Array => this.#bytesOf(ingredient)
+    const bytes = derive({ ...this.#open(key), bytesOf }, mechanism, length)
+    return bytes instanceof Promise ? bytes.then((made) => new Secret(made)) : new Secret(bytes)
+  }
+
+  #bytesOf(ingredient: Ingredient): Uint8Array {
+    if (ingredient instanceof Uint8Array) return ingredient
+    if (ingredient.kind === 'secret') return this.#open(ingredient).key.export()
+    const what = `Cannot derive with "${ingredient.id}": it is no secret key`
+    throw new KmsError('illegalOperation', what)
   }
 
   encapsulate(key: KeyInUse): Encapsulated {

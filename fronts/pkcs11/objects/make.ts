@@ -80,6 +80,7 @@ function demanded(list: readonly Attribute[], origin: Origin, base: Base | undef
  *
  * @param base The key that it comes from: what it demands is done, what it was is remembered.
  * @param fallback Key type where the template does not say it.
+ * @param others Further keys that it comes from: what they were is remembered as well.
  * @returns The handle.
  * @throws `CryptokiError` for whatever the template does not allow.
  */
@@ -90,6 +91,7 @@ export async function makeSecret(
   origin: Origin,
   base?: Base,
   fallback?: number,
+  others: readonly ManagedObject[] = [],
 ): Promise<number> {
   using material = bytes
   const template = demanded(list, origin, base)
@@ -122,11 +124,12 @@ export async function makeSecret(
         ]),
   ]
   const isKey = secretKind.algorithm !== undefined
+  // Awaited: the material is zeroed at the end of this function.
   return await entered(session, plan, template, {
     objectType: isKey ? ObjectType.SymmetricKey : ObjectType.SecretData,
     object: secretObject(isKey, material.expose()),
     given,
-    internal: internalOf(plan, origin, base, keyTypeAttributes(secretKind.keyType)),
+    internal: internalOf(plan, origin, base, keyTypeAttributes(secretKind.keyType), others),
   })
 }
 
@@ -264,16 +267,19 @@ export function internalOf(
   origin: Origin,
   base: Base | undefined,
   more: readonly ListedAttribute[] = [],
+  others: readonly ManagedObject[] = [],
 ): Internal {
   const inherits = origin === 'derived' && base !== undefined
+  const bases = base === undefined ? others : [base.object, ...others]
+  const all = (flag: number): boolean => bases.every((one) => flagOf(one, flag))
   const comesFrom =
     inherits && plan.lasting && base.lasting
       ? [link(LinkType.DerivationBaseObjectLink, base.object.id)]
       : []
   return {
     owned: [...plan.owned, ...more, ...comesFrom],
-    alwaysSensitive: inherits && flagOf(base.object, CKA.ALWAYS_SENSITIVE),
-    neverExtractable: inherits && flagOf(base.object, CKA.NEVER_EXTRACTABLE),
+    alwaysSensitive: inherits && all(CKA.ALWAYS_SENSITIVE),
+    neverExtractable: inherits && all(CKA.NEVER_EXTRACTABLE),
     namesRepeat: true,
   }
 }
