@@ -4,7 +4,7 @@
  * @module
  */
 import { existsSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import type { RunningServer } from '#server/serve.ts'
@@ -92,6 +92,20 @@ function shellWord(word: string): string {
   return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
 }
 
+const MODULE = fileURLToPath(new URL('../module/build/libclaviger.so', import.meta.url))
+
+/** How a PKCS#11 application gets in. */
+function moduleHint(claviger: string, flags: string, socket: string): string {
+  if (!existsSync(MODULE)) return ''
+  const module = shellWord(shownPath(MODULE))
+  return `
+And for PKCS#11 applications, with a PIN of your choice:
+  CLAVIGER_PIN=1234 ${claviger} token pin${flags}
+  export CLAVIGER_PKCS11=${shellWord(resolve(socket))}
+  pkcs11-tool --module ${module} --login --pin 1234 --list-objects
+`
+}
+
 /** What a stranger reads first; the commands work as they stand here. */
 function welcome(
   { kmip, pkcs11 }: Pick<RunningServer, 'kmip' | 'pkcs11'>,
@@ -112,7 +126,7 @@ Try, in another terminal:
   ${claviger} keys create --name first${flags}
   echo hello | ${seal} | ${open}
   ${claviger} keys list${flags}
-`
+${pkcs11 === undefined ? '' : moduleHint(claviger, flags, shownPath(pkcs11))}`
 }
 
 export const init = new Command('init')

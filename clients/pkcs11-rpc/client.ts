@@ -5,8 +5,8 @@
  * draft-ueno-pkcs11-rpc; which version is spoken is up to the server. Functions are called by the
  * header's names with the types of `#spec/pkcs11/types.ts`. A return value other than CKR_OK is
  * thrown as a CryptokiError, and a connection that fails as a {@link Pkcs11ConnectionError}. Calls
- * may be made before earlier ones are answered. When one passes its deadline, the connection is given
- * up: the server works on one call at a time, so that those behind would wait as well.
+ * may be made before earlier ones are answered. When one passes its deadline, the connection is
+ * given up: the server works on one call at a time, so that those behind would wait as well.
  *
  * C_Initialize is called like any other function, and first. Nothing is tried again.
  *

@@ -58,6 +58,12 @@ export function newCiphering(
   })
 }
 
+/** One message of many: the key is at hand already. */
+export function newMessage(held: HeldKey, direction: Direction, meaning: CipherMeaning): Ciphering {
+  const row = cipherRow(meaning.mechanism.cipher)
+  return { held, direction, meaning, row, inParts: false }
+}
+
 function end(this: Ciphering): void {
   this.parts?.end()
   this.last?.fill(0)
@@ -192,7 +198,13 @@ export function whole(
   return after(transformed(ciphering, data), (result) => fitting(result, capacity))
 }
 
-function transformed(ciphering: Ciphering, data: Uint8Array): Awaitable<Uint8Array> {
+/**
+ * All of the data at once; the tag of an AEAD stands behind it.
+ *
+ * @throws `CryptokiError` `CKR_DATA_LEN_RANGE`, `CKR_ENCRYPTED_DATA_LEN_RANGE`,
+ * `CKR_ENCRYPTED_DATA_INVALID`.
+ */
+export function transformed(ciphering: Ciphering, data: Uint8Array): Awaitable<Uint8Array> {
   const { held, direction, meaning } = ciphering
   return use(held, (key) =>
     translating(ciphering, () => {

@@ -1,8 +1,8 @@
 /**
  * The PKCS#11 listener: a Unix socket, or a stream that somebody has connected already.
  *
- * draft-ueno-pkcs11-rpc over a stream. Who may connect is said by the mode of the socket's file; the
- * engine learns the user and the process that the kernel names.
+ * draft-ueno-pkcs11-rpc over a stream. Who may connect is said by the mode of the socket's file;
+ * the engine learns the user and the process that the kernel names.
  *
  * @module
  */

@@ -7,8 +7,8 @@
  */
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { refuses, Workbench } from '#conformance/pkcs11-workbench.ts'
 import { CKA, CKK, CKM, CKO, CKP, CKR } from '#spec/pkcs11/constants.ts'
-import { refuses, Workbench } from '../workbench.ts'
 
 const P256 = Buffer.from('06082a8648ce3d030107', 'hex')
 

@@ -15,6 +15,7 @@ import { CKA, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Handlers } from '#spec/pkcs11/types.ts'
 import type { Application, Seen } from '../application.ts'
+import { changeObject, copyObject } from '../objects/change.ts'
 import { Search } from '../objects/find.ts'
 import { answersOf } from '../objects/get.ts'
 import { importObject } from '../objects/import.ts'
@@ -25,6 +26,18 @@ import type { Session } from '../session.ts'
 export const objects = {
   C_CreateObject: async (application, { hSession, pTemplate }) => {
     return { phObject: await importObject(application.session(hSession), pTemplate) }
+  },
+
+  C_CopyObject: async (application, { hSession, hObject, pTemplate }) => {
+    const session = application.session(hSession)
+    const seen = await application.object(session, hObject)
+    return { phNewObject: await copyObject(session, seen, pTemplate) }
+  },
+
+  C_SetAttributeValue: async (application, { hSession, hObject, pTemplate }) => {
+    const session = application.session(hSession)
+    await changeObject(session, await application.object(session, hObject), pTemplate)
+    return {}
   },
 
   C_DestroyObject: async (application, { hSession, hObject }) => {

@@ -56,7 +56,8 @@ function begin(
   })
 }
 
-function update(
+/** A part of the data. Exported for the functions that do two things at once. */
+export function updateSignature(
   session: Session,
   kind: 'sign' | VerifyKind,
   part: Uint8Array,
@@ -104,7 +105,7 @@ export const sign = {
   },
 
   C_SignUpdate: (application, { hSession, pPart }) =>
-    update(application.session(hSession), 'sign', dataOf(pPart)),
+    updateSignature(application.session(hSession), 'sign', dataOf(pPart)),
 
   C_SignFinal: (application, { hSession, pSignature: capacity }) => {
     const session = application.session(hSession)
@@ -131,7 +132,7 @@ export const sign = {
   },
 
   C_VerifyUpdate: (application, { hSession, pPart }) =>
-    update(application.session(hSession), 'verify', dataOf(pPart)),
+    updateSignature(application.session(hSession), 'verify', dataOf(pPart)),
 
   C_VerifyFinal: (application, { hSession, pSignature }) => {
     const session = application.session(hSession)
@@ -166,7 +167,7 @@ export const sign = {
   },
 
   C_VerifySignatureUpdate: (application, { hSession, pPart }) =>
-    update(application.session(hSession), 'verifySignature', dataOf(pPart)),
+    updateSignature(application.session(hSession), 'verifySignature', dataOf(pPart)),
 
   C_VerifySignatureFinal: (application, { hSession }) => {
     const session = application.session(hSession)

@@ -21,6 +21,7 @@ import { ulongOf } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
 import type { Seen } from '../application.ts'
 import type { Operation, Session } from '../session.ts'
+import { builtInObject, builtInObjects } from './built-in.ts'
 import {
   booleanItem,
   bytesItem,
@@ -75,6 +76,7 @@ export class Search implements Operation {
       this.#candidates.push(...living.map((id) => ({ id, lasting: false })))
     }
     if (wanted === false) return
+    for (const id of builtInObjects(token).keys()) this.#candidates.push({ id, lasting: true })
     const ids = await this.#ids(token.services, PAGE)
     this.#isPartial = ids.length === PAGE
     this.#candidates.push(...ids.map((id) => ({ id, lasting: true })))
@@ -123,18 +125,25 @@ export class Search implements Operation {
   }
 
   async #matching(chunk: readonly Candidate[]): Promise<readonly number[]> {
-    const { application, token } = this.#session
     const handles: number[] = []
     for (const lasting of [false, true]) {
       const ids = chunk.filter((one) => one.lasting === lasting).map(({ id }) => id)
       if (ids.length === 0) continue
-      const { store } = lasting ? token.services : application.volatile(token)
-      for (const object of await store.objects(ids)) {
+      for (const object of await this.#objects(ids, lasting)) {
         const handle = await this.#handleOf(object, lasting)
         if (handle !== undefined) handles.push(handle)
       }
     }
     return handles
+  }
+
+  async #objects(ids: readonly string[], lasting: boolean): Promise<readonly ManagedObject[]> {
+    const { application, token } = this.#session
+    const { store } = lasting ? token.services : application.volatile(token)
+    const builtIn = ids.flatMap((id) => builtInObject(token, id) ?? [])
+    if (builtIn.length === ids.length) return builtIn
+    const made = ids.filter((id) => builtInObject(token, id) === undefined)
+    return [...builtIn, ...(await store.objects(made))]
   }
 
   /** Undefined where it is not looked for, or not to be seen. */

@@ -250,7 +250,7 @@ export async function makePublic(
   const spec = specOfObject(key)
   const plan = planOf(session, pairSubject('public', spec, template), template)
   const der = key.export({ format: 'der', type: 'spki' })
-  return entered(session, plan, {
+  return await entered(session, plan, {
     objectType: ObjectType.PublicKey,
     object: { tag: Tag.PublicKey, value: { keyBlock: keyBlockOf(KeyFormatType.X_509, der) } },
     given: [...plan.given, ...specAttributes(spec)],

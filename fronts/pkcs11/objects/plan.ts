@@ -87,7 +87,7 @@ export function labelText(label: Uint8Array): string | undefined {
 }
 
 /**
- * A label is a Name, as the first choice: another object may have it, then it is an Alternative one.
+ * A label is a Name; where another object has that Name, it becomes an Alternative Name.
  */
 export function labelAttributes(label: Uint8Array | undefined): readonly ListedAttribute[] {
   if (label === undefined || label.length === 0) return []

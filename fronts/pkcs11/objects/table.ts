@@ -88,7 +88,7 @@ const STORAGE = [
   row('PRIVATE',     'bool',  own('PRIVATE')),
   row('MODIFIABLE',  'bool',  own('MODIFIABLE', true)),
   row('LABEL',       'text',  computed('first Name, else first Alternative Name, else x-CKA_LABEL'), '8'),
-  row('COPYABLE',    'bool',  own('COPYABLE', true), '12'),
+  row('COPYABLE',    'bool',  own('COPYABLE', true), '8 12'),
   row('DESTROYABLE', 'bool',  own('DESTROYABLE', true)),
 ]
 
@@ -287,7 +287,7 @@ function listOf(kind: Kind, family: Family): readonly AttributeRow[] {
     case 'profile':
       return [...OBJECT, ...STORAGE, ...PROFILE]
     case 'mechanism':
-      return [...OBJECT, ...MECHANISM]
+      return [...OBJECT, ...STORAGE, ...MECHANISM]
     case 'validation':
       return [...OBJECT, ...STORAGE, ...VALIDATION]
   }

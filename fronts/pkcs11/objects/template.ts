@@ -34,7 +34,7 @@ const EMPTY = new Uint8Array(0)
 export class Template {
   readonly #values = new Map<number, Uint8Array | readonly Attribute[]>()
 
-  /** @throws `CryptokiError` `ATTRIBUTE_TYPE_INVALID`, `_VALUE_INVALID`, `TEMPLATE_INCONSISTENT`. */
+  /** @throws `CryptokiError` `ATTRIBUTE_TYPE_INVALID`, `_VALUE_INVALID`, `TEMPLATE_…`. */
   constructor(list: readonly Attribute[]) {
     for (const attribute of list) this.#add(attribute)
   }

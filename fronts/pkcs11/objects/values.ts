@@ -55,8 +55,8 @@ const EMPTY = new Uint8Array(0)
 /**
  * The value of an attribute; at once where nothing has to be fetched.
  *
- * @returns `CKR_ATTRIBUTE_TYPE_INVALID` where the object does not have it, `CKR_ATTRIBUTE_SENSITIVE`
- * where it is not revealed.
+ * @returns `CKR_ATTRIBUTE_TYPE_INVALID` where the object does not have it,
+ * `CKR_ATTRIBUTE_SENSITIVE` where it is not revealed.
  */
 export function attributeValue(seen: Seen, type: number): Awaitable<Read> {
   const { object } = seen
@@ -137,7 +137,7 @@ function labelBytes({ attributes }: ManagedObject): Uint8Array {
 }
 
 /** The same for both halves of a pair and its certificate, where nobody has given another. */
-function idBytes(object: ManagedObject): Uint8Array {
+export function idBytes(object: ManagedObject): Uint8Array {
   return bytesIn(object.attributes, RAW_ID) ?? Buffer.from(familyName(object))
 }
 

@@ -8,6 +8,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Context } from '#core/context.ts'
+import type { Application } from '#fronts/pkcs11/application.ts'
+import type { Pkcs11Engine } from '#fronts/pkcs11/engine.ts'
 import { readConfig } from '#server/config.ts'
 import { House } from '#server/house.ts'
 import { createLog } from '#server/log.ts'
@@ -16,8 +18,6 @@ import { CKA, CKF } from '#spec/pkcs11/constants.ts'
 import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import { boolBytes, ulongBytes, ulongOf } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
-import type { Application } from './application.ts'
-import type { Pkcs11Engine } from './engine.ts'
 
 export const RW = CKF.SERIAL_SESSION | CKF.RW_SESSION
 export const RO = CKF.SERIAL_SESSION
