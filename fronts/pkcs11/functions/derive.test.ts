@@ -9,10 +9,10 @@
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import * as crypto from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { refuses, template, type Wishes, Workbench } from '#conformance/pkcs11-workbench.ts'
 import { CK, CKD, CKF, CKK, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Fields, Mechanism } from '#spec/pkcs11/types.ts'
-import { refuses, template, type Wishes, Workbench } from '../workbench.ts'
 
 const OPEN = { EXTRACTABLE: true, SENSITIVE: false }
 const P256 = Buffer.from('06082a8648ce3d030107', 'hex')

@@ -8,9 +8,9 @@
 import { deepEqual, equal, notDeepEqual, ok } from 'node:assert/strict'
 import * as crypto from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { refuses, template, type Wishes, Workbench } from '#conformance/pkcs11-workbench.ts'
 import { CKD, CKF, CKK, CKM, CKP, CKR } from '#spec/pkcs11/constants.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
-import { refuses, template, type Wishes, Workbench } from '../workbench.ts'
 
 const OPEN = { EXTRACTABLE: true, SENSITIVE: false }
 const P256 = Buffer.from('06082a8648ce3d030107', 'hex')

@@ -9,10 +9,10 @@
 import { deepEqual, equal, notDeepEqual, ok } from 'node:assert/strict'
 import * as crypto from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { refuses, template, type Wishes, Workbench } from '#conformance/pkcs11-workbench.ts'
 import { CKG, CKK, CKM, CKO, CKR, CKZ } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
-import { refuses, template, type Wishes, Workbench } from '../workbench.ts'
 
 const IV16 = Buffer.alloc(16, 7)
 const IV8 = Buffer.alloc(8, 7)

@@ -148,7 +148,7 @@ async function wrappedBy(
   const held = await keyFor(session, hWrappingKey, 'wrap', offered, WRAPPING_KEY_CODES)
   const target = await session.application.object(session, hKey, CKR.KEY_HANDLE_INVALID)
   const format = formatOf(target.object, wrapping)
-  await assertMayWrap(session, held.seen, target, offered.type)
+  await assertMayWrap(held.seen, target)
   if (wrapping.bare && isSensitive(target.object)) {
     throw refusedBy('no-block-wrapping', `CKM_${offered.name} and a sensitive key`)
   }
