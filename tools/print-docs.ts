@@ -365,12 +365,12 @@ function rulesPage(): string {
   })
   return page(
     '# Rules against attacks on PKCS#11',
-    'Rules of `fronts/pkcs11/attack-rules.ts`. PKCS#11 lets keys be used against each other; what ' +
-      'the standard would allow and these rules refuse is refused on every token. A refusal names ' +
-      "its rule in the server's log; the application is told the code alone. What the standard " +
-      'itself asks for (`CKA_EXTRACTABLE`, `CKA_WRAP_WITH_TRUSTED`, `CKA_WRAP_TEMPLATE`, ' +
-      '`CKA_UNWRAP_TEMPLATE`, `CKA_DERIVE_TEMPLATE`) holds as well, and is not listed. Each attack ' +
-      'is played in `fronts/pkcs11/attack-rules.test.ts`.',
+    'Rules of `fronts/pkcs11/attack-rules.ts`. PKCS#11 lets keys be used against each other; ' +
+      'what the standard would allow and these rules refuse is refused on every token. A refusal ' +
+      "names its rule in the server's log; the application is told the code alone. What the " +
+      'standard itself asks for (`CKA_EXTRACTABLE`, `CKA_WRAP_WITH_TRUSTED`, ' +
+      '`CKA_WRAP_TEMPLATE`, `CKA_UNWRAP_TEMPLATE`, `CKA_DERIVE_TEMPLATE`) holds as well, and is ' +
+      'not listed. Each attack is played in `fronts/pkcs11/attack-rules.test.ts`.',
     table(['Rule', 'What is refused', 'What it prevents', 'Code', 'Source'], rows),
   )
 }

@@ -2,9 +2,9 @@
  * Rules against known attacks on PKCS#11: what each prevents, and who has described it.
  *
  * PKCS#11 lets keys be used against each other: a key that wraps and decrypts gives every wrapped
- * key away, and so on. The standard allows what these rules refuse. They are on for every token, and
- * a refusal names its rule in the log. `docs/pkcs11-rules.md` is printed from {@link RULES}; what the
- * standard itself asks for (CKA_EXTRACTABLE, CKA_WRAP_TEMPLATE, ...) is not listed.
+ * key away, and so on. The standard allows what these rules refuse. They are on for every token,
+ * and a refusal names its rule in the log. `docs/pkcs11-rules.md` is printed from {@link RULES};
+ * what the standard itself asks for (CKA_EXTRACTABLE, CKA_WRAP_TEMPLATE, ...) is not listed.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Deriving keys by PKCS#11: what comes out, against node:crypto and published answers; lengths, what
- * is inherited, and refusals.
+ * Deriving keys by PKCS#11: what comes out, against node:crypto and published answers; lengths,
+ * what is inherited, and refusals.
  *
  * PKCS#11 3.2 §5.18.5. That the functions themselves are right is tested by the keystore contract.
  *
@@ -10,7 +10,7 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import * as crypto from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { refuses, template, type Wishes, Workbench } from '#conformance/pkcs11-workbench.ts'
-import { CK, CKD, CKF, CKK, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
+import { CK, CKD, CKF, CKK, CKM, CKO, CKP, CKR, CKZ } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Fields, Mechanism } from '#spec/pkcs11/types.ts'
 
@@ -403,6 +403,39 @@ describe('keys that are derived', { timeout: 60_000 }, () => {
     await refuses(CKR.TEMPLATE_INCONSISTENT, () => {
       return derive(CKM.TLS12_MASTER_KEY_DERIVE, parameter, base, { VALUE_LEN: 32 })
     })
+  })
+
+  it('are made of passwords, as RFC 6070 and RFC 8018 have it', async () => {
+    const parameter = {
+      saltSource: CKZ.SALT_SPECIFIED,
+      pSaltSourceData: Buffer.from('salt'),
+      iterations: 4096,
+      prf: CKP.PKCS5_PBKD2_HMAC_SHA1,
+      pPrfData: undefined,
+      pPassword: Buffer.from('password'),
+    }
+    const make = async (fields: Fields, wishes: Wishes) => {
+      const pMechanism = { type: CKM.PKCS5_PBKD2, parameter: { ...parameter, ...fields } }
+      const pTemplate = template({ ...OPEN, ...wishes })
+      const args = { hSession: session, pMechanism, pTemplate }
+      return (await bench.call.C_GenerateKey(bench.app, args)).phKey
+    }
+    const key = await make({}, { VALUE_LEN: 20 })
+    equal((await bytesIn(key)).toString('hex'), '4b007901b765489abead49d926f721d065a429c1')
+    ok(!(await bench.flag(session, key, 'NEVER_EXTRACTABLE')))
+    const sha512 = { prf: CKP.PKCS5_PBKD2_HMAC_SHA512, iterations: 1000 }
+    const aes = await make(sha512, { KEY_TYPE: CKK.AES, VALUE_LEN: 32 })
+    equal(await bench.number(session, aes, 'KEY_TYPE'), CKK.AES)
+    deepEqual(await bytesIn(aes), crypto.pbkdf2Sync('password', 'salt', 1000, 32, 'sha512'))
+    await refuses(CKR.TEMPLATE_INCOMPLETE, () => make({}, {}))
+    for (const wrong of [
+      { prf: 99 },
+      { saltSource: 2 },
+      { iterations: 0 },
+      { pPassword: undefined },
+    ]) {
+      await refuses(CKR.MECHANISM_PARAM_INVALID, () => make(wrong, { VALUE_LEN: 20 }))
+    }
   })
 
   it('were always sensitive, and never extractable, if all that went into them were', async () => {

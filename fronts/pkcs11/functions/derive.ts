@@ -1,9 +1,9 @@
 /**
  * Deriving keys.
  *
- * PKCS#11 3.2 §5.18.5 (`C_DeriveKey`). How a mechanism is read stands in `derivations.ts`; here it is
- * decided how long the key is, what its template may say, and what it inherits. The length is that of
- * the key type where that has one, else `CKA_VALUE_LEN`, else what the mechanism gives.
+ * PKCS#11 3.2 §5.18.5 (`C_DeriveKey`). How a mechanism is read stands in `derivations.ts`; here it
+ * is decided how long the key is, what its template may say, and what it inherits. The length is
+ * that of the key type where that has one, else `CKA_VALUE_LEN`, else what the mechanism gives.
  *
  * @module
  */

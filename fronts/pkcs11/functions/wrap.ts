@@ -1,8 +1,8 @@
 /**
  * Wrapping and unwrapping keys.
  *
- * PKCS#11 3.2 §5.18.3 (`C_WrapKey`), §5.18.4 (`C_UnwrapKey`), and the authenticated forms of both. A
- * secret key is wrapped as its bytes, a private key as PKCS#8; nothing else is wrapped. Which
+ * PKCS#11 3.2 §5.18.3 (`C_WrapKey`), §5.18.4 (`C_UnwrapKey`), and the authenticated forms of both.
+ * A secret key is wrapped as its bytes, a private key as PKCS#8; nothing else is wrapped. Which
  * mechanisms there are is said in `wrappings.ts`, which attacks are refused in `attack-rules.ts`.
  *
  * @module
