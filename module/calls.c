@@ -248,8 +248,7 @@ static const struct member members_CK_SSL3_KEY_MAT_PARAMS[] = {
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_PARAMS, ulMacSizeInBits)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_PARAMS, ulKeySizeInBits)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_PARAMS, ulIVSizeInBits)},
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_PARAMS, bIsExport),
-     .size = sizeof(((CK_SSL3_KEY_MAT_PARAMS *)NULL)->bIsExport)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_PARAMS, bIsExport)},
     {.kind = STRUCTURE_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_PARAMS, RandomInfo),
      .structure = &structure_CK_SSL3_RANDOM_DATA},
     {.kind = STRUCTURE_POINTER_MEMBER,
@@ -335,8 +334,7 @@ static const struct member members_CK_WTLS_KEY_MAT_PARAMS[] = {
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_WTLS_KEY_MAT_PARAMS, ulKeySizeInBits)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_WTLS_KEY_MAT_PARAMS, ulIVSizeInBits)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_WTLS_KEY_MAT_PARAMS, ulSequenceNumber)},
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_WTLS_KEY_MAT_PARAMS, bIsExport),
-     .size = sizeof(((CK_WTLS_KEY_MAT_PARAMS *)NULL)->bIsExport)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_WTLS_KEY_MAT_PARAMS, bIsExport)},
     {.kind = STRUCTURE_MEMBER, .offset = offsetof(CK_WTLS_KEY_MAT_PARAMS, RandomInfo),
      .structure = &structure_CK_WTLS_RANDOM_DATA},
     {.kind = STRUCTURE_POINTER_MEMBER,
@@ -377,8 +375,7 @@ static const struct member members_CK_TLS12_KEY_MAT_PARAMS[] = {
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_TLS12_KEY_MAT_PARAMS, ulMacSizeInBits)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_TLS12_KEY_MAT_PARAMS, ulKeySizeInBits)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_TLS12_KEY_MAT_PARAMS, ulIVSizeInBits)},
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_TLS12_KEY_MAT_PARAMS, bIsExport),
-     .size = sizeof(((CK_TLS12_KEY_MAT_PARAMS *)NULL)->bIsExport)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_TLS12_KEY_MAT_PARAMS, bIsExport)},
     {.kind = STRUCTURE_MEMBER, .offset = offsetof(CK_TLS12_KEY_MAT_PARAMS, RandomInfo),
      .structure = &structure_CK_SSL3_RANDOM_DATA},
     {.kind = STRUCTURE_POINTER_MEMBER,
@@ -482,8 +479,7 @@ static const struct member members_CK_SKIPJACK_RELAYX_PARAMS[] = {
 STRUCTURE(CK_SKIPJACK_RELAYX_PARAMS);
 
 static const struct member members_CK_KEA_DERIVE_PARAMS[] = {
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_KEA_DERIVE_PARAMS, isSender),
-     .size = sizeof(((CK_KEA_DERIVE_PARAMS *)NULL)->isSender)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_KEA_DERIVE_PARAMS, isSender)},
     {.kind = BYTES_MEMBER, .offset = offsetof(CK_KEA_DERIVE_PARAMS, RandomA),
      .length_offset = offsetof(CK_KEA_DERIVE_PARAMS, ulRandomLen)},
     {.kind = BYTES_MEMBER, .offset = offsetof(CK_KEA_DERIVE_PARAMS, RandomB),
@@ -653,8 +649,7 @@ static const struct member members_CK_X2RATCHET_INITIALIZE_PARAMS[] = {
     {.kind = ULONG_MEMBER,
      .offset = offsetof(CK_X2RATCHET_INITIALIZE_PARAMS, peer_public_identity)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_X2RATCHET_INITIALIZE_PARAMS, own_public_identity)},
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_X2RATCHET_INITIALIZE_PARAMS, bEncryptedHeader),
-     .size = sizeof(((CK_X2RATCHET_INITIALIZE_PARAMS *)NULL)->bEncryptedHeader)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_X2RATCHET_INITIALIZE_PARAMS, bEncryptedHeader)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_X2RATCHET_INITIALIZE_PARAMS, eCurve)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_X2RATCHET_INITIALIZE_PARAMS, aeadMechanism)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_X2RATCHET_INITIALIZE_PARAMS, kdfMechanism)},
@@ -666,8 +661,7 @@ static const struct member members_CK_X2RATCHET_RESPOND_PARAMS[] = {
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_X2RATCHET_RESPOND_PARAMS, own_prekey)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_X2RATCHET_RESPOND_PARAMS, initiator_identity)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_X2RATCHET_RESPOND_PARAMS, own_public_identity)},
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_X2RATCHET_RESPOND_PARAMS, bEncryptedHeader),
-     .size = sizeof(((CK_X2RATCHET_RESPOND_PARAMS *)NULL)->bEncryptedHeader)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_X2RATCHET_RESPOND_PARAMS, bEncryptedHeader)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_X2RATCHET_RESPOND_PARAMS, eCurve)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_X2RATCHET_RESPOND_PARAMS, aeadMechanism)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_X2RATCHET_RESPOND_PARAMS, kdfMechanism)},
@@ -680,10 +674,8 @@ static const struct member members_CK_XEDDSA_PARAMS[] = {
 STRUCTURE(CK_XEDDSA_PARAMS);
 
 static const struct member members_CK_HKDF_PARAMS[] = {
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_HKDF_PARAMS, bExtract),
-     .size = sizeof(((CK_HKDF_PARAMS *)NULL)->bExtract)},
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_HKDF_PARAMS, bExpand),
-     .size = sizeof(((CK_HKDF_PARAMS *)NULL)->bExpand)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_HKDF_PARAMS, bExtract)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_HKDF_PARAMS, bExpand)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_HKDF_PARAMS, prfHashMechanism)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_HKDF_PARAMS, ulSaltType)},
     {.kind = BYTES_MEMBER, .offset = offsetof(CK_HKDF_PARAMS, pSalt),
@@ -695,8 +687,7 @@ static const struct member members_CK_HKDF_PARAMS[] = {
 STRUCTURE(CK_HKDF_PARAMS);
 
 static const struct member members_CK_EDDSA_PARAMS[] = {
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_EDDSA_PARAMS, phFlag),
-     .size = sizeof(((CK_EDDSA_PARAMS *)NULL)->phFlag)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_EDDSA_PARAMS, phFlag)},
     {.kind = BYTES_MEMBER, .offset = offsetof(CK_EDDSA_PARAMS, pContextData),
      .length_offset = offsetof(CK_EDDSA_PARAMS, ulContextDataLen)},
 };
@@ -743,8 +734,7 @@ STRUCTURE(CK_SP800_108_FEEDBACK_KDF_PARAMS);
 
 static const struct member members_CK_IKE2_PRF_PLUS_DERIVE_PARAMS[] = {
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_IKE2_PRF_PLUS_DERIVE_PARAMS, prfMechanism)},
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_IKE2_PRF_PLUS_DERIVE_PARAMS, bHasSeedKey),
-     .size = sizeof(((CK_IKE2_PRF_PLUS_DERIVE_PARAMS *)NULL)->bHasSeedKey)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_IKE2_PRF_PLUS_DERIVE_PARAMS, bHasSeedKey)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_IKE2_PRF_PLUS_DERIVE_PARAMS, hSeedKey)},
     {.kind = BYTES_MEMBER, .offset = offsetof(CK_IKE2_PRF_PLUS_DERIVE_PARAMS, pSeedData),
      .length_offset = offsetof(CK_IKE2_PRF_PLUS_DERIVE_PARAMS, ulSeedDataLen)},
@@ -753,10 +743,8 @@ STRUCTURE(CK_IKE2_PRF_PLUS_DERIVE_PARAMS);
 
 static const struct member members_CK_IKE_PRF_DERIVE_PARAMS[] = {
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_IKE_PRF_DERIVE_PARAMS, prfMechanism)},
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_IKE_PRF_DERIVE_PARAMS, bDataAsKey),
-     .size = sizeof(((CK_IKE_PRF_DERIVE_PARAMS *)NULL)->bDataAsKey)},
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_IKE_PRF_DERIVE_PARAMS, bRekey),
-     .size = sizeof(((CK_IKE_PRF_DERIVE_PARAMS *)NULL)->bRekey)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_IKE_PRF_DERIVE_PARAMS, bDataAsKey)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_IKE_PRF_DERIVE_PARAMS, bRekey)},
     {.kind = BYTES_MEMBER, .offset = offsetof(CK_IKE_PRF_DERIVE_PARAMS, pNi),
      .length_offset = offsetof(CK_IKE_PRF_DERIVE_PARAMS, ulNiLen)},
     {.kind = BYTES_MEMBER, .offset = offsetof(CK_IKE_PRF_DERIVE_PARAMS, pNr),
@@ -767,8 +755,7 @@ STRUCTURE(CK_IKE_PRF_DERIVE_PARAMS);
 
 static const struct member members_CK_IKE1_PRF_DERIVE_PARAMS[] = {
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_IKE1_PRF_DERIVE_PARAMS, prfMechanism)},
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_IKE1_PRF_DERIVE_PARAMS, bHasPrevKey),
-     .size = sizeof(((CK_IKE1_PRF_DERIVE_PARAMS *)NULL)->bHasPrevKey)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_IKE1_PRF_DERIVE_PARAMS, bHasPrevKey)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_IKE1_PRF_DERIVE_PARAMS, hKeygxy)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_IKE1_PRF_DERIVE_PARAMS, hPrevKey)},
     {.kind = BYTES_MEMBER, .offset = offsetof(CK_IKE1_PRF_DERIVE_PARAMS, pCKYi),
@@ -782,8 +769,7 @@ STRUCTURE(CK_IKE1_PRF_DERIVE_PARAMS);
 
 static const struct member members_CK_IKE1_EXTENDED_DERIVE_PARAMS[] = {
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_IKE1_EXTENDED_DERIVE_PARAMS, prfMechanism)},
-    {.kind = INLINE_MEMBER, .offset = offsetof(CK_IKE1_EXTENDED_DERIVE_PARAMS, bHasKeygxy),
-     .size = sizeof(((CK_IKE1_EXTENDED_DERIVE_PARAMS *)NULL)->bHasKeygxy)},
+    {.kind = BOOL_MEMBER, .offset = offsetof(CK_IKE1_EXTENDED_DERIVE_PARAMS, bHasKeygxy)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_IKE1_EXTENDED_DERIVE_PARAMS, hKeygxy)},
     {.kind = BYTES_MEMBER, .offset = offsetof(CK_IKE1_EXTENDED_DERIVE_PARAMS, pExtraData),
      .length_offset = offsetof(CK_IKE1_EXTENDED_DERIVE_PARAMS, ulExtraDataLen)},
@@ -1079,10 +1065,214 @@ static const struct structure *of_message(CK_MECHANISM_TYPE type)
 static const struct structure *of_authenticatedwrap(CK_MECHANISM_TYPE type)
 {
     switch (type) {
+    case CKM_RSA_PKCS_OAEP:
+        return &structure_CK_RSA_PKCS_OAEP_PARAMS;
+    case CKM_RSA_PKCS_PSS:
+    case CKM_SHA1_RSA_PKCS_PSS:
+    case CKM_SHA256_RSA_PKCS_PSS:
+    case CKM_SHA384_RSA_PKCS_PSS:
+    case CKM_SHA512_RSA_PKCS_PSS:
+    case CKM_SHA224_RSA_PKCS_PSS:
+    case CKM_SHA3_256_RSA_PKCS_PSS:
+    case CKM_SHA3_384_RSA_PKCS_PSS:
+    case CKM_SHA3_512_RSA_PKCS_PSS:
+    case CKM_SHA3_224_RSA_PKCS_PSS:
+        return &structure_CK_RSA_PKCS_PSS_PARAMS;
+    case CKM_ML_DSA:
+    case CKM_HASH_ML_DSA_SHA224:
+    case CKM_HASH_ML_DSA_SHA256:
+    case CKM_HASH_ML_DSA_SHA384:
+    case CKM_HASH_ML_DSA_SHA512:
+    case CKM_HASH_ML_DSA_SHA3_224:
+    case CKM_HASH_ML_DSA_SHA3_256:
+    case CKM_HASH_ML_DSA_SHA3_384:
+    case CKM_HASH_ML_DSA_SHA3_512:
+    case CKM_HASH_ML_DSA_SHAKE128:
+    case CKM_HASH_ML_DSA_SHAKE256:
+    case CKM_SLH_DSA:
+    case CKM_HASH_SLH_DSA_SHA224:
+    case CKM_HASH_SLH_DSA_SHA256:
+    case CKM_HASH_SLH_DSA_SHA384:
+    case CKM_HASH_SLH_DSA_SHA512:
+    case CKM_HASH_SLH_DSA_SHA3_224:
+    case CKM_HASH_SLH_DSA_SHA3_256:
+    case CKM_HASH_SLH_DSA_SHA3_384:
+    case CKM_HASH_SLH_DSA_SHA3_512:
+    case CKM_HASH_SLH_DSA_SHAKE128:
+    case CKM_HASH_SLH_DSA_SHAKE256:
+        return &structure_CK_SIGN_ADDITIONAL_CONTEXT;
+    case CKM_HASH_ML_DSA:
+    case CKM_HASH_SLH_DSA:
+        return &structure_CK_HASH_SIGN_ADDITIONAL_CONTEXT;
+    case CKM_X9_42_DH_DERIVE:
+        return &structure_CK_X9_42_DH1_DERIVE_PARAMS;
+    case CKM_X9_42_DH_HYBRID_DERIVE:
+        return &structure_CK_X9_42_DH2_DERIVE_PARAMS;
+    case CKM_X9_42_MQV_DERIVE:
+        return &structure_CK_X9_42_MQV_DERIVE_PARAMS;
+    case CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE:
+    case CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH:
+        return &structure_CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS;
+    case CKM_RC2_CBC:
+    case CKM_RC2_CBC_PAD:
+        return &structure_CK_RC2_CBC_PARAMS;
+    case CKM_RC2_MAC_GENERAL:
+        return &structure_CK_RC2_MAC_GENERAL_PARAMS;
+    case CKM_SECURID:
+    case CKM_HOTP:
+    case CKM_ACTI:
+        return &structure_CK_OTP_PARAMS;
+    case CKM_RC5_ECB:
+    case CKM_RC5_MAC:
+        return &structure_CK_RC5_PARAMS;
+    case CKM_RC5_CBC:
+    case CKM_RC5_CBC_PAD:
+        return &structure_CK_RC5_CBC_PARAMS;
+    case CKM_RC5_MAC_GENERAL:
+        return &structure_CK_RC5_MAC_GENERAL_PARAMS;
+    case CKM_CONCATENATE_BASE_AND_DATA:
+    case CKM_CONCATENATE_DATA_AND_BASE:
+    case CKM_XOR_BASE_AND_DATA:
+    case CKM_CAMELLIA_ECB_ENCRYPT_DATA:
+    case CKM_ARIA_ECB_ENCRYPT_DATA:
+    case CKM_SEED_ECB_ENCRYPT_DATA:
+    case CKM_DES_ECB_ENCRYPT_DATA:
+    case CKM_DES3_ECB_ENCRYPT_DATA:
+    case CKM_AES_ECB_ENCRYPT_DATA:
+        return &structure_CK_KEY_DERIVATION_STRING_DATA;
+    case CKM_SSL3_MASTER_KEY_DERIVE:
+    case CKM_SSL3_MASTER_KEY_DERIVE_DH:
+    case CKM_TLS_MASTER_KEY_DERIVE:
+    case CKM_TLS_MASTER_KEY_DERIVE_DH:
+        return &structure_CK_SSL3_MASTER_KEY_DERIVE_PARAMS;
+    case CKM_SSL3_KEY_AND_MAC_DERIVE:
+    case CKM_TLS_KEY_AND_MAC_DERIVE:
+        return &structure_CK_SSL3_KEY_MAT_PARAMS;
+    case CKM_TLS_PRF:
+        return &structure_CK_TLS_PRF_PARAMS;
+    case CKM_PBE_MD2_DES_CBC:
+    case CKM_PBE_MD5_DES_CBC:
+    case CKM_PBE_MD5_CAST_CBC:
+    case CKM_PBE_MD5_CAST3_CBC:
+    case CKM_PBE_MD5_CAST128_CBC:
+    case CKM_PBE_SHA1_CAST128_CBC:
+    case CKM_PBE_SHA1_RC4_128:
+    case CKM_PBE_SHA1_RC4_40:
+    case CKM_PBE_SHA1_DES3_EDE_CBC:
+    case CKM_PBE_SHA1_DES2_EDE_CBC:
+    case CKM_PBE_SHA1_RC2_128_CBC:
+    case CKM_PBE_SHA1_RC2_40_CBC:
+    case CKM_PBA_SHA1_WITH_SHA1_HMAC:
+        return &structure_CK_PBE_PARAMS;
+    case CKM_PKCS5_PBKD2:
+        return &structure_CK_PKCS5_PBKD2_PARAMS2;
+    case CKM_WTLS_MASTER_KEY_DERIVE:
+    case CKM_WTLS_MASTER_KEY_DERIVE_DH_ECC:
+        return &structure_CK_WTLS_MASTER_KEY_DERIVE_PARAMS;
+    case CKM_WTLS_PRF:
+        return &structure_CK_WTLS_PRF_PARAMS;
+    case CKM_WTLS_SERVER_KEY_AND_MAC_DERIVE:
+    case CKM_WTLS_CLIENT_KEY_AND_MAC_DERIVE:
+        return &structure_CK_WTLS_KEY_MAT_PARAMS;
+    case CKM_TLS12_MAC:
+    case CKM_TLS_MAC:
+        return &structure_CK_TLS_MAC_PARAMS;
+    case CKM_TLS12_KDF:
+    case CKM_TLS_KDF:
+        return &structure_CK_TLS_KDF_PARAMS;
+    case CKM_TLS12_MASTER_KEY_DERIVE:
+    case CKM_TLS12_MASTER_KEY_DERIVE_DH:
+        return &structure_CK_TLS12_MASTER_KEY_DERIVE_PARAMS;
+    case CKM_TLS12_KEY_AND_MAC_DERIVE:
+    case CKM_TLS12_KEY_SAFE_DERIVE:
+        return &structure_CK_TLS12_KEY_MAT_PARAMS;
+    case CKM_KEY_WRAP_SET_OAEP:
+        return &structure_CK_KEY_WRAP_SET_OAEP_PARAMS;
+    case CKM_CMS_SIG:
+        return &structure_CK_CMS_SIG_PARAMS;
+    case CKM_KIP_DERIVE:
+    case CKM_KIP_WRAP:
+    case CKM_KIP_MAC:
+        return &structure_CK_KIP_PARAMS;
+    case CKM_CAMELLIA_CBC_ENCRYPT_DATA:
+        return &structure_CK_CAMELLIA_CBC_ENCRYPT_DATA_PARAMS;
+    case CKM_CAMELLIA_CTR:
+        return &structure_CK_CAMELLIA_CTR_PARAMS;
+    case CKM_ARIA_CBC_ENCRYPT_DATA:
+        return &structure_CK_ARIA_CBC_ENCRYPT_DATA_PARAMS;
+    case CKM_SEED_CBC_ENCRYPT_DATA:
+        return &structure_CK_SEED_CBC_ENCRYPT_DATA_PARAMS;
+    case CKM_SKIPJACK_PRIVATE_WRAP:
+        return &structure_CK_SKIPJACK_PRIVATE_WRAP_PARAMS;
+    case CKM_SKIPJACK_RELAYX:
+        return &structure_CK_SKIPJACK_RELAYX_PARAMS;
+    case CKM_KEA_KEY_DERIVE:
+    case CKM_KEA_DERIVE:
+        return &structure_CK_KEA_DERIVE_PARAMS;
+    case CKM_ECDH1_DERIVE:
+    case CKM_ECDH1_COFACTOR_DERIVE:
+        return &structure_CK_ECDH1_DERIVE_PARAMS;
+    case CKM_ECMQV_DERIVE:
+        return &structure_CK_ECMQV_DERIVE_PARAMS;
+    case CKM_ECDH_AES_KEY_WRAP:
+    case CKM_ECDH_X_AES_KEY_WRAP:
+    case CKM_ECDH_COF_AES_KEY_WRAP:
+        return &structure_CK_ECDH_AES_KEY_WRAP_PARAMS;
+    case CKM_RSA_AES_KEY_WRAP:
+        return &structure_CK_RSA_AES_KEY_WRAP_PARAMS;
+    case CKM_AES_CTR:
+        return &structure_CK_AES_CTR_PARAMS;
     case CKM_AES_GCM:
         return &structure_CK_GCM_WRAP_PARAMS;
     case CKM_AES_CCM:
         return &structure_CK_CCM_WRAP_PARAMS;
+    case CKM_DES_CBC_ENCRYPT_DATA:
+    case CKM_DES3_CBC_ENCRYPT_DATA:
+        return &structure_CK_DES_CBC_ENCRYPT_DATA_PARAMS;
+    case CKM_AES_CBC_ENCRYPT_DATA:
+        return &structure_CK_AES_CBC_ENCRYPT_DATA_PARAMS;
+    case CKM_GOSTR3410_KEY_WRAP:
+        return &structure_CK_GOSTR3410_KEY_WRAP_PARAMS;
+    case CKM_GOSTR3410_DERIVE:
+        return &structure_CK_GOSTR3410_DERIVE_PARAMS;
+    case CKM_CHACHA20:
+        return &structure_CK_CHACHA20_PARAMS;
+    case CKM_DSA_PROBABILISTIC_PARAMETER_GEN:
+    case CKM_DSA_SHAWE_TAYLOR_PARAMETER_GEN:
+        return &structure_CK_DSA_PARAMETER_GEN_PARAM;
+    case CKM_SALSA20:
+        return &structure_CK_SALSA20_PARAMS;
+    case CKM_CHACHA20_POLY1305:
+    case CKM_SALSA20_POLY1305:
+        return &structure_CK_SALSA20_CHACHA20_POLY1305_PARAMS;
+    case CKM_X3DH_INITIALIZE:
+        return &structure_CK_X3DH_INITIATE_PARAMS;
+    case CKM_X3DH_RESPOND:
+        return &structure_CK_X3DH_RESPOND_PARAMS;
+    case CKM_X2RATCHET_INITIALIZE:
+        return &structure_CK_X2RATCHET_INITIALIZE_PARAMS;
+    case CKM_X2RATCHET_RESPOND:
+        return &structure_CK_X2RATCHET_RESPOND_PARAMS;
+    case CKM_XEDDSA:
+        return &structure_CK_XEDDSA_PARAMS;
+    case CKM_HKDF_DERIVE:
+    case CKM_HKDF_DATA:
+        return &structure_CK_HKDF_PARAMS;
+    case CKM_EDDSA:
+        return &structure_CK_EDDSA_PARAMS;
+    case CKM_SP800_108_COUNTER_KDF:
+    case CKM_SP800_108_DOUBLE_PIPELINE_KDF:
+        return &structure_CK_SP800_108_KDF_PARAMS;
+    case CKM_SP800_108_FEEDBACK_KDF:
+        return &structure_CK_SP800_108_FEEDBACK_KDF_PARAMS;
+    case CKM_IKE2_PRF_PLUS_DERIVE:
+        return &structure_CK_IKE2_PRF_PLUS_DERIVE_PARAMS;
+    case CKM_IKE_PRF_DERIVE:
+        return &structure_CK_IKE_PRF_DERIVE_PARAMS;
+    case CKM_IKE1_PRF_DERIVE:
+        return &structure_CK_IKE1_PRF_DERIVE_PARAMS;
+    case CKM_IKE1_EXTENDED_DERIVE:
+        return &structure_CK_IKE1_EXTENDED_DERIVE_PARAMS;
     default:
         return NULL;
     }

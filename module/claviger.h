@@ -27,7 +27,7 @@
 
 /* The values of attributes and parameters travel as they lie in memory: of this kind of machine. */
 _Static_assert(sizeof(CK_ULONG) == 8 && sizeof(void *) == 8, "libclaviger is for LP64 machines");
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "libclaviger is for little-endian machines");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "libclaviger is for little-endian");
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -37,7 +37,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "libclaviger is for li
 #define NESTING_MAX 8
 /* Stands for a NULL pointer where a length travels. */
 #define NONE UINT32_MAX
-/* Stands for a NULL pointer to the length itself: C_SignMessageNext, the last part is not reached. */
+/* Stands for a NULL pointer to the length itself: C_SignMessageNext, before the last part. */
 #define NO_LENGTH (UINT32_MAX - 1)
 /* Bytes of a frame before its body: call code, length of options, length of body. */
 #define HEADER_BYTES 12
@@ -70,15 +70,21 @@ const uint8_t *read_bytes(struct reader *reader, size_t length);
 
 /* --- connections (transport.c) --- */
 
+/* A descriptor, and what it was when it was opened: programs close what they do not know. */
+struct link {
+    int fd;
+    dev_t device;
+    ino_t inode;
+};
+
 struct connection {
     struct connection *next;
     /* Held during a call, so that C_Finalize closes no connection under another thread's hands. */
     pthread_mutex_t busy;
     bool is_taken;
-    int fd;
-    /* What the descriptor was when it was opened: programs close descriptors that they do not know. */
-    dev_t device;
-    ino_t inode;
+    struct link link;
+    /* One that is out of step: open until another has joined, or the application would end. */
+    struct link retired;
     uint32_t code;
     struct bytes request, answer, shape;
 };
@@ -89,12 +95,15 @@ void connection_release(struct connection *connection);
 /* Whether the descriptor is there, is ours and has nothing to say; closes it where it is not. */
 bool connection_alive(struct connection *connection);
 void connection_close(struct connection *connection);
+/* Takes it out of use; when another has joined in its place it is closed. */
+void connection_retire(struct connection *connection);
+void connection_joined(struct connection *connection);
 /* Asks the server behind a path, or behind a socket that is there; false: there is none. */
 bool connection_dial(struct connection *connection, const char *path);
 bool connection_adopt(struct connection *connection, int fd);
 /*
  * Sends a frame whose body stands behind HEADER_BYTES of `request`, and reads the answer's body.
- * False: the connection was lost or the server did not keep to the protocol, and it is closed.
+ * False: it was lost, took too long, or the server did not keep to the protocol; it is retired.
  */
 bool connection_exchange(struct connection *connection, struct bytes *request, unsigned seconds,
                          struct reader *body);
@@ -213,6 +222,7 @@ void get_mechanism(struct call *call, const CK_MECHANISM *mechanism);
 
 enum member_kind {
     ULONG_MEMBER,
+    BOOL_MEMBER,
     INLINE_MEMBER,            /* bytes inside the structure */
     BYTES_MEMBER,             /* bytes elsewhere, and a length */
     POINTED_MEMBER,           /* bytes elsewhere, as many as the standard says */
@@ -260,7 +270,7 @@ bool is_template(CK_ATTRIBUTE_TYPE type);
 
 /* --- what is remembered of sessions (memory.c) --- */
 
-/* Answers an Init from memory: true, and the result is in *rv, where the server need not be asked. */
+/* Answers an Init from memory: true, with the result in *rv, where nobody need be asked. */
 bool memory_init(const struct call *call, const struct bytes *shape, CK_RV *rv);
 /* Adds the requests that wait for an operation of a session; how many they are. */
 unsigned memory_waiting(CK_SESSION_HANDLE session, unsigned operations, struct bytes *requests);

@@ -63,7 +63,7 @@ void put_ulong(struct call *call, CK_ULONG value)
 
 void put_bool(struct call *call, CK_BBOOL value)
 {
-    put_u8(call, value);
+    put_u8(call, value != CK_FALSE);
 }
 
 static void put_array(struct call *call, const void *data, CK_ULONG length, CK_RV otherwise)
@@ -261,8 +261,11 @@ static void put_member(struct call *call, const struct member *member, const uin
     case ULONG_MEMBER:
         put_ulong(call, load_ulong(place));
         break;
+    case BOOL_MEMBER:
+        put_bool(call, *place);
+        break;
     case INLINE_MEMBER:
-        /* One byte is a flag or a small number, and says what is meant; more are contents. */
+        /* One byte is a small number, and says what is meant; more are contents. */
         if (member->size == 1)
             put(call, place, 1);
         else
@@ -716,6 +719,9 @@ static void get_member(struct call *call, const struct member *member, uint8_t *
             memcpy(place, &value, sizeof value);
         break;
     }
+    case BOOL_MEMBER:
+        read_u8(&call->answer);
+        break;
     case INLINE_MEMBER: {
         const uint8_t *found = read_bytes(&call->answer, member->size);
         if (is_whole && found != NULL)
@@ -976,7 +982,8 @@ static enum outcome outcome_of(const struct call *call)
         return ENDED;
     if (call->rv != CKR_OK)
         return UNCERTAIN;
-    const bool is_over = call->role != UPDATE && (call->output_length == NULL || call->is_delivered);
+    const bool is_over =
+        call->role != UPDATE && (call->output_length == NULL || call->is_delivered);
     return is_over ? ENDED : CONTINUED;
 }
 
@@ -1021,8 +1028,10 @@ CK_RV call_end(struct call *call)
     if (call->is_asked && !call->answer.is_bad)
         remember(call);
     if (call->answer.is_bad) {
+        /* The sessions may have gone with the connection. */
         memory_used(call->session, call->operations, UNCERTAIN);
-        connection_close(call->connection);
+        memory_forget();
+        connection_retire(call->connection);
         /* The library may have been finished while the server was waited for. */
         call->rv = process_enter() == CKR_OK ? CKR_DEVICE_ERROR : CKR_CRYPTOKI_NOT_INITIALIZED;
     }

@@ -1,11 +1,11 @@
 /*
  * What is remembered of sessions, so that an *Init and its operation are one round trip.
  *
- * The server says of an Init that it accepts whether it would accept the same again. The next of the
- * same shape in the same session is then answered here, and its request waits for the operation that
- * it is for; they travel together. What may change the server's mind (a login, a changed attribute,
- * another epoch) makes everything forgotten. Where it is not certain that the session has no
- * operation of the kind, the server is asked.
+ * The server says of an Init that it accepts whether it would accept the same again. The next of
+ * the same shape in the same session is then answered here, and its request waits for the operation
+ * that it is for; they travel together. What may change the server's mind (a login, a changed
+ * attribute, another epoch) makes everything forgotten. Where it is not certain that the session
+ * has no operation of the kind, the server is asked.
  *
  * Sessions are spread over buckets with a lock each, held for as long as it takes to copy a few
  * bytes: threads with sessions of their own do not meet.

@@ -3,8 +3,8 @@
  *
  * A thread keeps its connection until it ends; then the next new thread has it, so that an
  * application whose threads come and go is not taken for one that has gone. What is done here must
- * hold in a process that forks, that closes descriptors which it does not know, that is in the midst
- * of exit(), and whose server was restarted.
+ * hold in a process that forks, that closes descriptors which it does not know, that is in the
+ * midst of exit(), and whose server was restarted.
  */
 #include "claviger.h"
 
@@ -137,31 +137,57 @@ uint64_t read_u64(struct reader *reader)
 /* --- whose connection it is --- */
 
 /* Whether the descriptor is still the socket that was opened. */
-static bool is_ours(const struct connection *connection)
+static bool is_ours(const struct link *link)
 {
     struct stat now;
-    return connection->fd >= 0 && fstat(connection->fd, &now) == 0 && S_ISSOCK(now.st_mode) &&
-           now.st_dev == connection->device && now.st_ino == connection->inode;
+    return link->fd >= 0 && fstat(link->fd, &now) == 0 && S_ISSOCK(now.st_mode) &&
+           now.st_dev == link->device && now.st_ino == link->inode;
+}
+
+static void close_link(struct link *link)
+{
+    /* A number that is somebody else's by now stays open. */
+    if (is_ours(link))
+        close(link->fd);
+    link->fd = -1;
 }
 
 void connection_close(struct connection *connection)
 {
-    /* A number that is somebody else's by now stays open. */
-    if (is_ours(connection))
-        close(connection->fd);
-    connection->fd = -1;
+    close_link(&connection->link);
+    close_link(&connection->retired);
+}
+
+void connection_retire(struct connection *connection)
+{
+    if (connection->link.fd < 0)
+        return;
+    close_link(&connection->retired);
+    connection->retired = connection->link;
+    connection->link.fd = -1;
+}
+
+void connection_joined(struct connection *connection)
+{
+    close_link(&connection->retired);
+}
+
+static bool is_open(const struct connection *connection)
+{
+    return connection->link.fd >= 0;
 }
 
 bool connection_alive(struct connection *connection)
 {
     uint8_t byte;
-    if (connection->fd < 0)
+    if (!is_open(connection))
         return false;
     /* Between calls a server says nothing: what can be read is its end, or out of step. */
-    if (is_ours(connection) && recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+    if (is_ours(&connection->link) &&
+        recv(connection->link.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
         (errno == EAGAIN || errno == EINTR))
         return true;
-    connection_close(connection);
+    connection_retire(connection);
     return false;
 }
 
@@ -173,7 +199,7 @@ static void give_back(void *value)
     pthread_mutex_lock(&list);
     connection->is_taken = false;
     for (const struct connection *other = all; other != NULL; other = other->next)
-        idle += !other->is_taken && other->fd >= 0;
+        idle += !other->is_taken && is_open(other);
     if (idle > IDLE_MAX)
         connection_close(connection);
     pthread_mutex_unlock(&list);
@@ -190,7 +216,7 @@ static struct connection *make_connection(void)
     if (connection == NULL)
         return NULL;
     pthread_mutex_init(&connection->busy, NULL);
-    connection->fd = -1;
+    connection->link.fd = connection->retired.fd = -1;
     connection->next = all;
     all = connection;
     return connection;
@@ -201,7 +227,7 @@ static struct connection *assign(void)
     struct connection *found = NULL;
     pthread_mutex_lock(&list);
     for (struct connection *one = all; one != NULL; one = one->next) {
-        if (!one->is_taken && (found == NULL || (found->fd < 0 && one->fd >= 0)))
+        if (!one->is_taken && (found == NULL || (!is_open(found) && is_open(one))))
             found = one;
     }
     if (found == NULL)
@@ -244,9 +270,9 @@ void connections_finish(void)
         if (pthread_mutex_trylock(&one->busy) == 0) {
             connection_close(one);
             pthread_mutex_unlock(&one->busy);
-        } else if (is_ours(one)) {
+        } else if (is_ours(&one->link)) {
             /* Wakes the thread that waits in it, which then closes it. */
-            shutdown(one->fd, SHUT_RDWR);
+            shutdown(one->link.fd, SHUT_RDWR);
         }
     }
     pthread_mutex_unlock(&list);
@@ -339,7 +365,8 @@ static bool read_frame(struct connection *connection, int64_t until, struct read
 {
     struct bytes *answer = &connection->answer;
     answer->length = 0;
-    if (!bytes_reserve(answer, FIRST_BYTES) || !receive(connection->fd, answer, HEADER_BYTES, until))
+    if (!bytes_reserve(answer, FIRST_BYTES) ||
+        !receive(connection->link.fd, answer, HEADER_BYTES, until))
         return false;
     struct reader header = {.at = answer->data, .end = answer->data + HEADER_BYTES};
     const uint32_t code = read_u32(&header), options = read_u32(&header);
@@ -348,7 +375,7 @@ static bool read_frame(struct connection *connection, int64_t until, struct read
         return false;
     if (answer->length < whole) {
         if (!bytes_reserve(answer, whole) ||
-            !receive(connection->fd, answer, whole - answer->length, until))
+            !receive(connection->link.fd, answer, whole - answer->length, until))
             return false;
     }
     *body = (struct reader){.at = answer->data + HEADER_BYTES, .end = answer->data + whole};
@@ -366,11 +393,11 @@ bool connection_exchange(struct connection *connection, struct bytes *request, u
     store_u32(request->data, connection->code);
     store_u32(request->data + 4, 0);
     store_u32(request->data + 8, (uint32_t)(request->length - HEADER_BYTES));
-    if (send_all(connection->fd, request->data, request->length, until) &&
+    if (send_all(connection->link.fd, request->data, request->length, until) &&
         read_frame(connection, until, body))
         return true;
     /* What comes later would be taken for the answer to something else. */
-    connection_close(connection);
+    connection_retire(connection);
     return false;
 }
 
@@ -395,9 +422,7 @@ static bool adopt(struct connection *connection, int fd, unsigned seconds)
         close(fd);
         return false;
     }
-    connection->fd = fd;
-    connection->device = found.st_dev;
-    connection->inode = found.st_ino;
+    connection->link = (struct link){fd, found.st_dev, found.st_ino};
     connection->code = 0;
     return true;
 }

@@ -308,6 +308,7 @@ function fields(structure: string, members: Members, name: string): readonly str
     case 'ulong':
       return [kind('ULONG'), offset]
     case 'bool':
+      return [kind('BOOL'), offset]
     case 'byte':
     case 'version':
     case 'fixed':
@@ -385,7 +386,8 @@ function structuresOf(use: Use): ReadonlyMap<StructureType, readonly string[]> {
   const found = new Map<StructureType, string[]>()
   const types = new Set(MECHANISMS.map(({ type }) => type))
   for (const row of [...types].map((type) => mechanismRow(type) as MechanismRow)) {
-    const structure = row[use]
+    // Where nothing is said of authenticated wrapping, the parameter is the ordinary one.
+    const structure = row[use] ?? (use === 'authenticatedWrap' ? row.parameter : undefined)
     if (structure === undefined || !Object.hasOwn(STRUCTURES, structure)) continue
     const list = found.get(structure as StructureType) ?? []
     found.set(structure as StructureType, list)

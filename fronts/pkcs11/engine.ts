@@ -36,6 +36,7 @@ import { wrap } from './functions/wrap.ts'
 
 type Offered = Engine<Application>['handlers']
 
+/** Every function but C_Initialize and C_Finalize, which are the server's. */
 const FUNCTIONS = {
   ...general,
   ...sessions,
@@ -53,7 +54,7 @@ const FUNCTIONS = {
   ...message,
   ...state,
   ...random,
-} satisfies Partial<Offered>
+} satisfies Offered
 
 export class Pkcs11Engine implements Engine<Application> {
   readonly handlers: Offered

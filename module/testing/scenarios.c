@@ -641,12 +641,26 @@ static void at_exit(void)
     OK(f->C_Finalize(NULL));
 }
 
+static void *work_to_the_end(void *unused)
+{
+    CK_BYTE out[64];
+    CK_ULONG length = sizeof out;
+    CK_SESSION_HANDLE session = 0;
+    if (f->C_OpenSession(1, CKF_SERIAL_SESSION, NULL, NULL, &session) != CKR_OK)
+        return unused;
+    while (f->C_SignInit(session, &plain, 7) == CKR_OK &&
+           f->C_Sign(session, out, 4, out, &length) == CKR_OK)
+        ;
+    return unused;
+}
+
 static void exiting(void)
 {
     pthread_t all[THREADS];
     atexit(at_exit);
     OK(f->C_Initialize(NULL));
-    start_threads(all);
+    for (int index = 0; index < THREADS; index++)
+        CHECK(pthread_create(&all[index], NULL, work_to_the_end, NULL) == 0);
     usleep(20000);
     /* Returns to main() while the threads are at work. */
 }
@@ -673,7 +687,9 @@ static void restart(void)
     say("break");
     RV(CKR_DEVICE_ERROR, f->C_GetInfo(&info));
     OK(f->C_GetInfo(&info));
-    sign(session);
+    /* Its only connection was lost, and with it the application. */
+    RV(CKR_SESSION_HANDLE_INVALID, f->C_SignInit(session, &plain, 7));
+    sign(open_session());
     OK(f->C_Finalize(NULL));
 }
 
@@ -837,9 +853,10 @@ static void fuzz(void)
 {
     const double began = now();
     const double seconds = atof(getenv("SECONDS"));
+    const unsigned long enough = strtoul(getenv("CALLS"), NULL, 10);
     unsigned long calls = 0;
     state = strtoull(getenv("SEED"), NULL, 10) | 1;
-    while (now() - began < seconds) {
+    while (calls < enough && now() - began < seconds) {
         /* C_Initialize is answered in disorder too. */
         if (f->C_Initialize(NULL) != CKR_OK)
             continue;
