@@ -177,7 +177,7 @@ function* signatureCandidates(): Iterable<Candidate> {
       yield { ckm, does: { ...does, hash }, serves: SIGNING, needs }
     }
     if (row.ckmHash === undefined) continue
-    const needs = { signature: scheme } as const
+    const needs = { signature: scheme, hash: 'SHA_256' } as const
     const given = { ...does, hashGiven: true } as const
     yield { ckm: row.ckmHash, does: given, serves: SIGNING, needs }
   }
