@@ -1,6 +1,6 @@
 /**
  * Prints the pages of `docs/` that are tables: operations, attributes, algorithms, commands,
- * configuration, limits, and the JSON Schema of the configuration.
+ * configuration, limits, rules of PKCS#11, and the JSON Schema of the configuration.
  *
  * Each comes from the rows that the program itself works with; `tools/docs.test.ts` sees to it that
  * the committed pages are what this prints. Run `node tools/print-docs.ts` after changing a table.
@@ -18,6 +18,7 @@ import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
 import type { Call } from '#fronts/kmip/call.ts'
 import { handlerOf } from '#fronts/kmip/handlers.ts'
+import { RULES, type Rule } from '#fronts/pkcs11/attack-rules.ts'
 import { type AttributeRow, CLASSES, tableFor } from '#fronts/pkcs11/objects/table.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { configSchema, variableName } from '#server/config.ts'
@@ -428,6 +429,22 @@ function leaves(command: Command, above: string): readonly (readonly [string, Co
   return command.commands.flatMap((inner) => leaves(inner, path))
 }
 
+function rulesPage(): string {
+  const rows = Object.entries<Rule>(RULES).map(([name, { refuses, prevents, source, rv }]) => {
+    return [code(name), refuses, prevents, code(`CKR_${rv}`), source]
+  })
+  return page(
+    '# Rules against attacks on PKCS#11',
+    'Rules of `fronts/pkcs11/attack-rules.ts`. PKCS#11 lets keys be used against each other; ' +
+      'what the standard would allow and these rules refuse is refused on every token. A refusal ' +
+      "names its rule in the server's log; the application is told the code alone. What the " +
+      'standard itself asks for (`CKA_EXTRACTABLE`, `CKA_WRAP_WITH_TRUSTED`, ' +
+      '`CKA_WRAP_TEMPLATE`, `CKA_UNWRAP_TEMPLATE`, `CKA_DERIVE_TEMPLATE`) holds as well, and is ' +
+      'not listed. Each attack is played in `fronts/pkcs11/attack-rules.test.ts`.',
+    table(['Rule', 'What is refused', 'What it prevents', 'Code', 'Source'], rows),
+  )
+}
+
 /** Every printed page by its path. */
 export async function printedPages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
@@ -438,6 +455,7 @@ export async function printedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/commands.md', commandsPage()],
     ['docs/configuration.md', configurationPage()],
     ['docs/limits.md', limitsPage()],
+    ['docs/pkcs11-rules.md', rulesPage()],
     ['docs/claviger.schema.json', `${JSON.stringify(configSchema(), null, 2)}\n`],
   ])
 }

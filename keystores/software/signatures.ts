@@ -54,6 +54,9 @@ export function sign(
 ): Awaitable<Uint8Array> {
   const row = checked(key, mechanism, data)
   if (row.input === 'raw') return rawSign(key, data)
+  if (row.input === 'whole' && mechanism.hash !== undefined) {
+    return native(mechanism).signMessage(key, ENCODED, preHashed(mechanism, data))
+  }
   if (mechanism.digested || needsNative(mechanism)) return signDigest(key, mechanism, data)
   const algorithm = row.input === 'whole' ? null : hashRow(mechanism.hash as Hash).node
   const options = optionsFor(key, mechanism)
@@ -77,8 +80,13 @@ export function verify(
   signature: Uint8Array,
 ): boolean {
   const row = checked(key, mechanism, data)
+  if (!isModulusLong(key, signature)) return false
   try {
     if (row.input === 'raw') return rawVerify(key, data, signature)
+    if (row.input === 'whole' && mechanism.hash !== undefined) {
+      const message = preHashed(mechanism, data)
+      return native(mechanism).verifyMessage(key, ENCODED, message, signature)
+    }
     if (mechanism.digested || needsNative(mechanism)) {
       return verifyDigest(key, mechanism, data, signature)
     }
@@ -88,6 +96,12 @@ export function verify(
     if (error instanceof KmsError && error.code !== 'cryptographicFailure') throw error
     return false
   }
+}
+
+/** RFC 8017 §8.1.2 and §8.2.2, step 1: OpenSSL takes one without its leading zeros as well. */
+function isModulusLong(key: KeyObject, signature: Uint8Array): boolean {
+  if (key.asymmetricKeyType !== 'rsa') return true
+  return signature.length === Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
 }
 
 function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array): SignatureRow {
@@ -100,9 +114,12 @@ function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array
   if (contextBytes > CONTEXT_BYTES_MAX) {
     throw unsupported(mechanism, `a context of ${contextBytes} bytes, ${CONTEXT_BYTES_MAX} at most`)
   }
-  if (row.input !== 'digest') {
+  if (row.input !== 'digest' && mechanism.hash === undefined) {
     if (mechanism.digested) throw unsupported(mechanism, 'it takes the message, not its digest')
     return row
+  }
+  if (row.input !== 'digest' && row.ckmHash === undefined) {
+    throw unsupported(mechanism, 'it has no hash')
   }
   const bare = mechanism.scheme !== 'RSA_PKCS_PSS'
   if (mechanism.hash === undefined && !(mechanism.digested && bare)) {
@@ -171,6 +188,22 @@ function verifyDigest(
     mechanism.encoding === 'raw' ? derOfRaw(signature, orderBytes(key)) : Buffer.from(signature)
   if (der === undefined) return false
   return native(mechanism).verify(key, settings(mechanism, 'auto'), digestOf(mechanism, data), der)
+}
+
+/** The message stands as FIPS 204 and FIPS 205 encode it, and is not encoded once more. */
+const ENCODED: readonly Setting[] = [['message-encoding', '0']]
+
+/**
+ * The message of HashML-DSA and HashSLH-DSA: FIPS 204 §5.4.1, algorithm 4; FIPS 205 §10.2.2,
+ * algorithm 23.
+ */
+function preHashed(mechanism: SignatureMechanism, data: Uint8Array): Buffer {
+  const { hash, context = new Uint8Array(0) } = mechanism
+  // The object identifier stands in DigestInfo, behind the heads of its two sequences.
+  const info = Buffer.from(hashRow(hash as Hash).digestInfo, 'hex')
+  const oid = info.subarray(4, 6 + (info[5] as number))
+  const head = Buffer.of(1, context.length)
+  return Buffer.concat([head, context, oid, digestOf(mechanism, data)])
 }
 
 /** PSS with a mask hash of its own has the message here, everything else the digest. */
