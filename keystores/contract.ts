@@ -434,7 +434,8 @@ function wrapping(the: The): void {
   for (const [cipher, spec, parameters] of cases) {
     const { hash, mgfHash, ephemeralBits } = parameters
     const details = [hash, mgfHash, ephemeralBits && `AES of ${ephemeralBits} bits`]
-    it(`unwraps what it wrapped with ${[cipher, ...details.filter(Boolean)].join(', ')}`, async (context) => {
+    const label = [cipher, ...details.filter(Boolean)].join(', ')
+    it(`unwraps what it wrapped with ${label}`, async (context) => {
       const bench = the()
       if (bench.lacks(context, { cipher }, { generate: spec })) return
       const { keystore } = bench

@@ -2,9 +2,9 @@
  * Rules against known attacks on PKCS#11: what each prevents, and who has described it.
  *
  * PKCS#11 lets keys be used against each other: a key that wraps and decrypts gives every wrapped
- * key away, and so on. The standard allows what these rules refuse. They are on for every token, and
- * a refusal names its rule in the log. `docs/pkcs11-rules.md` is printed from {@link RULES}; what the
- * standard itself asks for (CKA_EXTRACTABLE, CKA_WRAP_TEMPLATE, ...) is not listed.
+ * key away, and so on. The standard allows what these rules refuse. They are on for every token,
+ * and a refusal names its rule in the log. `docs/pkcs11-rules.md` is printed from {@link RULES};
+ * what the standard itself asks for (CKA_EXTRACTABLE, CKA_WRAP_TEMPLATE, ...) is not listed.
  *
  * @module
  */
@@ -37,6 +37,11 @@ const ORACLES =
 
 // biome-ignore format: a table
 export const RULES = {
+  'roles-apart': {
+    refuses: 'CKA_WRAP together with CKA_DECRYPT, and CKA_UNWRAP together with CKA_ENCRYPT, in whatever way a key is made or changed.',
+    prevents: 'A key that does both is the shortest way to the first two attacks below.',
+    source: `${CLULOW}; ${TOOKAN}`, rv: 'TEMPLATE_INCONSISTENT',
+  },
   'wrap-and-decrypt': {
     refuses: 'Wrapping a sensitive key with a key that decrypts too, or whose private half decrypts.',
     prevents: 'The wrapped key is decrypted as if it were data.',
@@ -50,7 +55,7 @@ export const RULES = {
   'unwrapped-stays-sensitive': {
     refuses: 'CKA_SENSITIVE false for what a sensitive key unwraps; it is true where nothing is said.',
     prevents: 'A sensitive key is wrapped, comes back as one that is not, and is read.',
-    source: `${TOOKAN}`, rv: 'TEMPLATE_INCONSISTENT',
+    source: TOOKAN, rv: 'TEMPLATE_INCONSISTENT',
   },
   'unwrapped-does-not-wrap': {
     refuses: 'CKA_WRAP and CKA_UNWRAP for what an untrusted key unwraps; they are false where nothing is said.',
@@ -65,7 +70,7 @@ export const RULES = {
   'no-block-wrapping': {
     refuses: 'ECB, CTR and bare RSA for wrapping and unwrapping at all, and CBC without padding for sensitive keys.',
     prevents: 'Keys are altered, cut and put together block by block; halves of a key are searched one at a time.',
-    source: `${CLULOW}`, rv: 'KEY_NOT_WRAPPABLE',
+    source: CLULOW, rv: 'KEY_NOT_WRAPPABLE',
   },
   'one-answer': {
     refuses: 'To say what is wrong with a wrapped key: padding, tag, length and encoding give one code.',

@@ -118,6 +118,7 @@ const KEY_MECHANISMS: readonly KeyMechanism[] = [
     algorithms,
     keyBits,
   })),
+  { ckm: CKM.PKCS5_PBKD2, serves: ['generate'], algorithms: [] },
   ...ENCAPSULATIONS.map(({ ckm, algorithms }) => ({
     ckm,
     serves: ['encapsulate', 'decapsulate'] as const,

@@ -23,13 +23,13 @@ import type { Session } from '../session.ts'
 import { booleanItem, bytesItem, familyOf, kindOfObject } from './classes.ts'
 import { flagOf, rowOf, saidHome } from './flags.ts'
 import { assertRoom, handleFor } from './make.ts'
-import { labelText, maskOf, usageAttributes } from './plan.ts'
+import { maskOf, usageAttributes } from './plan.ts'
 import { isPrivate } from './private.ts'
 import { assertAllowed, assertApart, assertMayTrust, assertMayWrite } from './rules.ts'
 import { type AttributeRow, ckaName, tableFor } from './table.ts'
 import { sameTemplateValue, secondsOfDate, Template } from './template.ts'
 import { writeTemplate } from './template-bytes.ts'
-import { attributeValue, DAY, idBytes, RAW_ID, RAW_LABEL } from './values.ts'
+import { attributeValue, DAY, idBytes, labelText, RAW_ID, RAW_LABEL } from './values.ts'
 
 /** @throws `CryptokiError` for whatever the object does not allow. */
 export async function changeObject(

@@ -22,7 +22,7 @@ import { assertApart, assertMayTrust, assertMayWrite } from './rules.ts'
 import { type AttributeRow, type Family, type Kind, tableFor } from './table.ts'
 import { secondsOfDate, type Template } from './template.ts'
 import { writeTemplate } from './template-bytes.ts'
-import { DAY, RAW_ID, RAW_LABEL } from './values.ts'
+import { DAY, labelText, RAW_ID, RAW_LABEL } from './values.ts'
 
 /** A new object, but for its material. */
 export interface Plan {
@@ -75,15 +75,6 @@ function hiding(kind: Kind, template: Template): readonly ListedAttribute[] {
     { id: 'sensitive', value: template.flag(CKA.SENSITIVE) ?? kind === 'private' },
     { id: 'extractable', value: template.flag(CKA.EXTRACTABLE) ?? false },
   ]
-}
-
-/** The label as text; undefined where it is none. */
-export function labelText(label: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(label)
-  } catch {
-    return undefined
-  }
 }
 
 /**
