@@ -25,7 +25,7 @@ export const LIMITS = {
   connectionsMax:         { default: 2_000,      min: 1,     max: 100_000,     unit: 'count',        what: 'Connections at a time; a further one is closed at once' },
   connectionsPerClientMax: { default: 500,       min: 1,     max: 100_000,     unit: 'count',        what: 'Connections at a time of one credential' },
   pipelineMax:            { default: 64,         min: 1,     max: 10_000,      unit: 'count',        what: 'Requests of one connection that wait for their answers; reading pauses beyond' },
-  handshakeSeconds:       { default: 10,         min: 1,     max: 300,         unit: 'seconds',      what: 'Time for the TLS handshake' },
+  handshakeSeconds:       { default: 10,         min: 1,     max: 300,         unit: 'seconds',      what: 'Time for the TLS handshake, or for C_Initialize of a PKCS#11 connection' },
   idleSeconds:            { default: 600,        min: 5,     max: 86_400,      unit: 'seconds',      what: 'Time a connection may stay without a request' },
   requestSeconds:         { default: 30,         min: 1,     max: 3_600,       unit: 'seconds',      what: 'Time for a request to arrive in whole once it has begun' },
   drainSeconds:           { default: 10,         min: 0,     max: 600,         unit: 'seconds',      what: 'Time that running requests get when the server is told to stop' },
@@ -37,6 +37,9 @@ export const LIMITS = {
   auditQueueMax:          { default: 50_000,     min: 100,   max: 10_000_000,  unit: 'count',        what: 'Distinct audit entries that wait to be written; requests wait beyond' },
   auditFlushMilliseconds: { default: 200,        min: 10,    max: 60_000,      unit: 'milliseconds', what: 'Time that uses of keys are gathered before they are written' },
   writeQueueMax:          { default: 10_000,     min: 10,    max: 1_000_000,   unit: 'count',        what: 'Changes that wait to be written; further ones are refused' },
+  callBytesMax:           { default: 4_194_304,  min: 65_536, max: 268_435_456, unit: 'bytes',       what: 'Size of one PKCS#11 call; a longer one ends the connection' },
+  callConnectionsMax:     { default: 2_000,      min: 1,     max: 100_000,     unit: 'count',        what: 'Connections of PKCS#11 applications at a time; a further one is closed at once' },
+  callIdleSeconds:        { default: 0,          min: 0,     max: 31_536_000,  unit: 'seconds',      what: 'Time a PKCS#11 connection may stay without a call; 0: as long as its process lives' },
 } as const satisfies Record<string, LimitRow>
 export type LimitName = keyof typeof LIMITS
 

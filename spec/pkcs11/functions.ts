@@ -43,7 +43,7 @@ const ulongOut = (type: string) => ({ kind: 'ulongOut', type }) as const
 /** Something of the caller's process, which never travels. */
 const pointer = (type: string) => ({ kind: 'pointer', type }) as const
 /** A structure that comes back. */
-const structure = (type: StructureName) => ({ kind: 'structure', type }) as const
+const structure = <T extends StructureName>(type: T) => ({ kind: 'structure', type }) as const
 const bool = { kind: 'bool' } as const
 const mechanism = { kind: 'mechanism' } as const
 /** Text of a fixed size, padded with spaces. */

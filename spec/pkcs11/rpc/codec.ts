@@ -1,8 +1,9 @@
 /**
  * What the remote calls of p11-kit and those of Claviger's dialect have in common.
  *
- * A codec is made once for each function and protocol from the function's row: two lists of readers
- * and writers, one for what is given and one for what comes back, each with the names of the header.
+ * A codec is made once for each function and protocol from the function's row: two lists of
+ * readers and writers, one for what is given and one for what comes back, with the names of the
+ * header.
  *
  * @module
  */

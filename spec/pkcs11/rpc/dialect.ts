@@ -1,7 +1,7 @@
 /**
  * Claviger's dialect of PKCS#11 RPC: every function of 3.2, and parameters by their fields.
  *
- * Bodies: `u32 call id, arguments` and `u32 call id, u32 return value, results`, without signatures;
+ * Bodies: `u32 call id, arguments` and `u32 call id, u32 return value, results`, no signatures;
  * results are there only with the return values of {@link WITH_RESULTS}. Integers are big-endian,
  * CK_ULONG is u64. C_SignMessageNext whose pulSignatureLen is NULL has {@link NO_SIGNATURE} for its
  * capacity. A batch ({@link BATCH}) is several request bodies in one, each with its length.

@@ -6,8 +6,9 @@
  * call 0 with the return value.
  *
  * A client that offers version 2 has 0.25.6 or newer and writes mechanisms in layout B; version 1
- * means 0.25 with layout A, and lists within wishes from 0.25.4. Version 0 may be any of them, if an
- * earlier negotiation failed: such a request is read in the first way that uses up all its bytes.
+ * means 0.25 with layout A, and lists within wishes from 0.25.4. Version 0 may be any of them, if
+ * an earlier negotiation failed: such a request is read in the first way that uses up all its
+ * bytes.
  *
  * @module
  */
