@@ -9,6 +9,7 @@
 import { Command } from 'commander'
 import { VERSION } from './about.ts'
 import { audit, data, status } from './administration.ts'
+import { agent } from './agent.ts'
 import { completion } from './completion.ts'
 import { config } from './config.ts'
 import { credential } from './credential.ts'
@@ -18,6 +19,7 @@ import { keys } from './keys.ts'
 import { query } from './query.ts'
 import { rootkey } from './rootkey.ts'
 import { init, serve } from './serve.ts'
+import { token } from './token.ts'
 import { wirelog } from './wirelog.ts'
 
 export const program = new Command('claviger')
@@ -37,6 +39,7 @@ Examples:
   echo hello | claviger encrypt --key first | claviger decrypt --key first
   claviger keys list                        what there is
   claviger credential create app1           let another client in
+  claviger token pin                        set the PIN of PKCS#11 applications
 
 Exit codes: 0 done; 1 refused or failed (also: a signature is not valid); 2 wrong usage or
 configuration.
@@ -56,6 +59,8 @@ const COMMANDS = [
   random,
   query,
   credential,
+  token,
+  agent,
   rootkey,
   wirelog,
   audit,

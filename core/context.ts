@@ -29,6 +29,7 @@ export interface Services {
 
 /** The part of a logger that the core needs. */
 export interface Log {
+  info(details: object, message: string): void
   warn(details: object, message: string): void
   error(details: object, message: string): void
 }

@@ -40,6 +40,14 @@ export const LIMITS = {
   callBytesMax:           { default: 4_194_304,  min: 65_536, max: 268_435_456, unit: 'bytes',       what: 'Size of one PKCS#11 call; a longer one ends the connection' },
   callConnectionsMax:     { default: 2_000,      min: 1,     max: 100_000,     unit: 'count',        what: 'Connections of PKCS#11 applications at a time; a further one is closed at once' },
   callIdleSeconds:        { default: 0,          min: 0,     max: 31_536_000,  unit: 'seconds',      what: 'Time a PKCS#11 connection may stay without a call; 0: as long as its process lives' },
+  pinAttemptsMax:         { default: 10,         min: 1,     max: 1_000,       unit: 'count',        what: 'Wrong PINs in a row before a PIN is locked' },
+  pinBytesMin:            { default: 4,          min: 1,     max: 255,         unit: 'bytes',        what: 'Shortest PIN that can be set' },
+  pinBytesMax:            { default: 255,        min: 4,     max: 1_024,       unit: 'bytes',        what: 'Longest PIN that can be set' },
+  sessionsMax:            { default: 1_000,      min: 1,     max: 1_000_000,   unit: 'count',        what: 'PKCS#11 sessions of one application at a time' },
+  sessionObjectsMax:      { default: 10_000,     min: 1,     max: 10_000_000,  unit: 'count',        what: 'PKCS#11 session objects of one application at a time' },
+  agentIdleSeconds:       { default: 10,         min: 0,     max: 86_400,      unit: 'seconds',      what: 'Time that an agent stays when no application is connected any more' },
+  savedStatesMax:         { default: 100,        min: 1,     max: 100_000,     unit: 'count',        what: 'Digests that one PKCS#11 application may have put aside (C_GetOperationState); the oldest goes' },
+  bufferedBytesMax:       { default: 16_777_216, min: 1_024, max: 1_073_741_824, unit: 'bytes',      what: 'Data of a PKCS#11 operation in parts that has to be gathered first (AEAD decryption, EdDSA, ML-DSA)' },
 } as const satisfies Record<string, LimitRow>
 export type LimitName = keyof typeof LIMITS
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define PATH_BYTES sizeof(((struct sockaddr_un *)NULL)->sun_path)
+#define DEFAULT_ADDRESSES 5
 #define DEFAULT_SECONDS 120
 #define MAX_SECONDS 86400
 /* For C_Finalize, which has nothing to wait for. */
@@ -167,19 +168,22 @@ static bool named_address(char *path, bool *is_wrong)
     return true;
 }
 
-/* The sockets that a server opens by itself, those of this user before that of the machine. */
-static bool default_address(int index, char *path)
+/* Where a server or an agent may listen whom nobody has named: on the data directory that is named
+ * or the user's own, and on the sockets of this user and of the machine. */
+static bool default_address(size_t index, char *path)
 {
-    static const char *const variables[] = {"XDG_RUNTIME_DIR", "HOME"};
-    static const char *const names[] = {"claviger/pkcs11.sock", ".claviger/pkcs11.sock"};
-    if (index == 2) {
-        strcpy(path, "/run/claviger/pkcs11.sock");
-        return true;
-    }
-    const char *folder = secure_getenv(variables[index]);
-    if (folder == NULL || folder[0] != '/')
+    static const struct { const char *variable, *rest; } places[DEFAULT_ADDRESSES] = {
+        {"CLAVIGER_DATA", "/run/pkcs11.sock"},
+        {"XDG_RUNTIME_DIR", "/claviger/pkcs11.sock"},
+        {"XDG_DATA_HOME", "/claviger/run/pkcs11.sock"},
+        {"HOME", "/.local/share/claviger/run/pkcs11.sock"},
+        {NULL, "/run/claviger/pkcs11.sock"},
+    };
+    const char *variable = places[index].variable;
+    const char *folder = variable == NULL ? "" : secure_getenv(variable);
+    if (folder == NULL || (variable != NULL && folder[0] != '/'))
         return false;
-    return (size_t)snprintf(path, PATH_BYTES, "%s/%s", folder, names[index]) < PATH_BYTES;
+    return (size_t)snprintf(path, PATH_BYTES, "%s%s", folder, places[index].rest) < PATH_BYTES;
 }
 
 /* --- joining it --- */
@@ -276,7 +280,7 @@ static CK_RV find_server(struct connection *connection)
             return CKR_ARGUMENTS_BAD;
         return join_at(connection, strcpy(origin, path));
     }
-    for (int index = 0; index < 3; index++) {
+    for (size_t index = 0; index < DEFAULT_ADDRESSES; index++) {
         if (default_address(index, path) && connection_dial(connection, path)) {
             strcpy(origin, path);
             return join(connection);

@@ -83,6 +83,47 @@ const keystore = z.strictObject({
   type: z.literal('software').describe('software: sealed in the database, worked with by OpenSSL.'),
 })
 
+const token = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/, 'has up to 64 letters, digits and . _ -')
+    .describe('What the server keeps the token under; changing it makes a new token.'),
+  label: z
+    .string()
+    .max(32)
+    .default('Claviger')
+    .describe('CKA_LABEL of the token until C_InitToken gives another.'),
+  principal: z
+    .string()
+    .default('admin')
+    .describe('Credential in whose name the token works: its scope holds the objects.'),
+  keystore: z.string().optional().describe('Keystore that takes new keys; default: the first.'),
+  login: z
+    .enum(['pin', 'none'])
+    .default('pin')
+    .describe('pin: C_Login with a PIN; none: whoever may open the socket works as the user.'),
+  readOnly: z.boolean().default(false).describe('Whether nothing can be changed by PKCS#11.'),
+})
+
+const pkcs11 = z.strictObject({
+  enabled: z.boolean().default(true).describe('Whether PKCS#11 is served.'),
+  socket: z
+    .string()
+    .optional()
+    .describe('Path of the Unix socket; default: run/pkcs11.sock in the data directory.'),
+  socketMode: z
+    .enum(['0600', '0660'])
+    .default('0600')
+    .describe('Who may open the socket: 0600 the own user, 0660 the group as well.'),
+  tokens: z
+    .array(token)
+    .min(1)
+    .default([
+      { name: 'claviger', label: 'Claviger', principal: 'admin', login: 'pin', readOnly: false },
+    ])
+    .describe('The tokens, in the order of their slots.'),
+})
+
 const log = z.strictObject({
   level: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
@@ -97,6 +138,7 @@ const log = z.strictObject({
 export const CONFIG = z
   .strictObject({
     kmip: kmip.prefault({}).describe('The KMIP server.'),
+    pkcs11: pkcs11.prefault({}).describe('The PKCS#11 server.'),
     rootKey: rootKey.prefault({}).describe('The root key.'),
     keystores: z
       .array(keystore)

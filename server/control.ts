@@ -21,6 +21,8 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { failureCode, failureMessage, KmsError } from '#core/errors.ts'
 import type { WireLog } from '#fronts/kmip/wire-log.ts'
+import { type Token, USER } from '#fronts/pkcs11/token.ts'
+import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { House } from './house.ts'
 
 /** What commands work on. */
@@ -48,6 +50,9 @@ const OPERATOR = 'operator'
 
 const AUDIT_MAX = 10_000
 const name = z.string().min(1).max(64)
+
+/** Its length is the token's affair. */
+const pin = z.string().min(1).max(1_024)
 
 export const COMMANDS = {
   'credential.create': command(
@@ -105,6 +110,40 @@ export const COMMANDS = {
       return house.database.audit(input)
     },
   ),
+  'token.list': command(z.strictObject({}), async ({ house }) => {
+    return (await house.tokens()).map(describeToken)
+  }),
+  'token.init': command(
+    z.strictObject({
+      token: name.optional(),
+      label: z.string().max(32).optional(),
+      soPin: pin,
+      pin,
+    }),
+    async ({ house }, input) => {
+      const token = await tokenNamed(house, input.token)
+      await onToken(async () => {
+        await token.initialise(Buffer.from(input.soPin), input.label ?? token.label)
+        await token.setPin({ name: USER }, Buffer.from(input.pin))
+      })
+      await noted(house, 'InitToken', token.options.name)
+      return describeToken(token)
+    },
+  ),
+  'token.pin': command(
+    z.strictObject({
+      token: name.optional(),
+      user: z.string().max(64).optional(),
+      so: z.boolean(),
+      pin,
+    }),
+    async ({ house }, { token: wanted, user = USER, so, pin: next }) => {
+      const token = await tokenNamed(house, wanted)
+      await onToken(() => token.setPin(so ? 'so' : { name: user }, Buffer.from(next)))
+      await noted(house, 'SetPin', token.options.name)
+      return describeToken(token)
+    },
+  ),
   verify: command(z.strictObject({}), async ({ house }) => ({
     problems: [...(await house.database.verify()), ...(await house.services.store.verify())],
   })),
@@ -116,6 +155,50 @@ export type CommandName = keyof typeof COMMANDS
 async function noted(house: House, operation: string, object?: string): Promise<void> {
   const event = { principal: OPERATOR, front: 'control', operation, object } as const
   await house.services.journal.record({ ...event, outcome: 'success' })
+}
+
+/** The token of this name in the configuration; the only one needs no name. */
+async function tokenNamed(house: House, wanted: string | undefined): Promise<Token> {
+  const tokens = await house.tokens()
+  const found = tokens.filter(({ options }) => wanted === undefined || options.name === wanted)
+  const [token] = found
+  if (token !== undefined && found.length === 1) return token
+  const names = tokens.map(({ options }) => options.name).join(', ')
+  const what = wanted === undefined ? 'say which token' : `there is no token "${wanted}"`
+  throw new KmsError('notFound', `Cannot find token: ${what}; there are: ${names}`)
+}
+
+/** A refusal of a token in the words of the command line. */
+async function onToken(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (cause) {
+    if (!(cause instanceof CryptokiError)) throw cause
+    throw new KmsError('invalidField', `Cannot change token: ${cause.message}`, { cause })
+  }
+}
+
+function describeToken(token: Token): object {
+  const { options } = token
+  const { login, readOnly, principal } = options
+  const user = token.pinOf({ name: USER })
+  return {
+    name: options.name,
+    slot: token.slot,
+    label: token.label,
+    serial: token.serial,
+    principal: principal.name,
+    scope: principal.scope,
+    login,
+    readOnly,
+    userPin: login === 'none' ? 'not needed' : pinState(user),
+    soPin: login === 'none' ? 'not needed' : pinState(token.pinOf('so')),
+  }
+}
+
+function pinState(record: { readonly attemptsLeft: number } | undefined): string {
+  if (record === undefined) return 'not set'
+  return record.attemptsLeft > 0 ? `set, ${record.attemptsLeft} attempts left` : 'locked'
 }
 
 function running({ wireLog }: Controlled): WireLog {
@@ -147,9 +230,9 @@ export async function runCommand(
 /** Longest path of a Unix socket that every system takes. */
 const SOCKET_PATH_MAX = 100
 
-/** Where the socket of a data directory is. */
-export function controlPath(dataDir: string): string {
-  const path = join(realpathSync(dataDir), 'run', 'control.sock')
+/** Where a socket of a data directory is. */
+export function socketPath(dataDir: string, socket: 'control' | 'pkcs11'): string {
+  const path = join(realpathSync(dataDir), 'run', `${socket}.sock`)
   if (path.length <= SOCKET_PATH_MAX) return path
   const digest = createHash('sha256').update(path).digest('hex').slice(0, 16)
   return join(tmpdir(), `claviger-${digest}.sock`)
@@ -160,7 +243,7 @@ const BODY_BYTES_MAX = 65_536
 
 /** Serves the commands until it is closed. */
 export async function serveControl(controlled: Controlled): Promise<Server> {
-  const path = controlPath(controlled.house.dataDir)
+  const path = socketPath(controlled.house.dataDir, 'control')
   mkdirSync(join(controlled.house.dataDir, 'run'), { recursive: true, mode: 0o700 })
   // We hold the lock of the directory: a socket that is there is left over.
   rmSync(path, { force: true })
@@ -229,7 +312,7 @@ export async function askServer(
   commandName: CommandName,
   input: object,
 ): Promise<unknown> {
-  const text = await post(controlPath(dataDir), commandName, JSON.stringify(input))
+  const text = await post(socketPath(dataDir, 'control'), commandName, JSON.stringify(input))
   const { result, error } = JSON.parse(text) as Reply
   if (error !== undefined) throw new KmsError(error.code as 'internal', error.message)
   return result

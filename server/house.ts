@@ -21,11 +21,14 @@ import { DATA_KEY_BYTES, openDataKey, Sealer, sealDataKey } from '#core/sealer.t
 import { Secret } from '#core/secret.ts'
 import { Settings } from '#core/settings.ts'
 import { Store } from '#core/store.ts'
+import { MemoryDatabase } from '#databases/memory/memory.ts'
 import { type LockedDatabase, openSqlite } from '#databases/sqlite/sqlite.ts'
+import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { type Config, ConfigError } from './config.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
+import { openTokens } from './pkcs11.ts'
 import { Authority, writeFile } from './pki.ts'
 import {
   adoptNext,
@@ -64,8 +67,12 @@ export class House {
   readonly credentials: Credentials
   readonly authority: Authority
   readonly database: Database
+  /** Small secrets of the server itself. */
+  readonly settings: Settings
+  readonly #sealer: Sealer
   readonly #options: HouseOptions
   readonly #unlock: Unlock
+  #tokens: Promise<readonly Token[]> | undefined
   #root: RootKey
   #dataKeys: ReadonlyMap<number, Secret>
 
@@ -117,8 +124,10 @@ export class House {
     this.dataDir = dataDir
     this.config = config
     this.database = database
+    this.settings = new Settings(database, sealer)
+    this.#sealer = sealer
     this.credentials = new Credentials(database, sealer, clock)
-    this.authority = new Authority(dataDir, new Settings(database, sealer))
+    this.authority = new Authority(dataDir, this.settings)
     this.services = {
       store: new Store(database, sealer, limits.objectCacheMax),
       keystores: new Keystores(keystoresOf(config, sealer)),
@@ -177,6 +186,22 @@ export class House {
     writeFile(files.cert, certPem, 0o644)
     writeFile(files.key, keyPem, 0o600)
     return files
+  }
+
+  /**
+   * Services whose objects are forgotten: those of the house, but with a database in memory. What is
+   * done there is in the audit trail all the same.
+   */
+  volatile(services: Services = this.services): Services {
+    const { database } = this
+    const memory = new MemoryDatabase(undefined, (entries) => database.commit([], entries))
+    return { ...services, store: new Store(memory, this.#sealer, Number.MAX_SAFE_INTEGER) }
+  }
+
+  /** The tokens of PKCS#11, in the order of their slots. */
+  tokens(): Promise<readonly Token[]> {
+    this.#tokens ??= openTokens(this)
+    return this.#tokens
   }
 
   /** What the root key is now, without the key. */

@@ -189,7 +189,14 @@ interface MoreArguments {
   }
 }
 
+/** The mechanism as it was given, with what the token has written into its parameter. */
+interface ParameterBack {
+  readonly pMechanism?: Mechanism | undefined
+}
+
 interface MoreResults {
+  readonly C_DeriveKey: ParameterBack
+  readonly C_WrapKeyAuthenticated: ParameterBack
   readonly C_Initialize: {
     /** Path of the socket for further connections; undefined: the same as this one's. */
     readonly further: Uint8Array | undefined

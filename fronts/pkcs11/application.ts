@@ -1,0 +1,239 @@
+/**
+ * An application: one process that has called `C_Initialize`, with its sessions, its logins and the
+ * handles that it knows objects by.
+ *
+ * PKCS#11 3.2 §2.4 and §3.3: login state belongs to an application and a token, not to a session; a
+ * handle of a token object stays valid as long as the application lives; what a session made as a
+ * session object dies with it.
+ *
+ * @module
+ */
+import type { Principal, Services } from '#core/context.ts'
+import { isDestroyed } from '#core/lifecycle.ts'
+import type { ManagedObject } from '#core/objects.ts'
+import { CKR } from '#spec/pkcs11/constants.ts'
+import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import type { Application as Contract } from './contract.ts'
+import { builtInObject } from './objects/built-in.ts'
+import { isPrivate } from './objects/private.ts'
+import { Session } from './session.ts'
+import type { Token } from './token.ts'
+
+/** Who has logged in. */
+export type User = 'none' | 'user' | 'so'
+
+/** What a handle stands for. */
+export interface Reference {
+  readonly handle: number
+  /** Unique Identifier of the object. */
+  readonly id: string
+  readonly token: Token
+  /** The session that made it, where it is a session object. */
+  readonly session: Session | undefined
+}
+
+/** What an application needs of the whole. */
+export interface Surroundings {
+  readonly tokens: readonly Token[]
+  /** A place for objects that end with the application. */
+  readonly newVolatile: (token: Token) => Services
+}
+
+interface Login {
+  user: User
+  principal: Principal
+}
+
+export class Application implements Contract {
+  readonly #surroundings: Surroundings
+  readonly #sessions = new Map<number, Session>()
+  readonly #references = new Map<number, Reference>()
+  readonly #handles = new Map<string, number>()
+  readonly #logins = new Map<Token, Login>()
+  readonly #volatile = new Map<Token, Services>()
+  readonly #ended = Promise.withResolvers<void>()
+  #lastSession = 0
+  #lastHandle = 0
+
+  constructor(surroundings: Surroundings) {
+    this.#surroundings = surroundings
+  }
+
+  /** Resolves when the application has ended. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
+  }
+
+  get tokens(): readonly Token[] {
+    return this.#surroundings.tokens
+  }
+
+  /** @throws `CryptokiError` `CKR_SLOT_ID_INVALID`. */
+  token(slotID: number): Token {
+    const token = this.tokens[slotID]
+    if (token !== undefined) return token
+    throw new CryptokiError(CKR.SLOT_ID_INVALID, `there is no slot ${slotID}`)
+  }
+
+  /** @throws `CryptokiError` `CKR_SESSION_HANDLE_INVALID`. */
+  session(handle: number): Session {
+    const session = this.#sessions.get(handle)
+    if (session !== undefined) return session
+    throw new CryptokiError(CKR.SESSION_HANDLE_INVALID, `there is no session ${handle}`)
+  }
+
+  sessionsOf(token: Token): readonly Session[] {
+    return [...this.#sessions.values()].filter((session) => session.token === token)
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size
+  }
+
+  openSession(token: Token, readWrite: boolean): Session {
+    const session = new Session(++this.#lastSession, this, token, readWrite)
+    this.#sessions.set(session.handle, session)
+    return session
+  }
+
+  /** Ends a session with its objects; the last one of a token logs out. */
+  closeSession(session: Session): void {
+    session.endAll()
+    this.#sessions.delete(session.handle)
+    for (const reference of this.#references.values()) {
+      if (reference.session === session) this.drop(reference)
+    }
+    if (this.sessionsOf(session.token).length > 0) return
+    this.#logins.delete(session.token)
+    this.#volatile.delete(session.token)
+  }
+
+  userOf(token: Token): User {
+    return this.#logins.get(token)?.user ?? token.usualUser
+  }
+
+  /** In whose name the application works with a token. */
+  principalOf(token: Token): Principal {
+    return this.#logins.get(token)?.principal ?? token.principal
+  }
+
+  login(token: Token, user: User, principal: Principal): void {
+    this.#logins.set(token, { user, principal })
+  }
+
+  /** Private objects vanish: session objects for good, the others until the next login. */
+  async logout(token: Token): Promise<void> {
+    this.#logins.delete(token)
+    for (const session of this.sessionsOf(token)) session.endAll()
+    for (const reference of [...this.#references.values()]) {
+      if (reference.token !== token) continue
+      const object = await this.#load(reference)
+      if (object === undefined || isPrivate(object)) this.drop(reference)
+    }
+  }
+
+  /** Services for the session objects of a token; made when first needed. */
+  volatile(token: Token): Services {
+    let services = this.#volatile.get(token)
+    if (services === undefined) {
+      services = this.#surroundings.newVolatile(token)
+      this.#volatile.set(token, services)
+    }
+    return services
+  }
+
+  /** Whether there may be any session objects of this token. */
+  hasVolatile(token: Token): boolean {
+    return this.#volatile.has(token)
+  }
+
+  /** The handle of an object: the one that it has, or a new one. */
+  handleOf(token: Token, id: string, session?: Session): number {
+    const known = this.#handles.get(id)
+    if (known !== undefined) return known
+    const handle = ++this.#lastHandle
+    this.#references.set(handle, { handle, id, token, session })
+    this.#handles.set(id, handle)
+    return handle
+  }
+
+  /** The handle of an object that has one already. */
+  knownHandle(id: string): number | undefined {
+    return this.#handles.get(id)
+  }
+
+  get sessionObjectCount(): number {
+    let count = 0
+    for (const { session } of this.#references.values()) if (session !== undefined) count++
+    return count
+  }
+
+  /** Forgets a handle. */
+  drop({ handle, id }: Reference): void {
+    this.#references.delete(handle)
+    this.#handles.delete(id)
+  }
+
+  /**
+   * What a handle stands for, and the object as it is now. At once where the object is in memory.
+   *
+   * @param code What to say of a handle that stands for nothing here.
+   * @throws `CryptokiError` with `code`.
+   */
+  object(
+    session: Session,
+    handle: number,
+    code: number = CKR.OBJECT_HANDLE_INVALID,
+  ): Seen | Promise<Seen> {
+    const reference = this.#references.get(handle)
+    if (reference === undefined || reference.token !== session.token) throw noObject(handle, code)
+    const object =
+      this.#services(reference).store.cached(reference.id) ??
+      builtInObject(session.token, reference.id)
+    if (object !== undefined) return this.#seen(session, reference, object, code)
+    return this.#load(reference).then((read) => this.#seen(session, reference, read, code))
+  }
+
+  #seen(
+    session: Session,
+    reference: Reference,
+    object: ManagedObject | undefined,
+    code: number,
+  ): Seen {
+    const { handle } = reference
+    const gone =
+      object === undefined ||
+      isDestroyed(object.attributes.get('state')) ||
+      object.scope !== session.token.principal.scope
+    if (gone) throw noObject(handle, code)
+    if (isPrivate(object) && !session.seesPrivate) throw noObject(handle, code)
+    return { reference, object, lasting: reference.session === undefined }
+  }
+
+  async #load(reference: Reference): Promise<ManagedObject | undefined> {
+    const builtIn = builtInObject(reference.token, reference.id)
+    return builtIn ?? this.#services(reference).store.object(reference.id)
+  }
+
+  #services({ token, session }: Reference): Services {
+    return session === undefined ? token.services : this.volatile(token)
+  }
+
+  /** The end: nothing of it is left. */
+  close(): void {
+    for (const session of [...this.#sessions.values()]) this.closeSession(session)
+    this.#ended.resolve()
+  }
+}
+
+/** An object as an application sees it. */
+export interface Seen {
+  readonly reference: Reference
+  readonly object: ManagedObject
+  /** True for a token object, false for a session object. */
+  readonly lasting: boolean
+}
+
+function noObject(handle: number, code: number): CryptokiError {
+  return new CryptokiError(code, `handle ${handle} stands for no object that this session may see`)
+}

@@ -1,0 +1,122 @@
+/**
+ * The engine: all functions of PKCS#11 over the operations of the core.
+ *
+ * PKCS#11 3.2 §5. What is refused is told to the application by a return value alone; the reason, with
+ * the rule that refused, goes to the log. A failure of the core has its return value in
+ * `core/errors.ts`.
+ *
+ * Each group of functions is a file in `functions/`; none knows how a call came here.
+ *
+ * @module
+ */
+
+import type { Services } from '#core/context.ts'
+import { FAILURES, failureCode, failureMessage } from '#core/errors.ts'
+import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
+import type { FunctionName } from '#spec/pkcs11/functions.ts'
+import type { Handlers } from '#spec/pkcs11/types.ts'
+import { Application, type Surroundings } from './application.ts'
+import type { ApplicationInfo, Engine } from './contract.ts'
+import { ciphers } from './functions/cipher.ts'
+import { derive } from './functions/derive.ts'
+import { digest } from './functions/digest.ts'
+import { dual } from './functions/dual.ts'
+import { general } from './functions/general.ts'
+import { generation } from './functions/generate.ts'
+import { kem } from './functions/kem.ts'
+import { mechanisms } from './functions/mechanisms.ts'
+import { message } from './functions/message.ts'
+import { objects } from './functions/objects.ts'
+import { random } from './functions/random.ts'
+import { recover } from './functions/recover.ts'
+import { sessions } from './functions/sessions.ts'
+import { sign } from './functions/sign.ts'
+import { state } from './functions/state.ts'
+import { wrap } from './functions/wrap.ts'
+
+type Offered = Engine<Application>['handlers']
+
+/** Every function but C_Initialize and C_Finalize, which are the server's. */
+const FUNCTIONS = {
+  ...general,
+  ...sessions,
+  ...objects,
+  ...generation,
+  ...wrap,
+  ...derive,
+  ...kem,
+  ...mechanisms,
+  ...ciphers,
+  ...digest,
+  ...sign,
+  ...recover,
+  ...dual,
+  ...message,
+  ...state,
+  ...random,
+} satisfies Offered
+
+export class Pkcs11Engine implements Engine<Application> {
+  readonly handlers: Offered
+  readonly #surroundings: Surroundings
+  readonly #services: Services
+  readonly #applications = new Set<Application>()
+
+  constructor(surroundings: Surroundings, services: Services) {
+    this.#surroundings = surroundings
+    this.#services = services
+    const entries = Object.entries(FUNCTIONS) as [FunctionName, Handler][]
+    this.handlers = Object.fromEntries(
+      entries.map(([name, run]) => [name, this.#explained(name, run)]),
+    ) as unknown as Offered
+  }
+
+  open(_info: ApplicationInfo): Application {
+    const application = new Application(this.#surroundings)
+    this.#applications.add(application)
+    void application.ended.then(() => this.#applications.delete(application))
+    return application
+  }
+
+  /** Applications at this time. */
+  get applications(): number {
+    return this.#applications.size
+  }
+
+  close(): void {
+    for (const application of [...this.#applications]) application.close()
+  }
+
+  /** The function, with every failure a return value, and its reason in the log. */
+  #explained(name: FunctionName, run: Handler): Handler {
+    const refused = (error: unknown): CryptokiError => this.#refused(name, error)
+    return (application, args) => {
+      try {
+        const answer = run(application, args)
+        if (!(answer instanceof Promise)) return answer
+        return answer.catch((error: unknown) => {
+          throw refused(error)
+        })
+      } catch (error) {
+        throw refused(error)
+      }
+    }
+  }
+
+  #refused(name: FunctionName, error: unknown): CryptokiError {
+    const { log } = this.#services
+    if (error instanceof CryptokiError) {
+      log.info({ function: name, rv: rvName(error.rv) }, error.message)
+      return error
+    }
+    const code = failureCode(error)
+    const { ckr } = FAILURES[code]
+    const details = { function: name, rv: rvName(ckr) }
+    if (code === 'internal') log.error({ ...details, err: error }, 'an internal error')
+    else log.info(details, failureMessage(error))
+    return new CryptokiError(ckr, failureMessage(error), { cause: error })
+  }
+}
+
+/** A row of {@link Handlers}, whatever it takes. */
+type Handler = (application: Application, args: never) => unknown

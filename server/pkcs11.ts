@@ -1,0 +1,90 @@
+/**
+ * The PKCS#11 engine of a house: its tokens, as the configuration has them.
+ *
+ * @module
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Services } from '#core/context.ts'
+import type { Keystore } from '#core/keystore.ts'
+import { Keystores } from '#core/keystores.ts'
+import type { Application } from '#fronts/pkcs11/application.ts'
+import { Pkcs11Engine } from '#fronts/pkcs11/engine.ts'
+import { Pkcs11Server } from '#fronts/pkcs11/server.ts'
+import { Token } from '#fronts/pkcs11/token.ts'
+import { type Config, ConfigError } from './config.ts'
+import { socketPath } from './control.ts'
+import type { House } from './house.ts'
+import type { Logger } from './log.ts'
+
+type TokenConfig = Config['pkcs11']['tokens'][number]
+
+export async function openEngine(house: House): Promise<Pkcs11Engine> {
+  const tokens = await house.tokens()
+  const newVolatile = (token: Token): Services => house.volatile(token.services)
+  return new Pkcs11Engine({ tokens, newVolatile }, house.services)
+}
+
+/** PKCS#11 as it is served. */
+export interface ServedPkcs11 {
+  readonly path: string
+  readonly server: Pkcs11Server<Application>
+  close(): Promise<void>
+}
+
+/** Serves PKCS#11 on the socket of the configuration; undefined where it is switched off. */
+export async function listenPkcs11(house: House, log: Logger): Promise<ServedPkcs11 | undefined> {
+  const { enabled, socket, socketMode } = house.config.pkcs11
+  if (!enabled) return undefined
+  const engine = await openEngine(house)
+  mkdirSync(join(house.dataDir, 'run'), { recursive: true, mode: 0o700 })
+  const path = socket ?? socketPath(house.dataDir, 'pkcs11')
+  const { limits } = house.services
+  const server = new Pkcs11Server({ engine, limits, log, further: path })
+  await server.listen(path, socketMode === '0660' ? 0o660 : 0o600)
+  const close = async (): Promise<void> => {
+    await server.close()
+    engine.close()
+  }
+  return { path, server, close }
+}
+
+/** @throws `ConfigError` when a token names what there is not. */
+export async function openTokens(house: House): Promise<readonly Token[]> {
+  const { tokens: configured } = house.config.pkcs11
+  const names = new Set(configured.map(({ name }) => name))
+  if (names.size < configured.length) {
+    throw new ConfigError('pkcs11.tokens: two of them have the same name')
+  }
+  const tokens: Token[] = []
+  for (const [slot, config] of configured.entries()) {
+    tokens.push(await openToken(house, config, slot))
+  }
+  return tokens
+}
+
+async function openToken(house: House, config: TokenConfig, slot: number): Promise<Token> {
+  const { name, label, principal, login, readOnly } = config
+  const credential = await house.credentials.named(principal)
+  if (credential === undefined) {
+    const what = `pkcs11.tokens: "${name}" works for "${principal}", which is no credential`
+    throw new ConfigError(`${what}; create it with: claviger credential create ${principal}`)
+  }
+  const { scope } = credential
+  const options = { name, slot, label, principal: { name: principal, scope }, login, readOnly }
+  return Token.open(options, servicesOf(house, config), house.settings)
+}
+
+/** The services of the house, with the token's keystore as the one that takes new keys. */
+function servicesOf({ services }: House, { name, keystore }: TokenConfig): Services {
+  if (keystore === undefined) return services
+  const all = [...services.keystores.all()]
+  const first = all.find((one) => one.name === keystore)
+  if (first === undefined) {
+    const known = all.map((one) => one.name).join(', ')
+    const what = `pkcs11.tokens: "${name}" wants keystore "${keystore}"; there are: ${known}`
+    throw new ConfigError(what)
+  }
+  const others: Keystore[] = all.filter((one) => one !== first)
+  return { ...services, keystores: new Keystores([first, ...others]) }
+}
