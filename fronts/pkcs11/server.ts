@@ -51,6 +51,7 @@ export class Pkcs11Server<A extends Application> {
       initialized: {
         further: further === undefined ? undefined : Buffer.from(further),
         epoch: randomBytes(6).readUIntBE(0, 6),
+        callBytesMax: limits.callBytesMax,
       },
     }
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#welcome(socket))
