@@ -1,6 +1,6 @@
 /**
- * A token of our own for tests: the PKCS#11 engine over a software keystore, all in memory, and keys
- * as the operations of the core make them.
+ * A token of our own for tests: the PKCS#11 engine over a software keystore, all in memory, and
+ * keys as the operations of the core make them.
  *
  * @module
  */

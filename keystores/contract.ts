@@ -436,7 +436,8 @@ function wrapping(the: The): void {
   for (const [cipher, spec, parameters] of cases) {
     const { hash, mgfHash, ephemeralBits } = parameters
     const details = [hash, mgfHash, ephemeralBits && `AES of ${ephemeralBits} bits`]
-    it(`unwraps what it wrapped with ${[cipher, ...details.filter(Boolean)].join(', ')}`, async (context) => {
+    const label = [cipher, ...details.filter(Boolean)].join(', ')
+    it(`unwraps what it wrapped with ${label}`, async (context) => {
       const bench = the()
       if (bench.lacks(context, { cipher }, { generate: spec })) return
       const { keystore } = bench
@@ -530,6 +531,17 @@ function signatures(the: The): void {
     const wrong = () => keystore.recover(publicKey, { scheme: 'RSA_PKCS' }, Buffer.alloc(256, 1))
     await refuses(wrong, ['cryptographicFailure'])
   })
+  for (const [spec, mechanism] of WITHOUT_CONTEXT) {
+    it(`refuses a context string for ${nameOfSpec(spec)} ${mechanism.scheme}`, async (test) => {
+      const bench = the()
+      if (bench.lacks(test, { generate: spec }, abilityOf(mechanism))) return
+      const { privateKey, publicKey } = await bench.pair(spec)
+      const context = { ...mechanism, context: Buffer.from('context') }
+      const signature = await bench.keystore.sign(privateKey, mechanism, TEXT)
+      await refuses(() => bench.keystore.sign(privateKey, context, TEXT), UNFIT)
+      await refuses(() => bench.keystore.verify(publicKey, context, TEXT, signature), UNFIT)
+    })
+  }
   for (const answer of ED25519_ANSWERS) {
     const length = answer.message.length / 2
     it(`gives the answer of RFC 8032 §7.1 for a message of ${length} bytes`, async (context) => {
@@ -548,6 +560,14 @@ function signatures(the: The): void {
     })
   }
 }
+
+/** Nothing in these signatures could hold one: it must not be dropped. RFC 8032 §5.1, RFC 8017. */
+const WITHOUT_CONTEXT: readonly (readonly [KeySpec, SignatureMechanism])[] = [
+  [P256, { scheme: 'ECDSA', hash: 'SHA_256' }],
+  [RSA, { scheme: 'RSA_PKCS', hash: 'SHA_256' }],
+  [RSA, { scheme: 'RSA_PKCS_PSS', hash: 'SHA_256' }],
+  [{ algorithm: 'Ed25519', bits: 256 }, { scheme: 'EDDSA' }],
+]
 
 function mechanismsOf(scheme: SignatureScheme, spec: KeySpec): readonly SignatureMechanism[] {
   const row = signatureRow(scheme)

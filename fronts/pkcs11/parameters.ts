@@ -1,10 +1,10 @@
 /**
  * Parameters of mechanisms, read into what a keystore is asked.
  *
- * PKCS#11 3.2 §6, the structure of each mechanism's section. Strictly: what is missing, is more than
- * the mechanism has, or says what the mechanism does not allow is refused with
- * `CKR_MECHANISM_PARAM_INVALID`. Where a structure leaves something open, the comment beside it says
- * which programs are meant.
+ * PKCS#11 3.2 §6, the structure of each mechanism's section. Strictly: what is missing, is more
+ * than the mechanism has, or says what the mechanism does not allow is refused with
+ * `CKR_MECHANISM_PARAM_INVALID`. Where a structure leaves something open, the comment beside it
+ * says which programs are meant.
  *
  * @module
  */
