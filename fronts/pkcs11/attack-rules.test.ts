@@ -140,6 +140,16 @@ describe('attacks by way of the functions themselves', { timeout: 60_000 }, () =
     })
   })
 
+  it('a secret is wrapped with a key whose value is known', async () => {
+    const readable = { WRAP: true, DECRYPT: true, EXTRACTABLE: true, SENSITIVE: false }
+    const [secret, known] = [await make(SECRET), await make(readable)]
+    await stops('wrap-and-decrypt', () => wrap(KWP, known, secret))
+    const wraps = await make({ ...readable, DECRYPT: false })
+    await stops('no-known-wrapping-key', () => wrap(KWP, wraps, secret))
+    const open = await make({ EXTRACTABLE: true, SENSITIVE: false })
+    ok((await wrap(KWP, wraps, open)) instanceof Uint8Array)
+  })
+
   it('known bytes are encrypted, and unwrapped as a key that passes for a secret', async () => {
     const both = await ofKmip(Mask.UnwrapKey | Mask.Encrypt, 'unwraps and encrypts')
     await stops('unwrap-and-encrypt', () => unwrap(KWP, both, Buffer.alloc(40)))
