@@ -70,7 +70,8 @@ export const wrap = {
     const iv = await withMade(session, mechanism.iv, madeBytes)
     const wrapped = await wrappedBy(session, asked, hWrappingKey, hKey, { ...mechanism, iv })
     const answer = { pWrappedKey: fitting(wrapped, args.pWrappedKey) }
-    return madeBytes === 0 ? answer : { ...answer, pMechanism: withIv(asked.mechanism, iv) }
+    const isMade = madeBytes > 0 && answer.pWrappedKey instanceof Uint8Array
+    return isMade ? { ...answer, pMechanism: withIv(asked.mechanism, iv) } : answer
   },
 
   C_UnwrapKey: async (application, args) => {
