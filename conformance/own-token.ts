@@ -167,7 +167,8 @@ export async function newOwnToken(options: OwnTokenOptions = {}): Promise<OwnTok
     async imported(kind, spec, format, bytes) {
       const wish = {
         objectType: OBJECT_TYPES[kind],
-        object: bodyOf(kind, spec, format, bytes),
+        // A copy: registering wipes what it is given.
+        object: bodyOf(kind, spec, format, Uint8Array.from(bytes)),
         given: given(spec, {}),
       }
       return handle(await register(context('Register'), wish))

@@ -509,6 +509,17 @@ function signatures(the: The): void {
     const bare = { scheme: 'ML_DSA' } as const
     equal(await bench.keystore.verify(publicKey, bare, TEXT, signature), false)
   })
+  for (const [spec, mechanism] of WITHOUT_CONTEXT) {
+    it(`refuses a context string for ${nameOfSpec(spec)} ${mechanism.scheme}`, async (test) => {
+      const bench = the()
+      if (bench.lacks(test, { generate: spec }, abilityOf(mechanism))) return
+      const { privateKey, publicKey } = await bench.pair(spec)
+      const context = { ...mechanism, context: Buffer.from('context') }
+      const signature = await bench.keystore.sign(privateKey, mechanism, TEXT)
+      await refuses(() => bench.keystore.sign(privateKey, context, TEXT), UNFIT)
+      await refuses(() => bench.keystore.verify(publicKey, context, TEXT, signature), UNFIT)
+    })
+  }
   for (const answer of ED25519_ANSWERS) {
     const length = answer.message.length / 2
     it(`gives the answer of RFC 8032 §7.1 for a message of ${length} bytes`, async (context) => {
@@ -527,6 +538,14 @@ function signatures(the: The): void {
     })
   }
 }
+
+/** Nothing in these signatures could hold one: it must not be dropped. RFC 8032 §5.1, RFC 8017. */
+const WITHOUT_CONTEXT: readonly (readonly [KeySpec, SignatureMechanism])[] = [
+  [P256, { scheme: 'ECDSA', hash: 'SHA_256' }],
+  [RSA, { scheme: 'RSA_PKCS', hash: 'SHA_256' }],
+  [RSA, { scheme: 'RSA_PKCS_PSS', hash: 'SHA_256' }],
+  [{ algorithm: 'Ed25519', bits: 256 }, { scheme: 'EDDSA' }],
+]
 
 function mechanismsOf(scheme: SignatureScheme, spec: KeySpec): readonly SignatureMechanism[] {
   const row = signatureRow(scheme)

@@ -2,9 +2,8 @@
  * Signatures with node:crypto, by the rows of `spec/algorithms/signatures.ts`.
  *
  * KMIP 2.1 §6.1.56 (Sign), §6.1.57 (Signature Verify); RFC 8017 §8, FIPS 186-5, RFC 8032, FIPS 204,
- * FIPS
- * 205. A digest given as it is goes through `openssl.ts`, but for PKCS#1 v1.5, which is DigestInfo
- * and the bare operation of node:crypto.
+ * FIPS 205. A digest given as it is goes through `openssl.ts`, but for PKCS#1 v1.5, which is
+ * DigestInfo and the bare operation of node:crypto.
  *
  * Private operations that take long run on the thread pool; short ones at once.
  *
@@ -27,6 +26,7 @@ import {
   curveRow,
   type Hash,
   hashRow,
+  isNodeType,
   type SignatureRow,
   signatureRow,
 } from '#spec/algorithms.ts'
@@ -107,13 +107,10 @@ function isModulusLong(key: KeyObject, signature: Uint8Array): boolean {
 function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array): SignatureRow {
   const row = signatureRow(mechanism.scheme)
   const type = key.asymmetricKeyType ?? 'secret'
-  if (!row.node.some((name) => (name.endsWith('-') ? type.startsWith(name) : type === name))) {
+  if (!isNodeType(row.node, type)) {
     throw unsupported(mechanism, `a key of type ${type} does not do it`)
   }
-  const contextBytes = mechanism.context?.length ?? 0
-  if (contextBytes > CONTEXT_BYTES_MAX) {
-    throw unsupported(mechanism, `a context of ${contextBytes} bytes, ${CONTEXT_BYTES_MAX} at most`)
-  }
+  assertContext(type, row, mechanism)
   if (row.input !== 'digest' && mechanism.hash === undefined) {
     if (mechanism.digested) throw unsupported(mechanism, 'it takes the message, not its digest')
     return row
@@ -133,6 +130,18 @@ function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array
     )
   }
   return row
+}
+
+function assertContext(type: string, row: SignatureRow, mechanism: SignatureMechanism): void {
+  const bytes = mechanism.context?.length ?? 0
+  if (bytes === 0) return
+  if (!isNodeType(row.context ?? [], type)) {
+    const takers = 'Ed448, ML-DSA and SLH-DSA do'
+    throw unsupported(mechanism, `a key of type ${type} takes no context string; ${takers}`)
+  }
+  if (bytes > CONTEXT_BYTES_MAX) {
+    throw unsupported(mechanism, `a context of ${bytes} bytes, ${CONTEXT_BYTES_MAX} at most`)
+  }
 }
 
 function unsupported({ scheme }: SignatureMechanism, why: string): KmsError {

@@ -591,6 +591,17 @@ describe('objects', { timeout: 120_000 }, () => {
     deepEqual(await bench.find(session, { CLASS: CKO.PROFILE, TOKEN: false }), [])
   })
 
+  it('mechanisms are found where they are asked for', async () => {
+    const found = await bench.find(session, {
+      CLASS: CKO.MECHANISM,
+      MECHANISM_TYPE: CKM.AES_CBC,
+    })
+    equal(found.length, 1)
+    equal(await bench.number(session, found[0] as number, 'MECHANISM_TYPE'), CKM.AES_CBC)
+    const all = await bench.find(session, {})
+    ok(!all.includes(found[0] as number))
+  })
+
   describe('that KMIP sees too', () => {
     const id = async (handle: number): Promise<string> => {
       const { UNIQUE_ID } = await bench.read(session, handle, 'UNIQUE_ID')

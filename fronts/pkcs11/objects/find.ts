@@ -16,7 +16,7 @@ import { conditionsOf, storageStatus, storedAs } from '#core/search.ts'
 import { PAIRS, type PairRow, SECRET_KEYS, type SecretKeyRow } from '#spec/algorithms.ts'
 import type { AttributeId } from '#spec/kmip/attribute-list.ts'
 import { CryptographicAlgorithm, ObjectType, StorageStatusMask } from '#spec/kmip/enumerations.ts'
-import { CKA, CKK } from '#spec/pkcs11/constants.ts'
+import { CKA, CKK, CKO } from '#spec/pkcs11/constants.ts'
 import { ulongOf } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
 import type { Seen } from '../application.ts'
@@ -78,10 +78,19 @@ export class Search implements Operation {
       this.#candidates.push(...living.map((id) => ({ id, lasting: false })))
     }
     if (wanted === false) return
-    for (const id of builtInObjects(token).keys()) this.#candidates.push({ id, lasting: true })
+    for (const object of builtInObjects(token).values()) {
+      // Programs that list everything know nothing of mechanisms as objects.
+      const isShown = kindOfObject(object) !== 'mechanism' || this.#wantsMechanisms()
+      if (isShown) this.#candidates.push({ id: object.id, lasting: true })
+    }
     const ids = await this.#ids(token.services, PAGE)
     this.#isPartial = ids.length >= PAGE
     this.#candidates.push(...ids.map((id) => ({ id, lasting: true })))
+  }
+
+  #wantsMechanisms(): boolean {
+    const { value } = this.#template.find(({ type }) => type === CKA.CLASS) ?? {}
+    return value instanceof Uint8Array && ulongOf(value) === CKO.MECHANISM
   }
 
   /** Without a scan: each query starts from the entries of one term, in their order. */
