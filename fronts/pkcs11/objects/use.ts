@@ -15,7 +15,7 @@ import type { Awaitable, MaterialKind } from '#core/keystore.ts'
 import { labelOf, type ManagedObject, objectTypeOf } from '#core/objects.ts'
 import type { KeySpec } from '#spec/algorithms.ts'
 import { ObjectType } from '#spec/kmip/enumerations.ts'
-import { CKR } from '#spec/pkcs11/constants.ts'
+import { CKA, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Service } from '#spec/pkcs11/mechanisms.ts'
 import { ulongsOf } from '#spec/pkcs11/memory.ts'
@@ -23,6 +23,8 @@ import type { Item } from '#wire/ttlv/item.ts'
 import type { Seen } from '../application.ts'
 import type { Does, Offered } from '../mechanisms.ts'
 import type { Session } from '../session.ts'
+import { booleanIn } from './classes.ts'
+import { rowOf, saidHome } from './flags.ts'
 
 /** Attributes of PKCS#11 with a meaning for the use of a key; no client sets them by KMIP. */
 export const ALWAYS_AUTHENTICATE = 'y:CKA_ALWAYS_AUTHENTICATE'
@@ -113,6 +115,26 @@ interface Facts {
   readonly alwaysAuthenticates: boolean
   /** Undefined: all. */
   readonly allowed: readonly number[] | undefined
+  /** Services whose flag is false although the bit that it shares with another is set. */
+  readonly denied: ReadonlySet<KeyService>
+}
+
+/** Flags that share a bit of the usage mask with another. */
+const SHARED = [
+  ['sign', CKA.SIGN],
+  ['messageSign', CKA.SIGN],
+  ['signRecover', CKA.SIGN_RECOVER],
+  ['verify', CKA.VERIFY],
+  ['messageVerify', CKA.VERIFY],
+  ['verifyRecover', CKA.VERIFY_RECOVER],
+] as const satisfies readonly (readonly [KeyService, number])[]
+
+function deniedBy(object: ManagedObject): ReadonlySet<KeyService> {
+  const denied = SHARED.filter(([, flag]) => {
+    const row = rowOf(object, flag)
+    return row !== undefined && booleanIn(object.attributes, saidHome(row)) === false
+  })
+  return new Set(denied.map(([service]) => service))
 }
 
 const FACTS = new WeakMap<ManagedObject, Facts>()
@@ -129,6 +151,7 @@ function factsOf(object: ManagedObject): Facts {
     spec: specOf(type, attributes),
     alwaysAuthenticates: always?.value === true,
     allowed: allowed?.value instanceof Uint8Array ? ulongsOf(allowed.value) : undefined,
+    denied: deniedBy(object),
   }
   FACTS.set(object, facts)
   return facts
@@ -156,7 +179,11 @@ export function keyFor(
     const context = session.context(meaning.operation, seen.lasting)
     try {
       const usable = checked(context, seen.object, meaning, offered, does, codes)
-      const { alwaysAuthenticates } = factsOf(seen.object)
+      const { alwaysAuthenticates, denied } = factsOf(seen.object)
+      if (denied.has(service)) {
+        const what = `${labelOf(seen.object)}: its flag for ${service} is false`
+        throw new KmsError('usageMask', what)
+      }
       return { ...usable, session, seen, service, offered, codes, context, alwaysAuthenticates }
     } catch (error) {
       recordFailure(context, seen.object.id, error)
