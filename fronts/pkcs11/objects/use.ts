@@ -2,9 +2,9 @@
  * Whether a key may be used for a mechanism, now; and the trail that its use leaves.
  *
  * PKCS#11 3.2 §5.1.6 (which error comes first is left to us) and the attributes CKA_KEY_TYPE,
- * CKA_ENCRYPT and its like, CKA_ALLOWED_MECHANISMS and CKA_ALWAYS_AUTHENTICATE of §4. The order here:
- * handle, type and length, usage flag, allowed mechanisms, state of the life cycle. The flags and
- * the state are the core's (`core/keys.ts`), the same as for every other front.
+ * CKA_ENCRYPT and its like, CKA_ALLOWED_MECHANISMS and CKA_ALWAYS_AUTHENTICATE of §4. The order
+ * here: handle, type and length, usage flag, allowed mechanisms, state of the life cycle. The flags
+ * and the state are the core's (`core/keys.ts`), the same as for every other front.
  *
  * @module
  */
@@ -161,7 +161,8 @@ function factsOf(object: ManagedObject): Facts {
  * The key of a handle, if it may be used so with this mechanism by this session, now. At once where
  * the object is in memory.
  *
- * @throws `CryptokiError` `codes`, `CKR_MECHANISM_INVALID`; `KmsError` `usageMask`, `wrongState`, `keyValueNotPresent`.
+ * @throws `CryptokiError` `codes`, `CKR_MECHANISM_INVALID`; `KmsError` `usageMask`, `wrongState`,
+ * `keyValueNotPresent`.
  */
 export function keyFor(
   session: Session,
@@ -246,8 +247,8 @@ export function assertNeedsNoConsent({ alwaysAuthenticates, object, service }: H
 }
 
 /**
- * The key as it is now: the same where neither the object nor the second has changed, else looked at
- * again.
+ * The key as it is now: the same where neither the object nor the second has changed, else looked
+ * at again.
  */
 export function stillUsable(held: HeldKey): Awaitable<HeldKey> {
   const { session, seen, service, offered, codes, context } = held
