@@ -235,6 +235,18 @@ function suits(object: ManagedObject, spec: KeySpec | undefined, does: Does): bo
 }
 
 /**
+ * CKA_ALWAYS_AUTHENTICATE and a function that is over at once: there is no operation during which
+ * the user could be asked.
+ *
+ * @throws `CryptokiError` `CKR_USER_NOT_LOGGED_IN`.
+ */
+export function assertNeedsNoConsent({ alwaysAuthenticates, object, service }: HeldKey): void {
+  if (!alwaysAuthenticates) return
+  const what = `CKA_ALWAYS_AUTHENTICATE of ${labelOf(object)}: nobody can consent to ${service}`
+  throw new CryptokiError(CKR.USER_NOT_LOGGED_IN, what)
+}
+
+/**
  * The key as it is now: the same where neither the object nor the second has changed, else looked
  * at again.
  */
