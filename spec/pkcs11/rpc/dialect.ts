@@ -18,6 +18,7 @@ import type { Argument } from '../functions.ts'
 import {
   type InitResults,
   LOCAL_FUNCTIONS,
+  type Mechanism,
   OUTPUT_RULES,
   type OutputRule,
   type RemoteFunction,
@@ -45,6 +46,8 @@ import {
   fixed,
   mechanismCodec,
   parameterCodec,
+  returnedAuthenticatedMechanismCodec,
+  returnedMechanismCodec,
   structureCodec,
 } from './structures.ts'
 import { answersCodec, templateCodec, wishesCodec } from './templates.ts'
@@ -183,6 +186,21 @@ const INIT: readonly NamedReturned[] = [
   ['isRepeatable', bool],
 ] satisfies readonly (readonly [keyof InitResults, AnyReturned])[]
 
+/** A mechanism behind all other results, where the token has written to its parameter. */
+function atTheEnd(codec: GivenCodec<Mechanism | undefined>): ReturnedCodec<Mechanism | undefined> {
+  return {
+    read: (r) => (r.remaining === 0 ? undefined : codec.read(r)),
+    write(w, value) {
+      if (value !== undefined) codec.write(w, value)
+    },
+  }
+}
+
+const WRITTEN_BACK: Readonly<Partial<Record<RemoteFunction, AnyReturned>>> = {
+  C_DeriveKey: atTheEnd(returnedMechanismCodec),
+  C_WrapKeyAuthenticated: atTheEnd(returnedAuthenticatedMechanismCodec),
+}
+
 const INITIALIZE_GIVEN: readonly NamedGiven[] = [
   ['application', bytes],
   ['processId', ulong],
@@ -207,6 +225,8 @@ function make(name: RemoteFunction): Codec {
     return codec === undefined ? [] : [[argument, codec] as const]
   })
   if ((INIT_FUNCTIONS as readonly string[]).includes(name)) returned.push(...INIT)
+  const back = WRITTEN_BACK[name]
+  if (back !== undefined) returned.push(['pMechanism', back])
   const codec = makeCodec(name, id, given, returned)
   return name === 'C_SignMessageNext' ? withLast(codec) : codec
 }
