@@ -333,11 +333,14 @@ import(${JSON.stringify(PEER)}).then(async ({ Peer }) => {
   await peer.listen(${JSON.stringify(further)})
   const first = new Socket({ fd: 3 })
   peer.serve(first)
-  first.on('close', () => setInterval(() => {
-    if (peer.sockets.size > 0) return
-    rmSync(${JSON.stringify(further)}, { force: true })
-    process.exit(0)
-  }, 20))
+  first.on('close', () => {
+    const timer = setInterval(() => {
+      if (peer.sockets.size > 0) return
+      clearInterval(timer)
+      rmSync(${JSON.stringify(further)}, { force: true })
+      peer.stop()
+    }, 20)
+  })
 })
 `
 }

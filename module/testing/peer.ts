@@ -15,7 +15,6 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Values } from '#spec/pkcs11/rpc/codec.ts'
 import { DIALECT, readBatch } from '#spec/pkcs11/rpc/dialect.ts'
-import { structureCodec } from '#spec/pkcs11/rpc/structures.ts'
 import type { Fields, Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
 import { FrameSplitter, HEADER_BYTES } from '#wire/pkcs11-rpc/frames.ts'
 import { Reader } from '#wire/pkcs11-rpc/reader.ts'
@@ -167,7 +166,6 @@ export class Peer {
     try {
       const results = await this.#run(link, codec.name, args)
       DIALECT.writeAnswer(writer, codec, results, args)
-      if (codec.name === 'C_DeriveKey') writeBack(writer, args['pMechanism'] as Mechanism)
     } catch (error) {
       if (!(error instanceof CryptokiError)) throw error
       writer.truncate(0)
@@ -260,15 +258,12 @@ function use(session: Session, kind: string, part: string | undefined, args: Val
   return { pSignature: output, pDigest: output, pEncryptedData: output, pData: output }
 }
 
-/** A parameter that the token wrote to stands behind the results. */
-function writeBack(writer: Writer, mechanism: Mechanism): void {
-  const type = 'CK_SP800_108_KDF_PARAMS'
-  const fields = { ...(mechanism.parameter as Fields) }
+/** A mechanism with what the token has written to its parameter. */
+function written({ type, parameter }: Mechanism): Mechanism {
+  const fields = parameter as Fields
   const keys = fields['pAdditionalDerivedKeys'] as readonly Fields[]
-  fields['pAdditionalDerivedKeys'] = keys.map((one) => ({ ...one, phKey: 78 }))
-  writer.u8(3)
-  writer.u64(mechanism.type)
-  structureCodec(type, 'response')?.write(writer, fields)
+  const pAdditionalDerivedKeys = keys.map((one) => ({ ...one, phKey: 78 }))
+  return { type, parameter: { ...fields, pAdditionalDerivedKeys } }
 }
 
 const text = (value: string, bytes: number): Buffer => Buffer.from(value.padEnd(bytes))
@@ -342,7 +337,10 @@ const SESSION: Readonly<Partial<Record<RemoteFunction, InSession>>> = {
     return { phObject: handles }
   },
   C_CreateObject: () => ({ phObject: 77 }),
-  C_DeriveKey: () => ({ phKey: 77 }),
+  C_DeriveKey: ({ pMechanism }) => ({
+    phKey: 77,
+    pMechanism: written(pMechanism as Mechanism),
+  }),
   C_GetAttributeValue: ({ pTemplate }) => attributes(pTemplate as readonly Wish[]),
   C_EncryptMessage: ({ pParameter }) => {
     // Bytes as they are: the module has not heard what mechanism it is.

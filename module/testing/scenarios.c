@@ -854,6 +854,33 @@ static void engine_objects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
     OK(f->C_FindObjectsFinal(session));
 }
 
+/* Two keys from one, the second of which is told in the parameter. */
+static void engine_derive(CK_SESSION_HANDLE session)
+{
+    CK_OBJECT_HANDLE base, key = 0, other = 0;
+    CK_ULONG length = 32, class = CKO_SECRET_KEY, type = CKK_GENERIC_SECRET;
+    CK_ATTRIBUTE template[] = {
+        {CKA_CLASS, &class, sizeof class}, {CKA_KEY_TYPE, &type, sizeof type},
+        {CKA_DERIVE, &yes, 1},             {CKA_SIGN, &yes, 1},
+        {CKA_VERIFY, &yes, 1},             {CKA_VALUE_LEN, &length, sizeof length},
+    };
+    OK(f->C_GenerateKey(session, &(CK_MECHANISM){CKM_GENERIC_SECRET_KEY_GEN, NULL, 0}, template, 6,
+                        &base));
+    CK_SP800_108_COUNTER_FORMAT counter = {CK_FALSE, 32};
+    memset((char *)&counter + 1, 0, 7);
+    CK_PRF_DATA_PARAM data[] = {
+        {CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter},
+        {CK_SP800_108_BYTE_ARRAY, "label", 5},
+    };
+    CK_DERIVED_KEY more = {template, 6, &other};
+    CK_SP800_108_KDF_PARAMS kdf = {CKM_SHA256_HMAC, 2, data, 1, &more};
+    OK(f->C_DeriveKey(session, &(CK_MECHANISM){CKM_SP800_108_COUNTER_KDF, &kdf, sizeof kdf}, base,
+                      template, 6, &key));
+    CHECK(other != 0 && other != key);
+    engine_sign(session, key);
+    engine_sign(session, other);
+}
+
 static CK_OBJECT_HANDLE shared_key;
 
 static void *engine_work(void *unused)
@@ -881,6 +908,7 @@ static void engine(void)
     engine_sign(session, shared_key);
     engine_encrypt(session, cipher);
     engine_objects(session, shared_key);
+    engine_derive(session);
     for (int index = 0; index < THREADS; index++)
         CHECK(pthread_create(&all[index], NULL, engine_work, NULL) == 0);
     const pid_t child = fork();
