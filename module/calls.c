@@ -1278,7 +1278,8 @@ static const struct structure *of_authenticatedwrap(CK_MECHANISM_TYPE type)
     }
 }
 
-const struct structure *parameter_structure(CK_MECHANISM_TYPE type, enum parameter_use use)
+const struct structure *parameter_structure(CK_MECHANISM_TYPE type,
+                                            enum parameter_use use)
 {
     switch (use) {
     case OF_MECHANISM:

@@ -433,7 +433,8 @@ function parameterStructure(): string {
   const cases = USES.map(
     (use) => `    case ${USE_NAMES[use]}:\n        return of_${use.toLowerCase()}(type);`,
   )
-  return `const struct structure *parameter_structure(CK_MECHANISM_TYPE type, enum parameter_use use)
+  return `const struct structure *parameter_structure(CK_MECHANISM_TYPE type,
+                                            enum parameter_use use)
 {
     switch (use) {
 ${cases.join('\n')}
