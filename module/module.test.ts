@@ -160,6 +160,10 @@ describe('libclaviger.so', needsCompiler(), () => {
     ])
   })
 
+  it('finds objects in the order of the server, however many are taken at a time', async () => {
+    await scenario('searching')
+  })
+
   it('sends parameters by their members, and takes back what the token wrote', async () => {
     await scenario('parameters')
     const fieldsOf = (call: 'C_EncryptInit' | 'C_DecryptInit' | 'C_SignInit' | 'C_DeriveKey') =>

@@ -2,7 +2,7 @@
  * A peer for the module's tests: speaks the dialect on a socket and answers from a small token of
  * its own, so that a test can say what the server does, and when it does nothing.
  *
- * The token signs with a hash, finds three objects, and knows as much of sessions as an application
+ * The token signs with a hash, finds 300 objects, and knows as much of sessions as an application
  * can tell from outside. It is no engine: `fronts/pkcs11` is.
  *
  * @module
@@ -35,8 +35,8 @@ export interface PeerOptions {
 
 interface Session {
   readonly active: Set<string>
-  readonly key: Map<string, number>
-  found: number
+  /** Objects that a search has told of; undefined: there is none. */
+  found: number | undefined
 }
 
 /** What the connections of one application have in common. */
@@ -187,7 +187,7 @@ export class Peer {
     if (plain !== undefined) return plain(args)
     if (name === 'C_OpenSession') {
       const handle = this.#next++
-      application.sessions.set(handle, { active: new Set(), key: new Map(), found: 0 })
+      application.sessions.set(handle, { active: new Set(), found: undefined })
       return { phSession: handle }
     }
     const session = application.sessions.get(args['hSession'] as number)
@@ -322,19 +322,31 @@ const TOKEN_NUMBERS = [
   'ulFreePrivateMemory',
 ]
 
+const OBJECTS = Array.from({ length: 300 }, (_, index) => 1000 + index)
+
 type InSession = (args: Values, session: Session) => Values
 const SESSION: Readonly<Partial<Record<RemoteFunction, InSession>>> = {
   C_GetSessionInfo: () => ({ pInfo: { slotID: 1, state: 0, flags: 4, ulDeviceError: 0 } }),
   C_GenerateRandom: ({ pRandomData }) => ({ pRandomData: randomBytes(pRandomData as number) }),
   C_FindObjectsInit: (_args, session) => {
+    if (session.found !== undefined) throw refusal(CKR.OPERATION_ACTIVE)
     session.found = 0
     return {}
   },
   C_FindObjects: ({ phObject }, session) => {
-    const left = [1000, 1001, 1002].slice(session.found)
-    const handles = left.slice(0, phObject as number)
+    if (session.found === undefined) throw refusal(CKR.OPERATION_NOT_INITIALIZED)
+    const handles = OBJECTS.slice(session.found, session.found + (phObject as number))
     session.found += handles.length
     return { phObject: handles }
+  },
+  C_FindObjectsFinal: (_args, session) => {
+    if (session.found === undefined) throw refusal(CKR.OPERATION_NOT_INITIALIZED)
+    session.found = undefined
+    return {}
+  },
+  C_SessionCancel: (_args, session) => {
+    session.found = undefined
+    return {}
   },
   C_CreateObject: () => ({ phObject: 77 }),
   C_DeriveKey: ({ pMechanism }) => ({
