@@ -9,7 +9,7 @@
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -264,6 +264,21 @@ export async function until(
     if (Date.now() > last) throw new Error(`waited ${milliseconds} ms in vain until ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
+}
+
+/** Waits until somebody listens on a port of the loopback. */
+export function listening(port: number, said: () => string): Promise<void> {
+  const tries = (): Promise<boolean> => {
+    return new Promise((resolve) => {
+      const socket = connect(port, '127.0.0.1')
+      socket.once('error', () => resolve(false))
+      socket.once('connect', () => {
+        socket.destroy()
+        resolve(true)
+      })
+    })
+  }
+  return until(tries, `port ${port} listens: ${said()}`)
 }
 
 /** A port of the loopback that is free now. */
