@@ -9,6 +9,7 @@
 import { Command } from 'commander'
 import { VERSION } from './about.ts'
 import { audit, data, status } from './administration.ts'
+import { agent } from './agent.ts'
 import { completion } from './completion.ts'
 import { config } from './config.ts'
 import { credential } from './credential.ts'
@@ -59,6 +60,7 @@ const COMMANDS = [
   query,
   credential,
   token,
+  agent,
   rootkey,
   wirelog,
   audit,

@@ -4,9 +4,10 @@
  * @module
  */
 import { existsSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
+import type { RunningServer } from '#server/serve.ts'
 import { VERSION } from './about.ts'
 import { askPassphrase, type GlobalOptions, loadConfig } from './environment.ts'
 import { print } from './output.ts'
@@ -72,8 +73,9 @@ runs.`,
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
     process.on('SIGHUP', () => {})
-    const result = { ready: true, kmip: server.kmip, data: house.dataDir, new: isNew }
-    print(options.json, result, () => welcome(server.kmip, house.dataDir, isNew))
+    const { kmip, pkcs11 } = server
+    const result = { ready: true, kmip, pkcs11, data: house.dataDir, new: isNew }
+    print(options.json, result, () => welcome(server, house.dataDir, isNew))
   })
 
 const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
@@ -90,8 +92,26 @@ function shellWord(word: string): string {
   return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`
 }
 
+const MODULE = fileURLToPath(new URL('../module/build/libclaviger.so', import.meta.url))
+
+/** How a PKCS#11 application gets in. */
+function moduleHint(claviger: string, flags: string, socket: string): string {
+  if (!existsSync(MODULE)) return ''
+  const module = shellWord(shownPath(MODULE))
+  return `
+And for PKCS#11 applications, with a PIN of your choice:
+  CLAVIGER_PIN=1234 ${claviger} token pin${flags}
+  export CLAVIGER_PKCS11=${shellWord(resolve(socket))}
+  pkcs11-tool --module ${module} --login --pin 1234 --list-objects
+`
+}
+
 /** What a stranger reads first; the commands work as they stand here. */
-function welcome(kmip: string, dataDir: string, isNew: boolean): string {
+function welcome(
+  { kmip, pkcs11 }: Pick<RunningServer, 'kmip' | 'pkcs11'>,
+  dataDir: string,
+  isNew: boolean,
+): string {
   const data = shownPath(dataDir)
   const flags = data === 'data' ? '' : ` --data ${shellWord(data)}`
   const claviger = shellWord(shownPath(LAUNCHER))
@@ -99,14 +119,14 @@ function welcome(kmip: string, dataDir: string, isNew: boolean): string {
     return `${claviger} ${verb} --key first${flags}`
   })
   return `Claviger ${VERSION}, ${isNew ? 'new data' : 'data'} in ${data}
-ready       kmip ${kmip}
+ready       kmip ${kmip}${pkcs11 === undefined ? '' : `, pkcs11 ${shownPath(pkcs11)}`}
 credential  ${data}/pki/admin.pem and admin.key; authority ${data}/pki/ca.pem
 
 Try, in another terminal:
   ${claviger} keys create --name first${flags}
   echo hello | ${seal} | ${open}
   ${claviger} keys list${flags}
-`
+${pkcs11 === undefined ? '' : moduleHint(claviger, flags, shownPath(pkcs11))}`
 }
 
 export const init = new Command('init')

@@ -135,7 +135,15 @@ export const USES = {
  * `keyValueNotPresent`.
  */
 export async function usableKey(context: Context, id: string, use: Use): Promise<UsableKey> {
-  const object = await livingObject(context, id)
+  return usableObject(context, await livingObject(context, id), use)
+}
+
+/**
+ * An object at hand as a key that may be used so, now.
+ *
+ * @throws {@link KmsError} `wrongState`, `usageMask`, `keyValueNotPresent`.
+ */
+export function usableObject(context: Context, object: ManagedObject, use: Use): UsableKey {
   const what = (): string => `Cannot ${use.verb} ${labelOf(object)}`
   assertUsable(what, object.attributes, use.purpose, context.now)
   const mask = object.attributes.get('cryptographicUsageMask') ?? 0

@@ -68,6 +68,8 @@ export interface MakePairRequest {
   readonly privateId: string
   readonly publicId: string
   readonly spec: KeySpec
+  /** RSA. Default 65,537. */
+  readonly publicExponent?: number | undefined
 }
 
 export interface ImportRequest {
@@ -94,9 +96,15 @@ export interface CipherMechanism {
 
 export interface SignatureMechanism {
   readonly scheme: SignatureScheme
-  /** Absent where the scheme takes the message whole or the block raw. */
+  /**
+   * Absent where the scheme takes the message whole or the block raw. With ML-DSA and SLH-DSA: the
+   * message is hashed with it first (HashML-DSA, HashSLH-DSA).
+   */
   readonly hash?: Hash | undefined
-  /** True where the data is the digest already. */
+  /**
+   * True where the data is the digest already. Without `hash` PKCS#1 v1.5 pads the data as it is,
+   * and ECDSA and DSA take it for the digest, whatever its length.
+   */
   readonly digested?: boolean | undefined
   /** PSS. Default: `hash`. */
   readonly mgfHash?: Hash | undefined
@@ -124,9 +132,29 @@ export interface WrapMechanism {
   readonly hash?: Hash | undefined
   readonly mgfHash?: Hash | undefined
   readonly label?: Uint8Array | undefined
+  /**
+   * RSA: the material is wrapped by RFC 5649 with an AES key of so many bits that is made for it,
+   * and only that with the RSA key; it stands first. `CKM_RSA_AES_KEY_WRAP` of PKCS#11 3.2 §6.1.
+   */
+  readonly ephemeralBits?: number | undefined
 }
 
-/** KMIP 2.1 §11.15 (Derivation Method). Lengths are asked for apart. */
+/** Bytes, or the value of another secret key in the same keystore, which does not leave it. */
+export type Ingredient = Uint8Array | KeyInUse
+
+/**
+ * A part of what the function of SP 800-108 is fed with in each round: fixed bytes; the number of
+ * the round; the outcome of the round before (feedback) or of the pipeline (double pipeline).
+ */
+export type RoundInput =
+  | Ingredient
+  | 'chain'
+  | { readonly counterBits: number; readonly littleEndian?: boolean | undefined }
+
+/**
+ * KMIP 2.1 §11.15 (Derivation Method), PKCS#11 3.2 §6 (mechanisms of `C_DeriveKey`). Lengths are
+ * asked for apart.
+ */
 export type DerivationMechanism =
   | {
       readonly kdf: 'PBKDF2'
@@ -140,23 +168,86 @@ export type DerivationMechanism =
   | {
       readonly kdf: 'HKDF'
       readonly hash: Hash
-      readonly salt: Uint8Array
+      readonly salt: Ingredient
       readonly info: Uint8Array
     }
-  | { readonly kdf: 'SP800_108_COUNTER'; readonly hash: Hash; readonly data: Uint8Array }
+  /** RFC 5869 §2.2 alone: as many bytes as the hash has. */
+  | { readonly kdf: 'HKDF_EXTRACT'; readonly hash: Hash; readonly salt: Ingredient }
+  /** RFC 5869 §2.3 alone: the key is what has been extracted. */
+  | { readonly kdf: 'HKDF_EXPAND'; readonly hash: Hash; readonly info: Uint8Array }
   | {
-      readonly kdf: 'SP800_108_FEEDBACK'
-      readonly hash: Hash
-      readonly data: Uint8Array
-      readonly iv: Uint8Array
+      readonly kdf: 'SP800_108'
+      readonly mode: 'COUNTER' | 'FEEDBACK' | 'DOUBLE_PIPELINE'
+      readonly prf: Mac
+      readonly input: readonly RoundInput[]
+      /** Feedback: what the first round is fed with as its chain. */
+      readonly iv?: Uint8Array | undefined
     }
-  | { readonly kdf: 'SP800_108_DOUBLE_PIPELINE'; readonly hash: Hash; readonly data: Uint8Array }
-  | { readonly kdf: 'DH'; readonly peer: Uint8Array }
+  /** RFC 5246 §5: the seed is label and seed together. */
+  | { readonly kdf: 'TLS12_PRF'; readonly hash: Hash; readonly seed: Uint8Array }
+  /** The key's value where it says `base`. */
+  | { readonly kdf: 'CONCATENATE'; readonly parts: readonly (Ingredient | 'base')[] }
+  | { readonly kdf: 'XOR'; readonly data: Uint8Array }
+  /** Bits of the key from one on; after its last bit comes its first. */
+  | { readonly kdf: 'EXTRACT'; readonly bit: number }
+  | {
+      readonly kdf: 'DH'
+      /** SubjectPublicKeyInfo, or the point or raw public key alone. */
+      readonly peer: Uint8Array
+      /** Absent: the shared secret as it is. */
+      readonly expand?: Expansion | undefined
+    }
+
+/**
+ * How a shared secret becomes a key: ANSI X9.63 §5.6.3 (secret before counter) or the one-step
+ * derivation of SP 800-56C r2 §4 (counter before secret).
+ */
+export interface Expansion {
+  readonly form: 'X9_63' | 'SP800_56C'
+  readonly hash: Hash
+  readonly info: Uint8Array
+}
 
 export interface Encrypted {
   readonly data: Uint8Array
   /** AEAD: apart from the data. */
   readonly tag?: Uint8Array | undefined
+}
+
+/** A cipher at work on data in parts. */
+export interface CipherOperation {
+  /** Bytes that {@link update} would give for so many more. */
+  lengthFor(bytes: number): number
+  update(data: Uint8Array): Awaitable<Uint8Array>
+  /**
+   * The rest of the data, and the tag of an AEAD.
+   *
+   * @throws `KmsError` `dataLength` when a block is incomplete, `cryptographicFailure` when the
+   * padding is wrong.
+   */
+  final(): Awaitable<Encrypted>
+}
+
+/** A digest or a MAC of data in parts. */
+export interface DigestOperation {
+  update(data: Uint8Array): Awaitable<void>
+  final(): Awaitable<Uint8Array>
+}
+
+/** A digest, which may go on in two ways. */
+export interface CopyableDigest extends DigestOperation {
+  copy(): CopyableDigest
+}
+
+/**
+ * Data in parts. Ciphers whose row says `oneShot` are not offered here, nor is the decryption of an
+ * AEAD: nothing of it may be seen before the tag is right.
+ */
+export interface Streams {
+  encrypt(key: KeyInUse, mechanism: CipherMechanism): Awaitable<CipherOperation>
+  decrypt(key: KeyInUse, mechanism: CipherMechanism): Awaitable<CipherOperation>
+  mac(key: KeyInUse, mechanism: MacMechanism): Awaitable<DigestOperation>
+  digest(hash: Hash): Awaitable<CopyableDigest>
 }
 
 export interface Encapsulated {
@@ -177,6 +268,8 @@ export interface Keystore {
   /** Name in the configuration; objects refer to it. */
   readonly name: string
   readonly can: Capabilities
+  /** Absent where data can be given in one part only; whoever asks gathers it then. */
+  readonly streams?: Streams | undefined
 
   /** Why the keystore cannot do it; undefined when it can. */
   cannot(ability: Ability): string | undefined
@@ -229,6 +322,17 @@ export interface Keystore {
     data: Uint8Array,
     signature: Uint8Array,
   ): Awaitable<boolean>
+
+  /**
+   * The data that a signature carries: PKCS#1 v1.5 without its padding, or the block raw.
+   *
+   * @throws `KmsError` `cryptographicFailure` when it carries none.
+   */
+  recover(
+    key: KeyInUse,
+    mechanism: SignatureMechanism,
+    signature: Uint8Array,
+  ): Awaitable<Uint8Array>
 
   mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Awaitable<Uint8Array>
 

@@ -340,6 +340,7 @@ export const HKDF_ANSWER = {
   key: '0b'.repeat(22),
   salt: '000102030405060708090a0b0c',
   info: 'f0f1f2f3f4f5f6f7f8f9',
+  extracted: '077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5',
   output: '3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865',
 } as const
 
@@ -348,3 +349,78 @@ export const PBKDF2_ANSWERS = [
   { iterations: 1, output: '0c60c80f961f0e71f3a9b524af6012062fe037a6' },
   { iterations: 4096, output: '4b007901b765489abead49d926f721d065a429c1' },
 ] as const
+
+/** CAVP, SP 800-108 in counter mode: CMAC with AES-128, the counter before the fixed input. */
+export const SP800_108_ANSWERS = [
+  {
+    counterBits: 8,
+    key: 'dff1e50ac0b69dc40f1051d46c2b069c',
+    input:
+      'c16e6e02c5a3dcc8d78b9ac1306877761310455b4e41469951d9e6c2245a064b33fd8c3b01203a78' +
+      '24485bf0a64060c4648b707d2607935699316ea5',
+    output: '8be8f0869b3c0ba97b71863d1b9f7813',
+  },
+  {
+    counterBits: 16,
+    key: '5e534bea459e54c58a6942abfd4df8ab',
+    input:
+      'e9a5cc15d223aaa74abd122983b2a10512199b9cc87663fd8a62d417cef53770264fc51f683890fe' +
+      '42da2df7be0f60898c5b09d5c4932137b6b1e06e',
+    output: '92480eb4860123ceda76f1e6bf2668520bea49ed72bb900ae50725bb8cfcdb733af1a9de71fe1af5',
+  },
+  {
+    counterBits: 24,
+    key: '1bfaf4cd6efd25a132e2a1d41b124465',
+    input:
+      'b933cfbb223ea65ed0e8db822f83be64ee21d3b9ca1eb0bc32f9d77f145a3e4ed4e2cc72cb3d93ea' +
+      '44824ab81eefdf71bbdb62067e0eb34a79914e4f',
+    output: '75f4d20c558d71646ec062d2ca75369a218cedb7104be3abf27026af003e98f3',
+  },
+  {
+    counterBits: 32,
+    key: 'b2fcf854b1029888aeb0274ca09bb21a',
+    input:
+      'a6b84baae7a6ceb1d63ed704757500c510c0a8bdc22d2f42af09f79c815f37f33b67dad0b30f428f' +
+      'c1e2d355f7f91f65acbedd2fdd5b8c38dd890407',
+    output: 'fe4c2c0242c5a295c008aeb87ae0815171de6173773292347f4f5ec07185c3f860b5667c199aad55',
+  },
+] as const
+
+/** CAVP, SP 800-135 for TLS 1.2 with SHA-256; the seed begins with its label. */
+export const TLS12_ANSWERS = [
+  {
+    key:
+      'f8938ecc9edebc5030c0c6a441e213cd24e6f770a50dda07876f8d55da062bcadb386b411fd4fe43' +
+      '13a604fce6c17fbc',
+    seed:
+      '6d61737465722073656372657436c129d01a3200894b9179faac589d9835d58775f9b5ea3587cb8f' +
+      'd0364cae8cf6c9575ed7ddd73e1f7d16eca115415812a43c2b747daaaae043abfb50053fce',
+    output:
+      '202c88c00f84a17a20027079604787461176455539e705be730890602c289a5001e34eeb3a043e5d' +
+      '52a65e66125188bf',
+  },
+  {
+    key:
+      '202c88c00f84a17a20027079604787461176455539e705be730890602c289a5001e34eeb3a043e5d' +
+      '52a65e66125188bf',
+    seed:
+      '6b657920657870616e73696f6eae6c806f8ad4d80784549dff28a4b58fd837681a51d928c3e30ee5' +
+      'ff14f3986862e1fd91f23f558a605f28478c58cf72637b89784d959df7e946d3f07bd1b616',
+    output:
+      'd06139889fffac1e3a71865f504aa5d0d2a2e89506c6f2279b670c3e1b74f531016a2530c51a3a0f' +
+      '7e1d6590d0f0566b2f387f8d11fd4f731cdd572d2eae927f6f2f81410b25e6960be68985add6c384' +
+      '45ad9f8c64bf8068bf9a6679485d966f1ad6f68b43495b10a683755ea2b858d70ccac7ec8b053c6b' +
+      'd41ca299d4e51928',
+  },
+] as const
+
+/** CAVP, SP 800-135 for ANSI X9.63 with SHA-256: a shared secret and what comes of it. */
+export const X9_63_ANSWER = {
+  shared: '22518b10e70f2a3f243810ae3254139efbee04aa57c7af7d',
+  info: '75eef81aa3041e33b80971203d2c0c52',
+  output:
+    'c498af77161cc59f2962b9a713e2b215152d139766ce34a776df11866a69bf2e52a13d9c7c6fc878' +
+    'c50c5ea0bc7b00e0da2447cfd874f6cf92f30d0097111485500c90c3af8b487872d04685d14c8d1d' +
+    'c8d7fa08beb0ce0ababc11f0bd496269142d43525a78e5bc79a17f59676a5706dc54d54d4d1f0bd7' +
+    'e386128ec26afc21',
+} as const

@@ -26,6 +26,9 @@ import { KeyFormatType } from '#spec/kmip/enumerations.ts'
 
 export const hex = (text: string): Buffer => Buffer.from(text, 'hex')
 
+/** A refusal of a mechanism, by whichever rule applies first. */
+export const UNFIT = ['parametersUnsupported', 'parametersMissing', 'illegalOperation'] as const
+
 export interface Pair {
   readonly privateKey: KeyInUse
   readonly publicKey: KeyInUse
@@ -145,4 +148,11 @@ export class Bench {
   async any(spec: KeySpec): Promise<KeyInUse> {
     return isPair(spec.algorithm) ? (await this.pair(spec)).privateKey : this.secret(spec)
   }
+}
+
+/** Known answers need keys of known bytes: skips the test where none are taken in. */
+export function cannotTryKnown({ keystore }: Bench, context: TestContext): boolean {
+  if (keystore.can.imports !== false) return false
+  context.skip('keys can only be made inside')
+  return true
 }

@@ -13,7 +13,13 @@
 import { deepEqual, equal, notDeepEqual, ok } from 'node:assert/strict'
 import * as crypto from 'node:crypto'
 import { after, before, describe, it, type TestContext } from 'node:test'
-import type { CipherMechanism, KeyInUse, Keystore, SignatureMechanism } from '#core/keystore.ts'
+import type {
+  CipherMechanism,
+  KeyInUse,
+  Keystore,
+  SignatureMechanism,
+  WrapMechanism,
+} from '#core/keystore.ts'
 import { Secret } from '#core/secret.ts'
 import {
   CIPHERS,
@@ -38,32 +44,24 @@ import {
   signatureRow,
 } from '#spec/algorithms.ts'
 import { KeyFormatType } from '#spec/kmip/enumerations.ts'
-import {
-  CIPHER_ANSWERS,
-  ED25519_ANSWERS,
-  HASHES_OF_ABC,
-  HKDF_ANSWER,
-  MAC_ANSWERS,
-  PBKDF2_ANSWERS,
-  X25519_ANSWER,
-} from './contract-answers.ts'
+import { CIPHER_ANSWERS, ED25519_ANSWERS, HASHES_OF_ABC, MAC_ANSWERS } from './contract-answers.ts'
 import {
   altered,
   Bench,
+  cannotTryKnown,
   hex,
   nameOfSpec,
   pairSpecs,
   refuses,
   secretSpecs,
+  UNFIT,
 } from './contract-bench.ts'
+import { derivation } from './contract-derivation.ts'
 
 const TEXT = Buffer.from('The quick brown fox jumps over the lazy dog, all 64 bytes of it.')
 const RSA: KeySpec = { algorithm: 'RSA', bits: 2048 }
 const AES: KeySpec = { algorithm: 'AES', bits: 256 }
 const P256: KeySpec = { algorithm: 'EC', bits: 256, curve: 'P_256' }
-
-/** A refusal of a mechanism, by whichever rule applies first. */
-const UNFIT = ['parametersUnsupported', 'parametersMissing', 'illegalOperation'] as const
 
 export interface KeystoreUnderTest {
   readonly name: string
@@ -421,15 +419,8 @@ async function refusesWrongTags(
   }
 }
 
-/** Known answers need keys of known bytes. */
-function cannotTryKnown({ keystore }: Bench, context: TestContext): boolean {
-  if (keystore.can.imports !== false) return false
-  context.skip('keys can only be made inside')
-  return true
-}
-
 function wrapping(the: The): void {
-  const cases: readonly [Cipher, KeySpec, Partial<CipherMechanism>][] = [
+  const cases: readonly [Cipher, KeySpec, Partial<WrapMechanism>][] = [
     ['AES_KEY_WRAP', AES, {}],
     ['AES_KEY_WRAP_KWP', AES, {}],
     ['AES_GCM', AES, { iv: Buffer.alloc(12, 1), aad: Buffer.from('associated') }],
@@ -437,15 +428,20 @@ function wrapping(the: The): void {
     ['RSA_PKCS_OAEP', RSA, { hash: 'SHA_256' }],
     ['RSA_PKCS_OAEP', RSA, { hash: 'SHA_256', mgfHash: 'SHA_1', label: Buffer.from('label') }],
     ['RSA_PKCS', RSA, {}],
+    ['RSA_PKCS_OAEP', RSA, { ephemeralBits: 256 }],
+    ['RSA_PKCS_OAEP', RSA, { ephemeralBits: 128, hash: 'SHA_256' }],
   ]
   for (const [cipher, spec, parameters] of cases) {
-    const hashes = [parameters.hash, parameters.mgfHash].filter(Boolean).join(', ')
-    it(`unwraps what it wrapped with ${cipher} ${hashes}`, async (context) => {
+    const { hash, mgfHash, ephemeralBits } = parameters
+    const details = [hash, mgfHash, ephemeralBits && `AES of ${ephemeralBits} bits`]
+    it(`unwraps what it wrapped with ${[cipher, ...details.filter(Boolean)].join(', ')}`, async (context) => {
       const bench = the()
       if (bench.lacks(context, { cipher }, { generate: spec })) return
       const { keystore } = bench
       const [sealing, opening] = await keysFor(bench, spec)
-      using material = new Secret(crypto.randomBytes(32))
+      // What an AES key is made for is longer than any block of RSA.
+      const bytes = ephemeralBits === undefined ? 32 : 1_190
+      using material = new Secret(crypto.randomBytes(bytes))
       const mechanism = { cipher, ...parameters }
       const wrapped = await keystore.wrap(sealing, mechanism, material)
       using unwrapped = await keystore.unwrap(opening, mechanism, wrapped)
@@ -664,114 +660,6 @@ async function authenticates(bench: Bench, mac: Mac, spec: KeySpec): Promise<voi
   if (row.nonce) await refuses(() => keystore.mac(key, { mac }, TEXT), ['missingIv'])
   const { privateKey } = await bench.pair(P256)
   await refuses(() => keystore.mac(privateKey, mechanism, TEXT), UNFIT)
-}
-
-function derivation(the: The): void {
-  const generic = (bytes: Uint8Array): Promise<KeyInUse> => the().known('HMAC_SHA256', bytes)
-  const textOf = (secret: Secret): string => Buffer.from(secret.expose()).toString('hex')
-
-  it('gives the answer of RFC 5869 A.1 for HKDF', async (context) => {
-    if (cannotTryKnown(the(), context)) return
-    const { key, salt, info, output } = HKDF_ANSWER
-    const mechanism = { kdf: 'HKDF', hash: 'SHA_256', salt: hex(salt), info: hex(info) } as const
-    equal(textOf(await the().keystore.derive(await generic(hex(key)), mechanism, 42)), output)
-  })
-  for (const { iterations, output } of PBKDF2_ANSWERS) {
-    it(`gives the answer of RFC 6070 for PBKDF2 with ${iterations} iterations`, async (context) => {
-      if (cannotTryKnown(the(), context)) return
-      const salt = Buffer.from('salt')
-      const key = await generic(Buffer.from('password'))
-      const mechanism = { kdf: 'PBKDF2', hash: 'SHA_1', salt, iterations } as const
-      equal(textOf(await the().keystore.derive(key, mechanism, 20)), output)
-    })
-  }
-  it('derives from secret keys only, and agrees with private ones only', async () => {
-    const { keystore } = the()
-    const { privateKey, publicKey } = await the().pair(P256)
-    const secret = await the().secret(AES)
-    const data = TEXT
-    const hkdf = { kdf: 'HKDF', hash: 'SHA_256', salt: data, info: data } as const
-    for (const mechanism of [hkdf, { kdf: 'HMAC', hash: 'SHA_256', data } as const]) {
-      await refuses(() => keystore.derive(privateKey, mechanism, 16), UNFIT)
-      await refuses(() => keystore.derive(publicKey, mechanism, 16), UNFIT)
-    }
-    await refuses(() => keystore.derive(secret, { kdf: 'DH', peer: data }, 16), UNFIT)
-    await refuses(() => keystore.derive(secret, hkdf, 0), ['cryptographicFailure'])
-    await refuses(() => keystore.derive(secret, hkdf, 255 * 32 + 1), ['cryptographicFailure'])
-  })
-  it('refuses PBKDF2 without iterations', async (context) => {
-    if (cannotTryKnown(the(), context)) return
-    const mechanism = { kdf: 'PBKDF2', hash: 'SHA_1', salt: TEXT, iterations: 0 } as const
-    const key = await generic(TEXT)
-    await refuses(() => the().keystore.derive(key, mechanism, 20), ['invalidField'])
-  })
-  it('derives with HASH, HMAC and ENCRYPT what the operations themselves give', async (context) => {
-    if (cannotTryKnown(the(), context)) return
-    const { keystore } = the()
-    const key = await generic(Buffer.from('abc'))
-    const nothing = new Uint8Array(0)
-    const hash = { kdf: 'HASH', hash: 'SHA_256', data: nothing } as const
-    equal(textOf(await keystore.derive(key, hash, 32)), HASHES_OF_ABC.SHA_256)
-    const hmac = await keystore.mac(key, { mac: 'HMAC_SHA256' }, TEXT)
-    const byHmac = { kdf: 'HMAC', hash: 'SHA_256', data: TEXT } as const
-    equal(textOf(await keystore.derive(key, byHmac, 20)), hexOf(hmac).slice(0, 40))
-    await refuses(() => keystore.derive(key, byHmac, 33), ['cryptographicFailure'])
-    const aes = await the().known('AES', crypto.randomBytes(32))
-    const mechanism = { cipher: 'AES_CBC', iv: Buffer.alloc(16, 3) } as const
-    const { data } = await keystore.encrypt(aes, mechanism, TEXT)
-    const byCipher = { kdf: 'ENCRYPT', mechanism, data: TEXT } as const
-    equal(textOf(await keystore.derive(aes, byCipher, TEXT.length)), hexOf(data))
-  })
-  it('derives with the modes of SP 800-108 as §4 composes them of HMAC', async (context) => {
-    if (cannotTryKnown(the(), context)) return
-    const { keystore } = the()
-    const key = await generic(crypto.randomBytes(32))
-    const prf = async (...parts: readonly Uint8Array[]) =>
-      Buffer.from(await keystore.mac(key, { mac: 'HMAC_SHA256' }, Buffer.concat(parts)))
-    const [one, two] = [hex('00000001'), hex('00000002')]
-    const iv = Buffer.alloc(32, 7)
-    const derive = async (kdf: 'COUNTER' | 'FEEDBACK' | 'DOUBLE_PIPELINE') => {
-      const mechanism = { kdf: `SP800_108_${kdf}`, hash: 'SHA_256', data: TEXT, iv } as const
-      return textOf(await keystore.derive(key, mechanism, 40))
-    }
-    const expect = (...blocks: readonly Buffer[]) => hexOf(Buffer.concat(blocks)).slice(0, 80)
-    equal(await derive('COUNTER'), expect(await prf(one, TEXT), await prf(two, TEXT)))
-    const fed = await prf(iv, one, TEXT)
-    equal(await derive('FEEDBACK'), expect(fed, await prf(fed, two, TEXT)))
-    const first = await prf(TEXT)
-    const second = await prf(first)
-    const blocks = [await prf(first, one, TEXT), await prf(second, two, TEXT)]
-    equal(await derive('DOUBLE_PIPELINE'), expect(...blocks))
-  })
-  it('gives the answer of RFC 7748 §6.1 for X25519', async (context) => {
-    const bench = the()
-    if (cannotTryKnown(bench, context)) return
-    const { algorithm, privateKey, peer, shared } = X25519_ANSWER
-    const spec = { algorithm, bits: 256 }
-    const key = await bench.imported('private', spec, KeyFormatType.Raw, hex(privateKey))
-    equal(textOf(await bench.keystore.derive(key, { kdf: 'DH', peer: hex(peer) }, 32)), shared)
-  })
-  for (const spec of pairSpecs()) {
-    if (!pairRow(spec.algorithm as PairAlgorithm).does.includes('agree')) continue
-    it(`agrees on one secret from both sides with ${nameOfSpec(spec)}`, async (context) => {
-      const bench = the()
-      if (bench.lacks(context, { generate: spec })) return
-      const [ours, theirs] = [await bench.pair(spec), await bench.newPair(spec)]
-      const peerOf = async (key: KeyInUse) => (await bench.keystore.export(key)).expose()
-      const length = spec.algorithm === 'X448' ? 56 : Math.ceil(spec.bits / 8)
-      const agree = async (key: KeyInUse, peer: KeyInUse) =>
-        textOf(await bench.keystore.derive(key, { kdf: 'DH', peer: await peerOf(peer) }, length))
-      const secret = await agree(ours.privateKey, theirs.publicKey)
-      equal(secret, await agree(theirs.privateKey, ours.publicKey))
-      const wrong = { kdf: 'DH', peer: Buffer.alloc(200, 0x30) } as const
-      const call = () => bench.keystore.derive(ours.privateKey, wrong, length)
-      await refuses(call, ['cryptographicFailure'])
-    })
-  }
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }
 
 function encapsulation(the: The): void {

@@ -110,10 +110,9 @@ const pkcs11 = z.strictObject({
   socket: z
     .string()
     .optional()
-    .describe('Path of the Unix socket; default: pkcs11.sock in the data directory.'),
+    .describe('Path of the Unix socket; default: run/pkcs11.sock in the data directory.'),
   socketMode: z
-    .string()
-    .regex(/^0?6[0-6]{2}$/, 'must be like 0600 or 0660')
+    .enum(['0600', '0660'])
     .default('0600')
     .describe('Who may open the socket: 0600 the own user, 0660 the group as well.'),
   tokens: z

@@ -230,9 +230,9 @@ export async function runCommand(
 /** Longest path of a Unix socket that every system takes. */
 const SOCKET_PATH_MAX = 100
 
-/** Where the socket of a data directory is. */
-export function controlPath(dataDir: string): string {
-  const path = join(realpathSync(dataDir), 'run', 'control.sock')
+/** Where a socket of a data directory is. */
+export function socketPath(dataDir: string, socket: 'control' | 'pkcs11'): string {
+  const path = join(realpathSync(dataDir), 'run', `${socket}.sock`)
   if (path.length <= SOCKET_PATH_MAX) return path
   const digest = createHash('sha256').update(path).digest('hex').slice(0, 16)
   return join(tmpdir(), `claviger-${digest}.sock`)
@@ -243,7 +243,7 @@ const BODY_BYTES_MAX = 65_536
 
 /** Serves the commands until it is closed. */
 export async function serveControl(controlled: Controlled): Promise<Server> {
-  const path = controlPath(controlled.house.dataDir)
+  const path = socketPath(controlled.house.dataDir, 'control')
   mkdirSync(join(controlled.house.dataDir, 'run'), { recursive: true, mode: 0o700 })
   // We hold the lock of the directory: a socket that is there is left over.
   rmSync(path, { force: true })
@@ -312,7 +312,7 @@ export async function askServer(
   commandName: CommandName,
   input: object,
 ): Promise<unknown> {
-  const text = await post(controlPath(dataDir), commandName, JSON.stringify(input))
+  const text = await post(socketPath(dataDir, 'control'), commandName, JSON.stringify(input))
   const { result, error } = JSON.parse(text) as Reply
   if (error !== undefined) throw new KmsError(error.code as 'internal', error.message)
   return result

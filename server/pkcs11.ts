@@ -3,13 +3,19 @@
  *
  * @module
  */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Services } from '#core/context.ts'
 import type { Keystore } from '#core/keystore.ts'
 import { Keystores } from '#core/keystores.ts'
+import type { Application } from '#fronts/pkcs11/application.ts'
 import { Pkcs11Engine } from '#fronts/pkcs11/engine.ts'
+import { Pkcs11Server } from '#fronts/pkcs11/server.ts'
 import { Token } from '#fronts/pkcs11/token.ts'
 import { type Config, ConfigError } from './config.ts'
+import { socketPath } from './control.ts'
 import type { House } from './house.ts'
+import type { Logger } from './log.ts'
 
 type TokenConfig = Config['pkcs11']['tokens'][number]
 
@@ -17,6 +23,30 @@ export async function openEngine(house: House): Promise<Pkcs11Engine> {
   const tokens = await house.tokens()
   const newVolatile = (token: Token): Services => house.volatile(token.services)
   return new Pkcs11Engine({ tokens, newVolatile }, house.services)
+}
+
+/** PKCS#11 as it is served. */
+export interface ServedPkcs11 {
+  readonly path: string
+  readonly server: Pkcs11Server<Application>
+  close(): Promise<void>
+}
+
+/** Serves PKCS#11 on the socket of the configuration; undefined where it is switched off. */
+export async function listenPkcs11(house: House, log: Logger): Promise<ServedPkcs11 | undefined> {
+  const { enabled, socket, socketMode } = house.config.pkcs11
+  if (!enabled) return undefined
+  const engine = await openEngine(house)
+  mkdirSync(join(house.dataDir, 'run'), { recursive: true, mode: 0o700 })
+  const path = socket ?? socketPath(house.dataDir, 'pkcs11')
+  const { limits } = house.services
+  const server = new Pkcs11Server({ engine, limits, log, further: path })
+  await server.listen(path, socketMode === '0660' ? 0o660 : 0o600)
+  const close = async (): Promise<void> => {
+    await server.close()
+    engine.close()
+  }
+  return { path, server, close }
 }
 
 /** @throws `ConfigError` when a token names what there is not. */

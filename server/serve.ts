@@ -12,6 +12,7 @@ import { WireLog } from '#fronts/kmip/wire-log.ts'
 import { serveControl } from './control.ts'
 import type { House } from './house.ts'
 import type { Logger } from './log.ts'
+import { listenPkcs11 } from './pkcs11.ts'
 
 /** How often time's changes are written down, and certificates looked after. */
 const SWEEP_MILLISECONDS = 60_000
@@ -20,6 +21,8 @@ const RENEW_MILLISECONDS = 86_400_000
 export interface RunningServer {
   /** Where KMIP clients connect: HOST:PORT. */
   readonly kmip: string
+  /** Path of the socket of PKCS#11 applications; undefined where they are not served. */
+  readonly pkcs11: string | undefined
   /** Ends everything in order: no new connections, running requests, then the database. */
   stop(): Promise<void>
 }
@@ -29,12 +32,15 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   const wireLog = new WireLog((entry) => log.info(entry, 'wire'))
   const kmip = await kmipServer(house, wireLog, log)
   const address = await kmip.listen()
+  const pkcs11 = await listenPkcs11(house, log)
   const started = Date.now()
   const status = () => ({
     running: true,
     process: process.pid,
     kmip: address,
+    pkcs11: pkcs11?.path,
     connections: kmip.connections,
+    applications: pkcs11?.server.applications ?? 0,
     uptimeSeconds: Math.floor((Date.now() - started) / 1000),
     memoryBytes: process.memoryUsage.rss(),
   })
@@ -46,13 +52,14 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   for (const timer of timers) timer.unref()
   const end = async (): Promise<void> => {
     for (const timer of timers) clearInterval(timer)
-    await kmip.close()
+    await Promise.all([kmip.close(), pkcs11?.close()])
     await closeControl(control)
     await house.close()
   }
   let ended: Promise<void> | undefined
   return {
     kmip: address,
+    pkcs11: pkcs11?.path,
     stop() {
       ended ??= end()
       return ended

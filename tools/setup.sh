@@ -33,3 +33,12 @@ find_node() {
   echo "          arm64 only. Install it and try again." >&2
   exit 1
 }
+
+# Builds libclaviger.so where its sources are newer. Without a C compiler there is advice, and no failure.
+build_module() {
+  built=module/build/libclaviger.so
+  if [ -e "$built" ] && [ -z "$(find module tools/build-module.sh -maxdepth 1 -newer "$built" -type f)" ]; then
+    return 0
+  fi
+  sh tools/build-module.sh || true
+}

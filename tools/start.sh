@@ -4,4 +4,5 @@ set -eu
 . "$(dirname -- "$0")/setup.sh"
 
 need_packages node_modules/commander --omit=dev
+build_module
 exec bin/claviger serve --data "${CLAVIGER_DATA:-./data}" "$@"

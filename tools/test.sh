@@ -72,6 +72,7 @@ install_packages() {
 need_packages node_modules/typescript
 install_packages
 find_node
+build_module
 PATH="$root/node_modules/.bin:$PATH"
 export PATH
 exec "$node" --disable-warning=ExperimentalWarning tools/test.ts "$@"

@@ -202,7 +202,7 @@ async function changed(
 }
 
 /** What is too large already, because the limit was lowered, may still shrink. */
-function assertSize(before: AttributeBag, after: AttributeBag, bytesMax: number): void {
+export function assertSize(before: AttributeBag, after: AttributeBag, bytesMax: number): void {
   const bytes = encodedAttributes(after).length
   if (bytes <= bytesMax || bytes <= encodedAttributes(before).length) return
   const what = `Cannot change attributes: they would take ${bytes} bytes, allowed are ${bytesMax}`

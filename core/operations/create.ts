@@ -23,18 +23,18 @@ import {
 } from '#spec/kmip/enumerations.ts'
 import type { ObjectInMessage } from '#spec/kmip/objects.ts'
 import { Tag } from '#spec/kmip/tags.ts'
-import { commit } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import { algorithmLabel, pairSpec } from '../keys.ts'
 import { type ManagedObject, objectTypeLabel } from '../objects.ts'
-import { type Given, newId, newObject, resolved } from './make.ts'
+import { enter, type Given, type Internal, newId, newObject, resolved } from './make.ts'
 
 export interface CreateWish {
   readonly objectType: ObjectType
   readonly given: Given
   /** Protection Storage Masks, KMIP 2.0 on. */
   readonly storageMasks?: readonly number[] | undefined
+  readonly internal?: Internal | undefined
 }
 
 /** Value of an attribute in a list. */
@@ -64,10 +64,10 @@ export async function create(context: Context, wish: CreateWish): Promise<Manage
   const made = await keystore.generate({ id, spec })
   const body = createdBody(objectType, spec, made.format, given)
   const known = [{ id: 'cryptographicLength', value: spec.bits }] as const
-  const making = { id, objectType, origin: 'created', given, body, keystore, made, known } as const
-  const object = newObject(context, making)
-  await commit(context, [{ after: object }])
-  return object
+  const { internal } = wish
+  const making = { id, objectType, given, body, keystore, made, known, internal } as const
+  const object = newObject(context, { ...making, origin: 'created' })
+  return (await enter(context, [object], internal))[0] as ManagedObject
 }
 
 /** What key the attributes ask for; the length may be left to the algorithm's usual one. */
@@ -114,6 +114,15 @@ export interface CreateKeyPairWish {
   readonly privateKey?: Given | undefined
   readonly publicKey?: Given | undefined
   readonly storageMasks?: readonly number[] | undefined
+  readonly internal?: PairInternal | undefined
+}
+
+/** What other fronts may ask for and no client of KMIP can. */
+export interface PairInternal {
+  readonly privateKey: Internal
+  readonly publicKey: Internal
+  /** RSA. Default 65,537. */
+  readonly publicExponent?: number | undefined
 }
 
 export interface Pair {
@@ -130,7 +139,9 @@ export async function createKeyPair(context: Context, wish: CreateKeyPairWish): 
   assertMask(forPublic, 'create public key')
   const keystore = context.services.keystores.forNew(wish.storageMasks)
   const [privateId, publicId] = [newId(), newId()]
-  const made = await keystore.generatePair({ privateId, publicId, spec })
+  const { internal } = wish
+  const publicExponent = internal?.publicExponent
+  const made = await keystore.generatePair({ privateId, publicId, spec, publicExponent })
   const half = (
     type: typeof ObjectType.PrivateKey | typeof ObjectType.PublicKey,
     given: readonly ListedAttribute[],
@@ -151,12 +162,16 @@ export async function createKeyPair(context: Context, wish: CreateKeyPairWish): 
         ...(curve === undefined ? [] : [domainParameters(curve)]),
         link(isPrivate ? LinkType.PublicKeyLink : LinkType.PrivateKeyLink, other),
       ],
+      internal: isPrivate ? internal?.privateKey : internal?.publicKey,
     })
   }
   const privateKey = half(ObjectType.PrivateKey, forPrivate)
   const publicKey = half(ObjectType.PublicKey, forPublic)
-  await commit(context, [{ after: privateKey }, { after: publicKey }])
-  return { privateKey, publicKey }
+  const entered = await enter(context, [privateKey, publicKey], internal?.privateKey)
+  return {
+    privateKey: entered[0] as ManagedObject,
+    publicKey: entered[1] as ManagedObject,
+  }
 }
 
 export function link(linkType: LinkType, linkedObjectIdentifier: string): ListedAttribute {

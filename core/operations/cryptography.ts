@@ -3,21 +3,19 @@
  * numbers.
  *
  * KMIP 1.4 §4.29 to §4.37, KMIP 2.1 §6.1 by name. A key must be allowed by its state, its dates,
- * its usage mask and its usage limits. Data in several parts has its place in `keystore.ts`, and
- * follows.
+ * its usage mask and its usage limits. What is done with a key once its mechanism is known is in
+ * `mechanism.ts`.
  *
  * @module
  */
 import { type Cipher, cipherRow } from '#spec/algorithms.ts'
-import { UsageLimitsUnit } from '#spec/kmip/enumerations.ts'
 import type { CryptographicParameters } from '#spec/kmip/structures.ts'
 import { sameBytes } from '../bytes.ts'
-import { retried, update } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
-import { USES, type UsableKey, usableKey } from '../keys.ts'
+import { USES, usableKey } from '../keys.ts'
 import { labelOf, type ManagedObject } from '../objects.ts'
-import { visibleObject } from '../policy.ts'
+import { encryptWith, macWith, signWith } from './mechanism.ts'
 import {
   cipherMechanism,
   effectiveParameters,
@@ -54,8 +52,7 @@ export async function encrypt(context: Context, wish: EncryptWish): Promise<Encr
   const key = await usableKey(context, wish.id, USES.encrypt)
   const parameters = effectiveParameters(key.object, wish.parameters)
   const mechanism = cipherMechanism(key, parameters, wish.iv, wish.aad, true)
-  await spend(context, key, wish.data.length)
-  const { data, tag } = await key.keystore.encrypt(key.key, mechanism, wish.data)
+  const { data, tag } = await encryptWith(context, key, mechanism, wish.data)
   const iv = mechanism.ivGenerated ? mechanism.iv : undefined
   return { object: key.object, data, iv, tag }
 }
@@ -98,8 +95,7 @@ export async function sign(
   const key = await usableKey(context, wish.id, USES.sign)
   const parameters = effectiveParameters(key.object, wish.parameters)
   const mechanism = signatureMechanism(key, parameters, wish.digested)
-  await spend(context, key, wish.data.length)
-  return { object: key.object, signature: await key.keystore.sign(key.key, mechanism, wish.data) }
+  return { object: key.object, signature: await signWith(context, key, mechanism, wish.data) }
 }
 
 export async function signatureVerify(
@@ -121,8 +117,9 @@ export async function mac(
   wish: KeyWish,
 ): Promise<{ readonly object: ManagedObject; readonly mac: Uint8Array }> {
   const key = await usableKey(context, wish.id, USES.mac)
-  await spend(context, key, wish.data.length)
-  return { object: key.object, mac: await macOf(key, wish) }
+  const parameters = effectiveParameters(key.object, wish.parameters)
+  const code = await macWith(context, key, macMechanism(key, parameters), wish.data)
+  return { object: key.object, mac: code }
 }
 
 export async function macVerify(
@@ -130,12 +127,9 @@ export async function macVerify(
   wish: KeyWish & { readonly mac: Uint8Array },
 ): Promise<{ readonly object: ManagedObject; readonly valid: boolean }> {
   const key = await usableKey(context, wish.id, USES.macVerify)
-  return { object: key.object, valid: sameBytes(await macOf(key, wish), wish.mac) }
-}
-
-async function macOf(key: UsableKey, wish: KeyWish): Promise<Uint8Array> {
   const parameters = effectiveParameters(key.object, wish.parameters)
-  return key.keystore.mac(key.key, macMechanism(key, parameters), wish.data)
+  const code = await key.keystore.mac(key.key, macMechanism(key, parameters), wish.data)
+  return { object: key.object, valid: sameBytes(code, wish.mac) }
 }
 
 /** @throws {@link KmsError} `parametersMissing` when no hash is named. */
@@ -164,28 +158,4 @@ export async function random(context: Context, length: number): Promise<Uint8Arr
 /** @returns How many of the bytes were used. */
 export async function seed(context: Context, bytes: Uint8Array): Promise<number> {
   return context.services.keystores.forNew(undefined).seed(bytes)
-}
-
-/**
- * Takes one use from the Usage Limits, where the key has any.
- *
- * KMIP 1.4 §3.21: a cryptographic operation counts as one object, or as its bytes.
- *
- * @throws {@link KmsError} `usageLimit` when not enough is left.
- */
-async function spend(context: Context, key: UsableKey, bytes: number): Promise<void> {
-  if (key.object.attributes.get('usageLimits') === undefined) return
-  await retried(async () => {
-    const object = await visibleObject(context, key.object.id)
-    const limits = object.attributes.get('usageLimits')
-    if (limits?.usageLimitsCount === undefined) return
-    const amount = limits.usageLimitsUnit === UsageLimitsUnit.Byte ? BigInt(bytes) : 1n
-    const left = limits.usageLimitsCount - amount
-    if (left < 0n) {
-      const what = `Cannot use ${labelOf(object)}: its Usage Limits leave ${limits.usageLimitsCount}`
-      throw new KmsError('usageLimit', what)
-    }
-    const attributes = object.attributes.set('usageLimits', { ...limits, usageLimitsCount: left })
-    await update(context, object, attributes)
-  })
 }

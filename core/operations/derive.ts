@@ -6,7 +6,14 @@
  *
  * @module
  */
-import { type Hash, type KeySpec, secretKeyOfKmip, secretKeyRow } from '#spec/algorithms.ts'
+import {
+  type Hash,
+  hmacOf,
+  type KeySpec,
+  type Mac,
+  secretKeyOfKmip,
+  secretKeyRow,
+} from '#spec/algorithms.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   KeyFormatType,
@@ -127,6 +134,16 @@ function hashOf({ parameters }: DeriveWish, usual?: Hash): Hash {
   throw new KmsError('parametersMissing', 'Cannot derive key: the Hashing Algorithm is missing')
 }
 
+/** KMIP names no width for the counter of SP 800-108: that of most implementations. */
+const COUNTER = { counterBits: 32 } as const
+
+function prfOf(wish: DeriveWish): Mac {
+  const hash = hashOf(wish)
+  const mac = hmacOf(hash)
+  if (mac !== undefined) return mac
+  throw new KmsError('parametersUnsupported', `Cannot derive key: there is no HMAC with ${hash}`)
+}
+
 /** KMIP 2.1 §11.15: one entry for each method that is offered. */
 const METHODS: Partial<Readonly<Record<Method, Make>>> = {
   [Method.PBKDF2]: (wish) => ({
@@ -147,20 +164,23 @@ const METHODS: Partial<Readonly<Record<Method, Make>>> = {
     }
   },
   [Method.NIST800_108_C]: (wish, _base, data) => ({
-    kdf: 'SP800_108_COUNTER',
-    hash: hashOf(wish),
-    data,
+    kdf: 'SP800_108',
+    mode: 'COUNTER',
+    prf: prfOf(wish),
+    input: [COUNTER, data],
   }),
   [Method.NIST800_108_F]: (wish, _base, data) => ({
-    kdf: 'SP800_108_FEEDBACK',
-    hash: hashOf(wish),
-    data,
+    kdf: 'SP800_108',
+    mode: 'FEEDBACK',
+    prf: prfOf(wish),
+    input: ['chain', COUNTER, data],
     iv: wish.parameters.initializationVector ?? NOTHING,
   }),
   [Method.NIST800_108_DPI]: (wish, _base, data) => ({
-    kdf: 'SP800_108_DOUBLE_PIPELINE',
-    hash: hashOf(wish),
-    data,
+    kdf: 'SP800_108',
+    mode: 'DOUBLE_PIPELINE',
+    prf: prfOf(wish),
+    input: ['chain', COUNTER, data],
   }),
   [Method.AsymmetricKey]: (_wish, _base, data) => ({ kdf: 'DH', peer: data }),
   [Method.HKDF]: (wish, _base, data) => ({

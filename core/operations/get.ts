@@ -76,7 +76,8 @@ export async function get(context: Context, wish: GetWish): Promise<Got> {
   return { object, value }
 }
 
-function assertMayLeave(object: ManagedObject, wrapped: boolean): void {
+/** @throws {@link KmsError} `notExtractable`, `sensitive`. */
+export function assertMayLeave(object: ManagedObject, wrapped: boolean): void {
   if (object.attributes.get('extractable') === false) {
     throw new KmsError('notExtractable', `Cannot get ${labelOf(object)}: it is not extractable`)
   }
@@ -255,7 +256,8 @@ function includes(own: CryptographicParameters, given: CryptographicParameters):
   })
 }
 
-async function markStale(context: Context, id: string): Promise<void> {
+/** What has been taken out once is not fresh any more, KMIP 1.4 §3.36. */
+export async function markStale(context: Context, id: string): Promise<void> {
   await retried(async () => {
     const object = await livingObject(context, id)
     if (object.attributes.get('fresh') !== true) return

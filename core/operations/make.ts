@@ -11,6 +11,7 @@ import { createHash, randomUUIDv7 } from 'node:crypto'
 import { pairOfKmip, pairRow, secretKeyOfKmip } from '#spec/algorithms.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
+  AlternativeNameType,
   CryptographicAlgorithm,
   DRBGAlgorithm,
   HashingAlgorithm,
@@ -29,6 +30,7 @@ import {
   isMultiple,
   type Origin,
 } from '../attribute-rules.ts'
+import { commit } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import { algorithmLabel } from '../keys.ts'
@@ -53,6 +55,57 @@ export const GENERATOR = {
 export interface Given {
   readonly attributes: readonly ListedAttribute[]
   readonly templates?: readonly Name[] | undefined
+}
+
+/** What other fronts may ask for and no client of KMIP can. */
+export interface Internal {
+  /** Attributes that are the server's own, such as `y:…`, and links. */
+  readonly owned?: readonly ListedAttribute[] | undefined
+  /** Where the origin does not say it: what was sensitive, or never was. */
+  readonly alwaysSensitive?: boolean | undefined
+  readonly neverExtractable?: boolean | undefined
+  /** A Name that is taken becomes an Alternative Name, instead of being refused. */
+  readonly namesRepeat?: boolean | undefined
+}
+
+/** Writes new objects. @throws {@link KmsError} `nameInUse`, where names may not repeat. */
+export async function enter(
+  context: Context,
+  objects: readonly ManagedObject[],
+  { namesRepeat }: Internal = {},
+): Promise<readonly ManagedObject[]> {
+  try {
+    await commit(
+      context,
+      objects.map((after) => ({ after })),
+    )
+    return objects
+  } catch (error) {
+    const taken = error instanceof KmsError && error.code === 'nameInUse'
+    if (!taken || namesRepeat !== true) throw error
+    const renamed = objects.map((object) => ({
+      ...object,
+      attributes: withAlternativeNames(object.attributes),
+    }))
+    await commit(
+      context,
+      renamed.map((after) => ({ after })),
+    )
+    return renamed
+  }
+}
+
+/** Names that others may have as well. */
+export function withAlternativeNames(attributes: AttributeBag): AttributeBag {
+  const names = attributes.all('name')
+  return names.reduce((bag, { nameValue }) => {
+    return bag.add('alternativeName', alternativeName(nameValue))
+  }, attributes.without('name'))
+}
+
+export function alternativeName(alternativeNameValue: string) {
+  const alternativeNameType = AlternativeNameType.UninterpretedTextString
+  return { alternativeNameValue, alternativeNameType }
 }
 
 export function newId(): string {
@@ -112,6 +165,7 @@ export interface Making {
   readonly made?: Made | undefined
   /** What the server knows by itself: algorithm, length, certificate fields, links. */
   readonly known?: readonly ListedAttribute[]
+  readonly internal?: Internal | undefined
 }
 
 /** The object as it starts. */
@@ -141,10 +195,10 @@ function unindexed(given: readonly ListedAttribute[]): readonly ListedAttribute[
 }
 
 function startingAttributes(context: Context, making: Making, given: AttributeBag): AttributeBag {
-  const { id, objectType, origin, keystore, made, known = [] } = making
+  const { id, objectType, origin, keystore, made, known = [], internal = {} } = making
   const { now } = context
   let bag = given
-  for (const { id: key, value } of known) {
+  for (const { id: key, value } of [...known, ...(internal.owned ?? [])]) {
     if (isMultiple(key) || !bag.has(key)) bag = bag.add(key, value)
   }
   const sensitive = bag.get('sensitive') ?? false
@@ -158,9 +212,9 @@ function startingAttributes(context: Context, making: Making, given: AttributeBa
     leaseTime: LEASE_SECONDS,
     fresh: bag.get('fresh') ?? true,
     sensitive,
-    alwaysSensitive: sensitive,
+    alwaysSensitive: sensitive && (internal.alwaysSensitive ?? true),
     extractable,
-    neverExtractable: !extractable,
+    neverExtractable: !extractable && (internal.neverExtractable ?? true),
   })
   if (origin === 'created') {
     bag = bag.setAll({

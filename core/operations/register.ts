@@ -22,7 +22,6 @@ import { type ObjectInMessage, TAG_OF_OBJECT_TYPE } from '#spec/kmip/objects.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { encodeItem } from '#wire/ttlv/binary.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
-import { commit } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import { canRead, readKey, specOfKey } from '../key-formats.ts'
@@ -30,13 +29,14 @@ import { kindOf, pairSpec } from '../keys.ts'
 import type { MaterialKind } from '../keystore.ts'
 import { isKeyed, type KeyedObject, type ManagedObject, objectTypeLabel } from '../objects.ts'
 import { domainParameters, link, valueIn } from './create.ts'
-import { type Given, newId, newObject, resolved } from './make.ts'
+import { enter, type Given, type Internal, newId, newObject, resolved } from './make.ts'
 
 export interface RegisterWish {
   readonly objectType: ObjectType
   readonly object: ObjectInMessage
   readonly given: Given
   readonly storageMasks?: readonly number[] | undefined
+  readonly internal?: Internal | undefined
 }
 
 /** Material taken out of its message, and what it says about itself. */
@@ -67,10 +67,10 @@ export async function register(context: Context, wish: RegisterWish): Promise<Ma
     bytes === undefined ? undefined : await keystore.import({ id, kind, spec, format, bytes })
   // The keystore has it now; the message that brought it must not keep it.
   bytes?.fill(0)
-  const making = { id, objectType, origin: 'registered', given, body, known } as const
+  const { internal } = wish
+  const making = { id, objectType, origin: 'registered', given, body, known, internal } as const
   const registered = newObject(context, { ...making, ...(made && { keystore, made }) })
-  await commit(context, [{ after: registered }])
-  return registered
+  return (await enter(context, [registered], internal))[0] as ManagedObject
 }
 
 async function take(

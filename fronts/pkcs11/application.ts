@@ -14,6 +14,7 @@ import type { ManagedObject } from '#core/objects.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Application as Contract } from './contract.ts'
+import { builtInObject } from './objects/built-in.ts'
 import { isPrivate } from './objects/private.ts'
 import { Session } from './session.ts'
 import type { Token } from './token.ts'
@@ -156,6 +157,17 @@ export class Application implements Contract {
     return handle
   }
 
+  /** The handle of an object that has one already. */
+  knownHandle(id: string): number | undefined {
+    return this.#handles.get(id)
+  }
+
+  get sessionObjectCount(): number {
+    let count = 0
+    for (const { session } of this.#references.values()) if (session !== undefined) count++
+    return count
+  }
+
   /** Forgets a handle. */
   drop({ handle, id }: Reference): void {
     this.#references.delete(handle)
@@ -175,7 +187,9 @@ export class Application implements Contract {
   ): Seen | Promise<Seen> {
     const reference = this.#references.get(handle)
     if (reference === undefined || reference.token !== session.token) throw noObject(handle, code)
-    const object = this.#services(reference).store.cached(reference.id)
+    const object =
+      this.#services(reference).store.cached(reference.id) ??
+      builtInObject(session.token, reference.id)
     if (object !== undefined) return this.#seen(session, reference, object, code)
     return this.#load(reference).then((read) => this.#seen(session, reference, read, code))
   }
@@ -197,7 +211,8 @@ export class Application implements Contract {
   }
 
   async #load(reference: Reference): Promise<ManagedObject | undefined> {
-    return this.#services(reference).store.object(reference.id)
+    const builtIn = builtInObject(reference.token, reference.id)
+    return builtIn ?? this.#services(reference).store.object(reference.id)
   }
 
   #services({ token, session }: Reference): Services {

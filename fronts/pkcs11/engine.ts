@@ -17,12 +17,44 @@ import type { FunctionName } from '#spec/pkcs11/functions.ts'
 import type { Handlers } from '#spec/pkcs11/types.ts'
 import { Application, type Surroundings } from './application.ts'
 import type { ApplicationInfo, Engine } from './contract.ts'
+import { ciphers } from './functions/cipher.ts'
+import { derive } from './functions/derive.ts'
+import { digest } from './functions/digest.ts'
+import { dual } from './functions/dual.ts'
 import { general } from './functions/general.ts'
+import { generation } from './functions/generate.ts'
+import { kem } from './functions/kem.ts'
+import { mechanisms } from './functions/mechanisms.ts'
+import { message } from './functions/message.ts'
+import { objects } from './functions/objects.ts'
+import { random } from './functions/random.ts'
+import { recover } from './functions/recover.ts'
 import { sessions } from './functions/sessions.ts'
+import { sign } from './functions/sign.ts'
+import { state } from './functions/state.ts'
+import { wrap } from './functions/wrap.ts'
 
 type Offered = Engine<Application>['handlers']
 
-const FUNCTIONS = { ...general, ...sessions } satisfies Partial<Offered>
+/** Every function but C_Initialize and C_Finalize, which are the server's. */
+const FUNCTIONS = {
+  ...general,
+  ...sessions,
+  ...objects,
+  ...generation,
+  ...wrap,
+  ...derive,
+  ...kem,
+  ...mechanisms,
+  ...ciphers,
+  ...digest,
+  ...sign,
+  ...recover,
+  ...dual,
+  ...message,
+  ...state,
+  ...random,
+} satisfies Offered
 
 export class Pkcs11Engine implements Engine<Application> {
   readonly handlers: Offered

@@ -23,7 +23,7 @@ import { openssl, type Setting } from './openssl.ts'
 import { PADDINGS, type PaddingScheme } from './paddings.ts'
 
 /** Block of the modes with a padding of our own. */
-const PADDED_BLOCK_BYTES = 16
+export const PADDED_BLOCK_BYTES = 16
 
 /** RFC 3394 §2.2.3.1 and RFC 5649 §3: the values that take the place of an IV. */
 const KEY_WRAP_IV: Partial<Readonly<Record<Cipher, Uint8Array>>> = {
@@ -34,7 +34,7 @@ const KEY_WRAP_IV: Partial<Readonly<Record<Cipher, Uint8Array>>> = {
 /** OpenSSL's longest, where a standard sets no bound. */
 const ANY_IV_BYTES_MAX = 128
 
-interface Prepared {
+export interface Prepared {
   readonly row: CipherRow
   /** Name in OpenSSL for this key. */
   readonly node: CipherGCMTypes
@@ -45,7 +45,7 @@ interface Prepared {
 }
 
 /** Checks the mechanism against the row and the key; every refusal names the rule. */
-function prepare(keyBits: number, mechanism: CipherMechanism): Prepared {
+export function prepare(keyBits: number, mechanism: CipherMechanism): Prepared {
   const row = cipherRow(mechanism.cipher)
   const { cipher } = mechanism
   if (row.keyBits !== undefined && !row.keyBits.includes(keyBits)) {

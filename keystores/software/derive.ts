@@ -1,62 +1,101 @@
 /**
  * Deriving bytes from a key.
  *
- * KMIP 2.1 §6.1.16 and §11.15; RFC 8018 §5.2 (PBKDF2), RFC 5869 (HKDF), NIST SP 800-108r1 §4
- * (counter, feedback and double-pipeline mode with HMAC), NIST SP 800-56A r3 §5.7 (Diffie-Hellman).
- * The modes of SP 800-108 use a 32-bit counter before the fixed input, as its §5 describes, and
- * take that input as it is given.
+ * KMIP 2.1 §6.1.16 and §11.15; PKCS#11 3.2 §6 (mechanisms of `C_DeriveKey`); RFC 8018 §5.2
+ * (PBKDF2), RFC 5869 (HKDF), NIST SP 800-108r1 §4 (counter, feedback and double-pipeline mode),
+ * RFC 5246 §5 (the function of TLS 1.2), NIST SP 800-56A r3 §5.7 (Diffie-Hellman) with ANSI X9.63
+ * §5.6.3 or SP 800-56C r2 §4 behind it.
  *
  * @module
  */
 import * as crypto from 'node:crypto'
 import { promisify } from 'node:util'
 import { KmsError } from '#core/errors.ts'
-import type { DerivationMechanism } from '#core/keystore.ts'
-import { type Hash, hashRow } from '#spec/algorithms.ts'
+import type {
+  Awaitable,
+  DerivationMechanism,
+  Expansion,
+  Ingredient,
+  RoundInput,
+} from '#core/keystore.ts'
+import { type Hash, hashRow, macRow } from '#spec/algorithms.ts'
 import { encrypt } from './ciphers.ts'
+import { mac } from './macs.ts'
 
 const pbkdf2 = promisify(crypto.pbkdf2)
-const hkdf = promisify(crypto.hkdf)
 
 /** RFC 8018 asks for 1,000 at least; the bound keeps one request from taking a core for ever. */
 const ITERATIONS_MAX = 10_000_000
 
-/** @param length Bytes to derive. */
-export async function derive(
-  key: crypto.KeyObject,
-  mechanism: DerivationMechanism,
-  length: number,
-): Promise<Uint8Array> {
-  switch (mechanism.kdf) {
-    case 'PBKDF2':
-      return pbkdf2Bytes(key, mechanism, length)
-    case 'HKDF': {
-      const { hash, salt, info } = mechanism
-      assertHkdf(hash, info, length)
-      return new Uint8Array(await hkdf(hashRow(hash).node, key, salt, info, length))
-    }
-    case 'HASH':
-      return enough(hashBytes(key, mechanism.hash, mechanism.data), length, 'HASH')
-    case 'HMAC':
-      return enough(hmac(key, mechanism.hash, mechanism.data), length, 'HMAC')
-    case 'ENCRYPT': {
-      const bits = (key.symmetricKeySize ?? 0) * 8
-      return enough(encrypt(key, bits, mechanism.mechanism, mechanism.data).data, length, 'ENCRYPT')
-    }
-    case 'SP800_108_COUNTER':
-      return counterMode(key, mechanism.hash, mechanism.data, length)
-    case 'SP800_108_FEEDBACK':
-      return feedbackMode(key, mechanism.hash, mechanism.data, mechanism.iv, length)
-    case 'SP800_108_DOUBLE_PIPELINE':
-      return doublePipelineMode(key, mechanism.hash, mechanism.data, length)
-    case 'DH':
-      return enough(agree(key, mechanism.peer), length, 'DH')
-  }
+/** What a derivation works on. */
+export interface Base {
+  readonly key: crypto.KeyObject
+  /** Length of the material in bits; of secret keys only. */
+  readonly bits: number
+  /** The bytes of an ingredient. */
+  bytesOf(ingredient: Ingredient): Uint8Array
 }
 
-async function pbkdf2Bytes(
-  key: crypto.KeyObject,
-  { hash, salt, iterations }: Extract<DerivationMechanism, { kdf: 'PBKDF2' }>,
+type Of<K extends DerivationMechanism['kdf']> = Extract<DerivationMechanism, { kdf: K }>
+
+/** One entry for each function; each gives as many bytes as are asked for, or refuses. */
+const FUNCTIONS: {
+  readonly [K in DerivationMechanism['kdf']]: (
+    base: Base,
+    mechanism: Of<K>,
+    length: number,
+  ) => Awaitable<Uint8Array>
+} = {
+  PBKDF2: pbkdf2Bytes,
+  HKDF: (base, { hash, salt, info }, length) => {
+    const extracted = extract(base, hash, salt)
+    const bytes = expand(extracted, hash, info, length)
+    extracted.fill(0)
+    return bytes
+  },
+  HKDF_EXTRACT: (base, { hash, salt }, length) => {
+    return enough(extract(base, hash, salt), length, 'HKDF_EXTRACT')
+  },
+  HKDF_EXPAND: ({ key }, { hash, info }, length) => expand(key, hash, info, length),
+  HASH: ({ key }, { hash, data }, length) => enough(hashBytes(key, hash, data), length, 'HASH'),
+  HMAC: ({ key }, { hash, data }, length) => enough(hmac(key, hash, data), length, 'HMAC'),
+  ENCRYPT: ({ key, bits }, { mechanism, data }, length) => {
+    return enough(encrypt(key, bits, mechanism, data).data, length, 'ENCRYPT')
+  },
+  SP800_108: keyBased,
+  TLS12_PRF: ({ key }, { hash, seed }, length) => tlsBytes(key, hash, seed, length),
+  CONCATENATE: (base, { parts }, length) => {
+    const bytes = parts.map((part) => (part === 'base' ? base.key.export() : base.bytesOf(part)))
+    return enough(Buffer.concat(bytes), length, 'CONCATENATE')
+  },
+  XOR: ({ key }, { data }, length) => enough(xor(key.export(), data), length, 'XOR'),
+  EXTRACT: ({ key }, { bit }, length) => extractBits(key.export(), bit, length),
+  DH: ({ key }, { peer, expand: expansion }, length) => {
+    const shared = agree(key, peer)
+    if (expansion === undefined) return enough(shared, length, 'DH')
+    const bytes = expandShared(shared, expansion, length)
+    shared.fill(0)
+    return bytes
+  },
+}
+
+/** @param length Bytes to derive. */
+export function derive(
+  base: Base,
+  mechanism: DerivationMechanism,
+  length: number,
+): Awaitable<Uint8Array> {
+  const work = FUNCTIONS[mechanism.kdf] as (
+    base: Base,
+    mechanism: DerivationMechanism,
+    length: number,
+  ) => Awaitable<Uint8Array>
+  return work(base, mechanism, length)
+}
+
+function pbkdf2Bytes(
+  { key }: Base,
+  { hash, salt, iterations }: Of<'PBKDF2'>,
   length: number,
 ): Promise<Uint8Array> {
   if (iterations < 1 || iterations > ITERATIONS_MAX) {
@@ -66,20 +105,29 @@ async function pbkdf2Bytes(
   return pbkdf2(key.export(), salt, iterations, length, hashRow(hash).node)
 }
 
-/** What node:crypto takes. */
-const HKDF_INFO_BYTES_MAX = 1_024
+/** RFC 5869 §2.2. */
+function extract({ key, bytesOf }: Base, hash: Hash, salt: Ingredient): Buffer {
+  const code = crypto.createHmac(hashRow(hash).node, bytesOf(salt))
+  return code.update(key.export()).digest()
+}
 
 /** RFC 5869 §2.3. */
-function assertHkdf(hash: Hash, info: Uint8Array, length: number): void {
+function expand(
+  extracted: crypto.KeyObject | Buffer,
+  hash: Hash,
+  info: Uint8Array,
+  length: number,
+): Uint8Array {
   const most = 255 * hashRow(hash).bytes
   if (length < 1 || length > most) {
     const what = `Cannot derive with HKDF: ${hash} gives 1 to ${most} bytes, ${length} are asked for`
     throw new KmsError('cryptographicFailure', what)
   }
-  if (info.length > HKDF_INFO_BYTES_MAX) {
-    const what = `Cannot derive with HKDF: ${info.length} bytes of info, ${HKDF_INFO_BYTES_MAX} at most`
-    throw new KmsError('invalidField', what)
-  }
+  let previous: Uint8Array = new Uint8Array(0)
+  return blocks(hashRow(hash).bytes, length, (round) => {
+    previous = hmac(extracted, hash, previous, info, Buffer.of(round))
+    return previous
+  })
 }
 
 function hashBytes(key: crypto.KeyObject, hash: Hash, data: Uint8Array): Buffer {
@@ -88,70 +136,132 @@ function hashBytes(key: crypto.KeyObject, hash: Hash, data: Uint8Array): Buffer 
   return digest.update(data.length > 0 ? data : key.export()).digest()
 }
 
-function hmac(key: crypto.KeyObject, hash: Hash, ...parts: readonly Uint8Array[]): Buffer {
+function hmac(key: crypto.KeyObject | Buffer, hash: Hash, ...parts: readonly Uint8Array[]): Buffer {
   const code = crypto.createHmac(hashRow(hash).node, key)
   for (const part of parts) code.update(part)
   return code.digest()
 }
 
 function enough(bytes: Uint8Array, length: number, kdf: string): Uint8Array {
-  if (bytes.length >= length) return bytes.subarray(0, length)
-  const what = `Cannot derive with ${kdf}: it gives ${bytes.length} bytes, ${length} are asked for`
+  if (length >= 1 && bytes.length >= length) return bytes.subarray(0, length)
+  const what = `Cannot derive with ${kdf}: it gives 1 to ${bytes.length} bytes, ${length} are asked for`
   throw new KmsError('cryptographicFailure', what)
 }
 
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32BE(value)
-  return bytes
-}
-
-/** SP 800-108r1 §4.1. */
-function counterMode(
-  key: crypto.KeyObject,
-  hash: Hash,
-  data: Uint8Array,
+/** As many blocks as it takes, numbered from 1. */
+function blocks(
+  blockBytes: number,
   length: number,
+  block: (round: number) => Uint8Array,
 ): Uint8Array {
-  return blocks(hash, length, (counter) => hmac(key, hash, uint32(counter), data))
-}
-
-/** SP 800-108r1 §4.2. */
-function feedbackMode(
-  key: crypto.KeyObject,
-  hash: Hash,
-  data: Uint8Array,
-  iv: Uint8Array,
-  length: number,
-): Uint8Array {
-  let previous: Uint8Array = iv
-  return blocks(hash, length, (counter) => {
-    previous = hmac(key, hash, previous, uint32(counter), data)
-    return previous
-  })
-}
-
-/** SP 800-108r1 §4.3. */
-function doublePipelineMode(
-  key: crypto.KeyObject,
-  hash: Hash,
-  data: Uint8Array,
-  length: number,
-): Uint8Array {
-  let pipeline: Uint8Array = data
-  return blocks(hash, length, (counter) => {
-    pipeline = hmac(key, hash, pipeline)
-    return hmac(key, hash, pipeline, uint32(counter), data)
-  })
-}
-
-function blocks(hash: Hash, length: number, block: (counter: number) => Uint8Array): Uint8Array {
-  const count = Math.ceil(length / hashRow(hash).bytes)
+  const count = Math.ceil(length / blockBytes)
   const out = Array.from({ length: count }, (_, index) => block(index + 1))
   return Buffer.concat(out).subarray(0, length)
 }
 
-/** Shared secret of ECDH, X25519 or X448. @param peer SubjectPublicKeyInfo, or the point alone. */
+/** SP 800-108r1 §4.1 to §4.3. */
+function keyBased(
+  { key, bits, bytesOf }: Base,
+  { mode, prf, input, iv }: Of<'SP800_108'>,
+  length: number,
+): Uint8Array {
+  const { bytes } = macRow(prf)
+  assertRounds(input, Math.ceil(length / bytes))
+  const run = (data: Uint8Array): Uint8Array => mac(key, bits, { mac: prf }, data)
+  const round = (number: number, chain: Uint8Array): Uint8Array => {
+    return run(Buffer.concat(input.map((part) => partBytes(part, number, chain, bytesOf))))
+  }
+  if (mode === 'COUNTER') return blocks(bytes, length, (number) => round(number, NOTHING))
+  const fixed = input.filter((part): part is Ingredient => !isVariable(part)).map(bytesOf)
+  let chain: Uint8Array = mode === 'FEEDBACK' ? (iv ?? NOTHING) : Buffer.concat(fixed)
+  return blocks(bytes, length, (number) => {
+    if (mode === 'FEEDBACK') {
+      chain = round(number, chain)
+      return chain
+    }
+    chain = run(chain)
+    return round(number, chain)
+  })
+}
+
+const NOTHING = new Uint8Array(0)
+
+function isVariable(part: RoundInput): part is Exclude<RoundInput, Ingredient> {
+  return part === 'chain' || 'counterBits' in part
+}
+
+function partBytes(
+  part: RoundInput,
+  round: number,
+  chain: Uint8Array,
+  bytesOf: Base['bytesOf'],
+): Uint8Array {
+  if (!isVariable(part)) return bytesOf(part)
+  if (part === 'chain') return chain
+  const bytes = Buffer.alloc(part.counterBits / 8)
+  if (part.littleEndian) bytes.writeUIntLE(round, 0, bytes.length)
+  else bytes.writeUIntBE(round, 0, bytes.length)
+  return bytes
+}
+
+/** SP 800-108r1 §4: the number of rounds fits the counter. */
+function assertRounds(input: readonly RoundInput[], rounds: number): void {
+  for (const part of input) {
+    if (!isVariable(part) || part === 'chain') continue
+    const { counterBits } = part
+    if (![8, 16, 24, 32].includes(counterBits)) {
+      const what = `Cannot derive with SP800_108: a counter of ${counterBits} bits`
+      throw new KmsError('invalidField', `${what}, allowed are 8, 16, 24, 32`)
+    }
+    if (rounds < 2 ** counterBits) continue
+    const what = `Cannot derive with SP800_108: ${rounds} rounds do not fit ${counterBits} bits`
+    throw new KmsError('invalidField', what)
+  }
+}
+
+/** RFC 5246 §5: P_hash. */
+function tlsBytes(key: crypto.KeyObject, hash: Hash, seed: Uint8Array, length: number): Uint8Array {
+  let chain: Uint8Array = seed
+  return blocks(hashRow(hash).bytes, length, () => {
+    chain = hmac(key, hash, chain)
+    return hmac(key, hash, chain, seed)
+  })
+}
+
+/** As long as the shorter of the two. */
+function xor(one: Uint8Array, two: Uint8Array): Uint8Array {
+  const length = Math.min(one.length, two.length)
+  return one.subarray(0, length).map((byte, at) => byte ^ (two[at] as number))
+}
+
+function extractBits(bytes: Uint8Array, bit: number, length: number): Uint8Array {
+  if (bit < 0 || bit >= bytes.length * 8) {
+    const what = `Cannot derive with EXTRACT: bit ${bit} of a key of ${bytes.length * 8} bits`
+    throw new KmsError('invalidField', what)
+  }
+  enough(bytes, length, 'EXTRACT')
+  const [first, shift] = [bit >> 3, bit & 7]
+  return Uint8Array.from({ length }, (_, index) => {
+    const high = bytes[(first + index) % bytes.length] as number
+    const low = bytes[(first + index + 1) % bytes.length] as number
+    return (((high << 8) | low) >> (8 - shift)) & 0xff
+  })
+}
+
+/** @param length Bytes to make of the shared secret. */
+export function expandShared(shared: Uint8Array, { form, hash, info }: Expansion, length: number) {
+  const { node, bytes } = hashRow(hash)
+  return blocks(bytes, length, (round) => {
+    const counter = Buffer.alloc(4)
+    counter.writeUInt32BE(round)
+    const digest = crypto.createHash(node)
+    const order = form === 'X9_63' ? [shared, counter, info] : [counter, shared, info]
+    for (const part of order) digest.update(part)
+    return digest.digest()
+  })
+}
+
+/** Shared secret of ECDH, X25519 or X448. */
 function agree(privateKey: crypto.KeyObject, peer: Uint8Array): Uint8Array {
   try {
     return crypto.diffieHellman({ privateKey, publicKey: peerKey(privateKey, peer) })

@@ -7,8 +7,8 @@
  */
 import * as crypto from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
-import type { MacMechanism } from '#core/keystore.ts'
-import { hashRow, type MacRow, macRow } from '#spec/algorithms.ts'
+import type { DigestOperation, MacMechanism } from '#core/keystore.ts'
+import { hashRow, macRow } from '#spec/algorithms.ts'
 
 interface MacObject {
   update(data: Uint8Array): MacObject
@@ -30,35 +30,68 @@ export function mac(
   mechanism: MacMechanism,
   data: Uint8Array,
 ): Uint8Array {
-  const row = macRow(mechanism.mac)
-  const whole = compute(key, keyBits, row, mechanism, data)
-  const bytes = mechanism.bytes ?? whole.length
-  if (bytes < 1 || bytes > whole.length) {
-    const what = `Cannot use ${mechanism.mac}: it gives ${whole.length} bytes, ${bytes} are asked for`
-    throw new KmsError('parametersUnsupported', what)
-  }
+  const bytes = macBytes(mechanism)
+  const whole = tried(mechanism, keyBits, () => begun(key, keyBits, mechanism).update(data).final())
   return bytes === whole.length ? whole : whole.subarray(0, bytes)
 }
 
-function compute(
+/** A MAC of data in parts. */
+export function macStream(
   key: crypto.KeyObject,
   keyBits: number,
-  row: MacRow,
-  { mac: name, nonce }: MacMechanism,
-  data: Uint8Array,
-): Buffer {
-  if (row.hash !== undefined) {
-    return crypto.createHmac(hashRow(row.hash).node, key).update(data).digest()
+  mechanism: MacMechanism,
+): DigestOperation {
+  const bytes = macBytes(mechanism)
+  const running = tried(mechanism, keyBits, () => begun(key, keyBits, mechanism))
+  return {
+    update(data) {
+      running.update(data)
+    },
+    final: () => running.final().subarray(0, bytes),
   }
+}
+
+/** How many bytes of the code are asked for. */
+function macBytes({ mac: name, bytes }: MacMechanism): number {
+  const whole = macRow(name).bytes
+  const wanted = bytes ?? whole
+  if (wanted >= 1 && wanted <= whole) return wanted
+  const what = `Cannot use ${name}: it gives ${whole} bytes, ${wanted} are asked for`
+  throw new KmsError('parametersUnsupported', what)
+}
+
+function tried<T>({ mac: name }: MacMechanism, keyBits: number, work: () => T): T {
+  try {
+    return work()
+  } catch (cause) {
+    if (cause instanceof KmsError) throw cause
+    const what = `Cannot use ${name}: a key of ${keyBits} bits does not do it`
+    throw new KmsError('parametersUnsupported', what, { cause })
+  }
+}
+
+function begun(
+  key: crypto.KeyObject,
+  keyBits: number,
+  { mac: name, nonce }: MacMechanism,
+): MacObject {
+  const row = macRow(name)
+  if (row.hash !== undefined) return hmac(key, hashRow(row.hash).node)
   if (row.nonce && nonce === undefined) {
     throw new KmsError('missingIv', `Cannot use ${name}: a nonce is missing`)
   }
   const cipher = row.cipher?.replace('*', String(keyBits))
-  try {
-    const options = { ...(cipher && { cipher }), ...(nonce && { iv: nonce }) }
-    return createMac(row.node, key, options).update(data).final()
-  } catch (cause) {
-    const what = `Cannot use ${name}: a key of ${keyBits} bits does not do it`
-    throw new KmsError('parametersUnsupported', what, { cause })
+  return createMac(row.node, key, { ...(cipher && { cipher }), ...(nonce && { iv: nonce }) })
+}
+
+function hmac(key: crypto.KeyObject, hash: string): MacObject {
+  const running = crypto.createHmac(hash, key)
+  const object: MacObject = {
+    update(data) {
+      running.update(data)
+      return object
+    },
+    final: () => running.digest(),
   }
+  return object
 }

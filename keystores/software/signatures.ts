@@ -104,7 +104,7 @@ function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array
     if (mechanism.digested) throw unsupported(mechanism, 'it takes the message, not its digest')
     return row
   }
-  const bare = mechanism.scheme === 'ECDSA' || mechanism.scheme === 'DSA'
+  const bare = mechanism.scheme !== 'RSA_PKCS_PSS'
   if (mechanism.hash === undefined && !(mechanism.digested && bare)) {
     throw new KmsError('parametersMissing', `Cannot use ${mechanism.scheme}: the hash is missing`)
   }
@@ -149,8 +149,7 @@ function verifyOptions(key: KeyObject, mechanism: SignatureMechanism): SignOptio
 
 function signDigest(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array): Uint8Array {
   if (mechanism.scheme === 'RSA_PKCS') {
-    const info = digestInfo(mechanism.hash as Hash, data)
-    return privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, info)
+    return paddedSign(key, digestInfo(mechanism.hash, data))
   }
   const signature = native(mechanism).sign(key, settings(mechanism), digestOf(mechanism, data))
   if (mechanism.encoding !== 'raw') return signature
@@ -164,7 +163,7 @@ function verifyDigest(
   signature: Uint8Array,
 ): boolean {
   if (mechanism.scheme === 'RSA_PKCS') {
-    const info = digestInfo(mechanism.hash as Hash, data)
+    const info = digestInfo(mechanism.hash, data)
     const options = { key, padding: constants.RSA_PKCS1_PADDING }
     return sameBytes(publicDecrypt(options, signature), info)
   }
@@ -201,9 +200,37 @@ function native(mechanism: SignatureMechanism): OpenSsl {
   throw unsupported(mechanism, 'signing a digest needs node:ffi, which this runtime does not have')
 }
 
-/** DER of DigestInfo, RFC 8017 §9.2. */
-function digestInfo(hash: Hash, digest: Uint8Array): Buffer {
+/** DER of DigestInfo, RFC 8017 §9.2; without a hash the data as it is. */
+function digestInfo(hash: Hash | undefined, digest: Uint8Array): Uint8Array {
+  if (hash === undefined) return digest
   return Buffer.concat([Buffer.from(hashRow(hash).digestInfo, 'hex'), digest])
+}
+
+function paddedSign(key: KeyObject, data: Uint8Array): Uint8Array {
+  try {
+    return privateEncrypt({ key, padding: constants.RSA_PKCS1_PADDING }, data)
+  } catch (cause) {
+    const what = `Cannot sign: ${data.length} bytes and their padding do not fit the key`
+    throw new KmsError('dataLength', what, { cause })
+  }
+}
+
+/** What a signature of PKCS#1 v1.5 or a raw one carries. */
+export function recover(
+  key: KeyObject,
+  mechanism: SignatureMechanism,
+  signature: Uint8Array,
+): Uint8Array {
+  const { input } = signatureRow(mechanism.scheme)
+  const padding = input === 'raw' ? constants.RSA_NO_PADDING : constants.RSA_PKCS1_PADDING
+  if (key.asymmetricKeyType !== 'rsa' || mechanism.scheme === 'RSA_PKCS_PSS') {
+    throw unsupported(mechanism, 'its signatures carry no data')
+  }
+  try {
+    return publicDecrypt({ key, padding }, signature)
+  } catch (cause) {
+    throw new KmsError('cryptographicFailure', 'Cannot recover: the signature is wrong', { cause })
+  }
 }
 
 function rawSign(key: KeyObject, block: Uint8Array): Uint8Array {

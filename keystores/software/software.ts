@@ -23,6 +23,7 @@ import type {
   Encapsulated,
   Encrypted,
   ImportRequest,
+  Ingredient,
   KeyInUse,
   Keystore,
   MacMechanism,
@@ -31,6 +32,7 @@ import type {
   MakeRequest,
   MaterialKind,
   SignatureMechanism,
+  Streams,
   WrapMechanism,
 } from '#core/keystore.ts'
 import type { Sealer } from '#core/sealer.ts'
@@ -48,9 +50,11 @@ import {
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
 import { decrypt, encrypt, rsaDecrypt, rsaEncrypt } from './ciphers.ts'
 import { derive } from './derive.ts'
-import { mac } from './macs.ts'
+import { unwrapHybrid, wrapHybrid } from './hybrid.ts'
+import { mac, macStream } from './macs.ts'
 import { openssl } from './openssl.ts'
-import { sign, verify } from './signatures.ts'
+import { recover, sign, verify } from './signatures.ts'
+import { decryptStream, digestStream, encryptStream } from './streams.ts'
 
 const generateKeyPair = promisify(crypto.generateKeyPair) as unknown as (
   type: string,
@@ -70,6 +74,21 @@ export class SoftwareKeystore implements Keystore {
   readonly can: Capabilities = {
     sealsInReference: true,
     protectionStorageMask: ProtectionStorageMask.Software,
+  }
+  readonly streams: Streams = {
+    encrypt: (key, mechanism) => {
+      const { key: opened, bits } = this.#openSecret(key, mechanism)
+      return encryptStream(opened, bits, mechanism)
+    },
+    decrypt: (key, mechanism) => {
+      const { key: opened, bits } = this.#openSecret(key, mechanism)
+      return decryptStream(opened, bits, mechanism)
+    },
+    mac: (key, mechanism) => {
+      const { key: opened, bits } = this.#openMac(key)
+      return macStream(opened, bits, mechanism)
+    },
+    digest: digestStream,
   }
   readonly #sealer: Sealer
   readonly #opened = new WeakMap<Uint8Array, Opened>()
@@ -97,7 +116,7 @@ export class SoftwareKeystore implements Keystore {
     return this.#made(id, 'secret', KeyFormatType.Raw, bytes.expose())
   }
 
-  async generatePair({ privateId, publicId, spec }: MakePairRequest): Promise<{
+  async generatePair({ privateId, publicId, spec, publicExponent }: MakePairRequest): Promise<{
     readonly privateKey: Made
     readonly publicKey: Made
   }> {
@@ -105,7 +124,10 @@ export class SoftwareKeystore implements Keystore {
     if (refusal !== undefined || !isPair(spec.algorithm)) {
       throw new KmsError('invalidField', `Cannot generate pair: ${refusal ?? 'it is a secret key'}`)
     }
-    const pair = await generateKeyPair(pairRow(spec.algorithm).node, pairOptions(spec))
+    const pair = await generateKeyPair(
+      pairRow(spec.algorithm).node,
+      pairOptions(spec, publicExponent),
+    )
     return {
       privateKey: this.#madeOf(privateId, 'private', spec, pair.privateKey),
       publicKey: this.#madeOf(publicId, 'public', spec, pair.publicKey),
@@ -180,11 +202,15 @@ export class SoftwareKeystore implements Keystore {
     return verify(this.#open(key).key, mechanism, data, signature)
   }
 
-  mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Uint8Array {
-    if (key.kind !== 'secret') {
-      throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
+  recover(key: KeyInUse, mechanism: SignatureMechanism, signature: Uint8Array): Uint8Array {
+    if (key.kind !== 'public' && key.kind !== 'private') {
+      throw new KmsError('illegalOperation', `Cannot recover with "${key.id}": it is of no pair`)
     }
-    const opened = this.#open(key)
+    return recover(this.#open(key).key, mechanism, signature)
+  }
+
+  mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Uint8Array {
+    const opened = this.#openMac(key)
     return mac(opened.key, opened.bits, mechanism, data)
   }
 
@@ -194,11 +220,19 @@ export class SoftwareKeystore implements Keystore {
 
   /** AEAD: the tag stands behind the wrapped bytes. */
   wrap(key: KeyInUse, mechanism: WrapMechanism, material: Secret): Uint8Array {
+    if (mechanism.ephemeralBits !== undefined) {
+      assertAlgorithm(key, mechanism)
+      return wrapHybrid(this.#open(key).key, mechanism, material)
+    }
     const { data, tag } = this.encrypt(key, mechanism, material.expose())
     return tag === undefined ? data : Buffer.concat([data, tag])
   }
 
   unwrap(key: KeyInUse, mechanism: WrapMechanism, wrapped: Uint8Array): Secret {
+    if (mechanism.ephemeralBits !== undefined) {
+      assertAlgorithm(key, mechanism)
+      return unwrapHybrid(this.#open(key).key, mechanism, wrapped)
+    }
     const tags = cipherRow(mechanism.cipher).tagBytes
     if (tags === undefined) return new Secret(this.decrypt(key, mechanism, wrapped))
     const at = wrapped.length - (mechanism.tagBytes ?? (tags[0] as number))
@@ -208,13 +242,22 @@ export class SoftwareKeystore implements Keystore {
     return new Secret(this.decrypt(key, mechanism, data, tag))
   }
 
-  async derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Promise<Secret> {
+  derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Awaitable<Secret> {
     const [pair, agreement] = [key.kind === 'private', mechanism.kdf === 'DH']
     if (pair !== agreement || (!pair && key.kind !== 'secret')) {
       const what = `Cannot derive with ${mechanism.kdf} from "${key.id}": it is no key for that`
       throw new KmsError('illegalOperation', what)
     }
-    return new Secret(await derive(this.#open(key).key, mechanism, length))
+    const bytesOf = (ingredient: Ingredient): Uint8Array => this.#bytesOf(ingredient)
+    const bytes = derive({ ...this.#open(key), bytesOf }, mechanism, length)
+    return bytes instanceof Promise ? bytes.then((made) => new Secret(made)) : new Secret(bytes)
+  }
+
+  #bytesOf(ingredient: Ingredient): Uint8Array {
+    if (ingredient instanceof Uint8Array) return ingredient
+    if (ingredient.kind === 'secret') return this.#open(ingredient).key.export()
+    const what = `Cannot derive with "${ingredient.id}": it is no secret key`
+    throw new KmsError('illegalOperation', what)
   }
 
   encapsulate(key: KeyInUse): Encapsulated {
@@ -241,6 +284,19 @@ export class SoftwareKeystore implements Keystore {
   health(): void {}
 
   close(): void {}
+
+  #openMac(key: KeyInUse): Opened {
+    if (key.kind === 'secret') return this.#open(key)
+    throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
+  }
+
+  /** The key of a cipher that takes data in parts: RSA does not. */
+  #openSecret(key: KeyInUse, mechanism: CipherMechanism): Opened {
+    assertAlgorithm(key, mechanism)
+    if (key.kind === 'secret') return this.#open(key)
+    const what = `Cannot use ${mechanism.cipher} on data in parts: it needs all of it first`
+    throw new KmsError('featureNotSupported', what)
+  }
 
   #unsealed({ id, kind, format, handle }: KeyInUse): Uint8Array {
     return this.#sealer.open(handle, placeOf(id, kind, format))
@@ -293,9 +349,9 @@ function cannotGenerate({ algorithm, bits, curve }: KeySpec): string | undefined
   return `${algorithm} has ${row.bits.toSorted((a, b) => a - b).join(', ')} bits, not ${bits}`
 }
 
-function pairOptions({ algorithm, bits, curve }: KeySpec): object {
+function pairOptions({ algorithm, bits, curve }: KeySpec, publicExponent = 65_537): object {
   if (curve !== undefined) return { namedCurve: curveRow(curve).node }
-  return algorithm === 'RSA' ? { modulusLength: bits, publicExponent: 65_537 } : {}
+  return algorithm === 'RSA' ? { modulusLength: bits, publicExponent } : {}
 }
 
 /** @throws `KmsError` `invalidField` when the material is no such key. */

@@ -55,3 +55,22 @@ const BY_KMIP = new Map<number, Hash>(
 export function hashOfKmip(kmip: number): Hash | undefined {
   return BY_KMIP.get(kmip)
 }
+
+const BY_CKM = new Map<number, Hash>(
+  Object.entries(HASHES).map(([name, { ckm }]) => [ckm, name as Hash]),
+)
+const BY_CKG = new Map<number, Hash>(
+  Object.entries<HashRow>(HASHES).flatMap(([name, { ckg }]) => {
+    return ckg === undefined ? [] : [[ckg, name as Hash] as const]
+  }),
+)
+
+/** The hash that is this mechanism of PKCS#11. */
+export function hashOfCkm(ckm: number): Hash | undefined {
+  return BY_CKM.get(ckm)
+}
+
+/** The hash of this mask generation function of PKCS#11. */
+export function hashOfCkg(ckg: number): Hash | undefined {
+  return BY_CKG.get(ckg)
+}

@@ -93,6 +93,8 @@ export interface PairRow extends KeyRow {
   readonly ckp?: number
   /** DER of the parameters in `CKA_EC_PARAMS`; hexadecimal. */
   readonly oid?: string
+  /** Length of a signature, where it is the algorithm's alone. */
+  readonly signatureBytes?: number
   /**
    * What the pair is for, as bits of the usage mask would say: used where nobody asks otherwise.
    */
@@ -114,28 +116,28 @@ export const PAIRS = {
   RSA:                { kmip: [Kmip.RSA],                        ckk: CKK.RSA, ckm: CKM.RSA_PKCS_KEY_PAIR_GEN, node: 'rsa', bits: [2048, 3072, 4096], importBitsMin: 512, does: ['sign', 'encrypt'] },
   EC:                 { kmip: [Kmip.EC, Kmip.ECDSA, Kmip.ECDH, Kmip.ECMQV], ckk: CKK.EC, ckm: CKM.EC_KEY_PAIR_GEN, node: 'ec', bits: [], does: ['sign', 'agree'] },
   DSA:                { kmip: [Kmip.DSA],                        ckk: CKK.DSA, ckm: CKM.DSA_KEY_PAIR_GEN, node: 'dsa', bits: [2048, 3072], importBitsMin: 512, does: ['sign'] },
-  Ed25519:            { kmip: [Kmip.Ed25519],                    ...EDWARDS,    node: 'ed25519', bits: [256], curve: Curve.CURVE25519, oid: '06032b6570' },
-  Ed448:              { kmip: [Kmip.Ed448],                      ...EDWARDS,    node: 'ed448',   bits: [456], curve: Curve.CURVE448,   oid: '06032b6571' },
+  Ed25519:            { kmip: [Kmip.Ed25519],                    ...EDWARDS,    node: 'ed25519', bits: [256], curve: Curve.CURVE25519, oid: '06032b6570', signatureBytes: 64 },
+  Ed448:              { kmip: [Kmip.Ed448],                      ...EDWARDS,    node: 'ed448',   bits: [456], curve: Curve.CURVE448,   oid: '06032b6571', signatureBytes: 114 },
   X25519:             { kmip: [Kmip.ECDH, Kmip.EC],              ...MONTGOMERY, node: 'x25519',  bits: [256], curve: Curve.CURVE25519, oid: '06032b656e' },
   X448:               { kmip: [Kmip.ECDH, Kmip.EC],              ...MONTGOMERY, node: 'x448',    bits: [448], curve: Curve.CURVE448,   oid: '06032b656f' },
-  ML_DSA_44:          { kmip: [Kmip.ML_DSA_44],                  ...ML_DSA,     node: 'ml-dsa-44', bits: [10496], ckp: CKP.ML_DSA_44 },
-  ML_DSA_65:          { kmip: [Kmip.ML_DSA_65],                  ...ML_DSA,     node: 'ml-dsa-65', bits: [15616], ckp: CKP.ML_DSA_65 },
-  ML_DSA_87:          { kmip: [Kmip.ML_DSA_87],                  ...ML_DSA,     node: 'ml-dsa-87', bits: [20736], ckp: CKP.ML_DSA_87 },
+  ML_DSA_44:          { kmip: [Kmip.ML_DSA_44],                  ...ML_DSA,     node: 'ml-dsa-44', bits: [10496], ckp: CKP.ML_DSA_44, signatureBytes: 2420 },
+  ML_DSA_65:          { kmip: [Kmip.ML_DSA_65],                  ...ML_DSA,     node: 'ml-dsa-65', bits: [15616], ckp: CKP.ML_DSA_65, signatureBytes: 3309 },
+  ML_DSA_87:          { kmip: [Kmip.ML_DSA_87],                  ...ML_DSA,     node: 'ml-dsa-87', bits: [20736], ckp: CKP.ML_DSA_87, signatureBytes: 4627 },
   ML_KEM_512:         { kmip: [Kmip.ML_KEM_512],                 ...ML_KEM,     node: 'ml-kem-512',  bits: [6400],  ckp: CKP.ML_KEM_512 },
   ML_KEM_768:         { kmip: [Kmip.ML_KEM_768],                 ...ML_KEM,     node: 'ml-kem-768',  bits: [9472],  ckp: CKP.ML_KEM_768 },
   ML_KEM_1024:        { kmip: [Kmip.ML_KEM_1024],                ...ML_KEM,     node: 'ml-kem-1024', bits: [12544], ckp: CKP.ML_KEM_1024 },
-  SLH_DSA_SHA2_128s:  { kmip: [Kmip.SLH_DSA_SHA2_128s],          ...SLH_DSA,    node: 'slh-dsa-sha2-128s',  bits: [256], ckp: CKP.SLH_DSA_SHA2_128S },
-  SLH_DSA_SHA2_128f:  { kmip: [Kmip.SLH_DSA_SHA2_128f],          ...SLH_DSA,    node: 'slh-dsa-sha2-128f',  bits: [256], ckp: CKP.SLH_DSA_SHA2_128F },
-  SLH_DSA_SHA2_192s:  { kmip: [Kmip.SLH_DSA_SHA2_192s],          ...SLH_DSA,    node: 'slh-dsa-sha2-192s',  bits: [384], ckp: CKP.SLH_DSA_SHA2_192S },
-  SLH_DSA_SHA2_192f:  { kmip: [Kmip.SLH_DSA_SHA2_192f],          ...SLH_DSA,    node: 'slh-dsa-sha2-192f',  bits: [384], ckp: CKP.SLH_DSA_SHA2_192F },
-  SLH_DSA_SHA2_256s:  { kmip: [Kmip.SLH_DSA_SHA2_256s],          ...SLH_DSA,    node: 'slh-dsa-sha2-256s',  bits: [512], ckp: CKP.SLH_DSA_SHA2_256S },
-  SLH_DSA_SHA2_256f:  { kmip: [Kmip.SLH_DSA_SHA2_256f],          ...SLH_DSA,    node: 'slh-dsa-sha2-256f',  bits: [512], ckp: CKP.SLH_DSA_SHA2_256F },
-  SLH_DSA_SHAKE_128s: { kmip: [Kmip.SLH_DSA_SHAKE_128s],         ...SLH_DSA,    node: 'slh-dsa-shake-128s', bits: [256], ckp: CKP.SLH_DSA_SHAKE_128S },
-  SLH_DSA_SHAKE_128f: { kmip: [Kmip.SLH_DSA_SHAKE_128f],         ...SLH_DSA,    node: 'slh-dsa-shake-128f', bits: [256], ckp: CKP.SLH_DSA_SHAKE_128F },
-  SLH_DSA_SHAKE_192s: { kmip: [Kmip.SLH_DSA_SHAKE_192s],         ...SLH_DSA,    node: 'slh-dsa-shake-192s', bits: [384], ckp: CKP.SLH_DSA_SHAKE_192S },
-  SLH_DSA_SHAKE_192f: { kmip: [Kmip.SLH_DSA_SHAKE_192f],         ...SLH_DSA,    node: 'slh-dsa-shake-192f', bits: [384], ckp: CKP.SLH_DSA_SHAKE_192F },
-  SLH_DSA_SHAKE_256s: { kmip: [Kmip.SLH_DSA_SHAKE_256s],         ...SLH_DSA,    node: 'slh-dsa-shake-256s', bits: [512], ckp: CKP.SLH_DSA_SHAKE_256S },
-  SLH_DSA_SHAKE_256f: { kmip: [Kmip.SLH_DSA_SHAKE_256f],         ...SLH_DSA,    node: 'slh-dsa-shake-256f', bits: [512], ckp: CKP.SLH_DSA_SHAKE_256F },
+  SLH_DSA_SHA2_128s:  { kmip: [Kmip.SLH_DSA_SHA2_128s],          ...SLH_DSA,    node: 'slh-dsa-sha2-128s',  bits: [256], ckp: CKP.SLH_DSA_SHA2_128S, signatureBytes: 7856 },
+  SLH_DSA_SHA2_128f:  { kmip: [Kmip.SLH_DSA_SHA2_128f],          ...SLH_DSA,    node: 'slh-dsa-sha2-128f',  bits: [256], ckp: CKP.SLH_DSA_SHA2_128F, signatureBytes: 17088 },
+  SLH_DSA_SHA2_192s:  { kmip: [Kmip.SLH_DSA_SHA2_192s],          ...SLH_DSA,    node: 'slh-dsa-sha2-192s',  bits: [384], ckp: CKP.SLH_DSA_SHA2_192S, signatureBytes: 16224 },
+  SLH_DSA_SHA2_192f:  { kmip: [Kmip.SLH_DSA_SHA2_192f],          ...SLH_DSA,    node: 'slh-dsa-sha2-192f',  bits: [384], ckp: CKP.SLH_DSA_SHA2_192F, signatureBytes: 35664 },
+  SLH_DSA_SHA2_256s:  { kmip: [Kmip.SLH_DSA_SHA2_256s],          ...SLH_DSA,    node: 'slh-dsa-sha2-256s',  bits: [512], ckp: CKP.SLH_DSA_SHA2_256S, signatureBytes: 29792 },
+  SLH_DSA_SHA2_256f:  { kmip: [Kmip.SLH_DSA_SHA2_256f],          ...SLH_DSA,    node: 'slh-dsa-sha2-256f',  bits: [512], ckp: CKP.SLH_DSA_SHA2_256F, signatureBytes: 49856 },
+  SLH_DSA_SHAKE_128s: { kmip: [Kmip.SLH_DSA_SHAKE_128s],         ...SLH_DSA,    node: 'slh-dsa-shake-128s', bits: [256], ckp: CKP.SLH_DSA_SHAKE_128S, signatureBytes: 7856 },
+  SLH_DSA_SHAKE_128f: { kmip: [Kmip.SLH_DSA_SHAKE_128f],         ...SLH_DSA,    node: 'slh-dsa-shake-128f', bits: [256], ckp: CKP.SLH_DSA_SHAKE_128F, signatureBytes: 17088 },
+  SLH_DSA_SHAKE_192s: { kmip: [Kmip.SLH_DSA_SHAKE_192s],         ...SLH_DSA,    node: 'slh-dsa-shake-192s', bits: [384], ckp: CKP.SLH_DSA_SHAKE_192S, signatureBytes: 16224 },
+  SLH_DSA_SHAKE_192f: { kmip: [Kmip.SLH_DSA_SHAKE_192f],         ...SLH_DSA,    node: 'slh-dsa-shake-192f', bits: [384], ckp: CKP.SLH_DSA_SHAKE_192F, signatureBytes: 35664 },
+  SLH_DSA_SHAKE_256s: { kmip: [Kmip.SLH_DSA_SHAKE_256s],         ...SLH_DSA,    node: 'slh-dsa-shake-256s', bits: [512], ckp: CKP.SLH_DSA_SHAKE_256S, signatureBytes: 29792 },
+  SLH_DSA_SHAKE_256f: { kmip: [Kmip.SLH_DSA_SHAKE_256f],         ...SLH_DSA,    node: 'slh-dsa-shake-256f', bits: [512], ckp: CKP.SLH_DSA_SHAKE_256F, signatureBytes: 49856 },
 } as const satisfies Record<string, PairRow>
 export type PairAlgorithm = keyof typeof PAIRS
 

@@ -22,6 +22,8 @@ export interface SignatureRow {
   readonly input: 'digest' | 'whole' | 'raw'
   /** Mechanism of PKCS#11 over a digest (or message, for `whole`) and with each hash. */
   readonly ckm: number
+  /** Mechanism that takes the hash as its parameter and a digest as its data. */
+  readonly ckmHash?: number
   readonly ckmWith?: Partial<Readonly<Record<Hash, number>>>
   /** Digital Signature Algorithm of KMIP with each hash. */
   readonly kmipWith?: Partial<Readonly<Record<Hash, Dsa>>>
@@ -54,8 +56,16 @@ export const SIGNATURES = {
     kmipWith: { SHA_1: Dsa.DSAWithSHA_1, SHA_224: Dsa.DSAWithSHA224, SHA_256: Dsa.DSAWithSHA256 },
   },
   EDDSA:   { node: ['ed25519', 'ed448'], input: 'whole', ckm: CKM.EDDSA },
-  ML_DSA:  { node: ['ml-dsa-'],          input: 'whole', ckm: CKM.ML_DSA },
-  SLH_DSA: { node: ['slh-dsa-'],         input: 'whole', ckm: CKM.SLH_DSA },
+  ML_DSA: {
+    node: ['ml-dsa-'], input: 'whole', ckm: CKM.ML_DSA, ckmHash: CKM.HASH_ML_DSA,
+    ckmWith: { SHA_224: CKM.HASH_ML_DSA_SHA224, SHA_256: CKM.HASH_ML_DSA_SHA256, SHA_384: CKM.HASH_ML_DSA_SHA384, SHA_512: CKM.HASH_ML_DSA_SHA512,
+      SHA3_224: CKM.HASH_ML_DSA_SHA3_224, SHA3_256: CKM.HASH_ML_DSA_SHA3_256, SHA3_384: CKM.HASH_ML_DSA_SHA3_384, SHA3_512: CKM.HASH_ML_DSA_SHA3_512 },
+  },
+  SLH_DSA: {
+    node: ['slh-dsa-'], input: 'whole', ckm: CKM.SLH_DSA, ckmHash: CKM.HASH_SLH_DSA,
+    ckmWith: { SHA_224: CKM.HASH_SLH_DSA_SHA224, SHA_256: CKM.HASH_SLH_DSA_SHA256, SHA_384: CKM.HASH_SLH_DSA_SHA384, SHA_512: CKM.HASH_SLH_DSA_SHA512,
+      SHA3_224: CKM.HASH_SLH_DSA_SHA3_224, SHA3_256: CKM.HASH_SLH_DSA_SHA3_256, SHA3_384: CKM.HASH_SLH_DSA_SHA3_384, SHA3_512: CKM.HASH_SLH_DSA_SHA3_512 },
+  },
 } as const satisfies Record<string, SignatureRow>
 export type SignatureScheme = keyof typeof SIGNATURES
 

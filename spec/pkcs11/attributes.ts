@@ -70,8 +70,8 @@ const STOCK: Readonly<Record<Exclude<StockClass, 'bytes'>, string>> = {
     VERIFY_RECOVER DERIVE EXTRACTABLE LOCAL NEVER_EXTRACTABLE ALWAYS_SENSITIVE MODIFIABLE COPYABLE
     SECONDARY_AUTH ALWAYS_AUTHENTICATE WRAP_WITH_TRUSTED RESET_ON_INIT HAS_RESET COLOR`,
   ulong: `CLASS CERTIFICATE_TYPE CERTIFICATE_CATEGORY JAVA_MIDP_SECURITY_DOMAIN KEY_TYPE
-    MODULUS_BITS PRIME_BITS SUB_PRIME_BITS VALUE_BITS VALUE_LEN KEY_GEN_MECHANISM AUTH_PIN_FLAGS
-    HW_FEATURE_TYPE PIXEL_X PIXEL_Y RESOLUTION CHAR_ROWS CHAR_COLUMNS BITS_PER_PIXEL
+    MODULUS_BITS PRIME_BITS SUB_PRIME_BITS SUBPRIME_BITS VALUE_BITS VALUE_LEN KEY_GEN_MECHANISM
+    AUTH_PIN_FLAGS HW_FEATURE_TYPE PIXEL_X PIXEL_Y RESOLUTION CHAR_ROWS CHAR_COLUMNS BITS_PER_PIXEL
     MECHANISM_TYPE`,
   date: 'START_DATE END_DATE',
   template: 'WRAP_TEMPLATE UNWRAP_TEMPLATE DERIVE_TEMPLATE',
@@ -99,10 +99,7 @@ export const ATTRIBUTES: readonly AttributeRow[] = Object.entries(CKA).map(([nam
 }))
 
 const rows = new Map<number, AttributeRow>()
-for (const row of ATTRIBUTES) {
-  // Of two names for one number, one may be newer than p11-kit's table.
-  if (rows.get(row.type)?.stock === undefined || row.stock !== 'bytes') rows.set(row.type, row)
-}
+for (const row of ATTRIBUTES) if (!rows.has(row.type)) rows.set(row.type, row)
 
 /** The row of a type; undefined for vendors' attributes. */
 export function attributeRow(type: number): AttributeRow | undefined {

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { highHalf, joinHalves, lowHalf } from '#wire/pkcs11-rpc/integers.ts'
 
 export const ULONG_BYTES = 8
 /** Bytes of a CK_ATTRIBUTE: what a template attribute's length is counted in. */
@@ -15,9 +16,8 @@ export const ATTRIBUTE_BYTES = 24
 /** CK_ULONG. */
 export function ulongBytes(value: number): Buffer {
   const bytes = Buffer.allocUnsafe(ULONG_BYTES)
-  if (value < 0) return bytes.fill(0xff)
-  bytes.writeUInt32LE(value >>> 0, 0)
-  bytes.writeUInt32LE(Math.floor(value / 0x1_0000_0000), 4)
+  bytes.writeUInt32LE(lowHalf(value), 0)
+  bytes.writeUInt32LE(highHalf(value), 4)
   return bytes
 }
 
@@ -33,7 +33,7 @@ export function boolBytes(value: boolean): Buffer {
 export function ulongOf(bytes: Uint8Array, offset = 0): number | undefined {
   if (bytes.length < offset + ULONG_BYTES) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return join(view.getUint32(offset + 4, true), view.getUint32(offset, true))
+  return joinHalves(view.getUint32(offset + 4, true), view.getUint32(offset, true))
 }
 
 /** The numbers of an array of CK_ULONG; undefined where its length is no multiple of theirs. */
@@ -47,12 +47,6 @@ export function ulongsOf(bytes: Uint8Array): readonly number[] | undefined {
 /** An array of CK_ULONG. */
 export function ulongsBytes(values: readonly number[]): Buffer {
   return Buffer.concat(values.map(ulongBytes))
-}
-
-/** A number from its halves; all ones is -1. */
-export function join(high: number, low: number): number {
-  if (high < 0x20_0000) return high * 0x1_0000_0000 + low
-  return high === 0xffff_ffff && low === 0xffff_ffff ? -1 : Number.MAX_SAFE_INTEGER
 }
 
 /** Text padded with spaces, or cut, to a size, as the token's structures have it. */

@@ -36,7 +36,7 @@ export interface AttributeAnswer {
   readonly length?: number
 }
 
-/** A field of a parameter structure; a pointer with its length is one field, of the pointer's name. */
+/** A field of a structure; a pointer with its length is one field, of the pointer's name. */
 export type FieldValue =
   | number
   | boolean
@@ -189,7 +189,14 @@ interface MoreArguments {
   }
 }
 
+/** The mechanism as it was given, with what the token has written into its parameter. */
+interface ParameterBack {
+  readonly pMechanism?: Mechanism | undefined
+}
+
 interface MoreResults {
+  readonly C_DeriveKey: ParameterBack
+  readonly C_WrapKeyAuthenticated: ParameterBack
   readonly C_Initialize: {
     /** Path of the socket for further connections; undefined: the same as this one's. */
     readonly further: Uint8Array | undefined

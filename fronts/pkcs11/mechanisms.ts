@@ -1,0 +1,365 @@
+/**
+ * The mechanisms that a token offers: the rows of the algorithms under their numbers in PKCS#11.
+ *
+ * PKCS#11 3.2 §6: which keys and functions go with a mechanism. What is offered follows from the rows of `spec/algorithms.ts` and
+ * from what the token's keystore says that it cannot do; the flags are what the functions of this
+ * front serve. Parameters are read in `parameters.ts`.
+ *
+ * @module
+ */
+import type { Ability, Keystore } from '#core/keystore.ts'
+import {
+  CIPHERS,
+  type Cipher,
+  type CipherRow,
+  CURVES,
+  cipherRow,
+  HASHES,
+  type Hash,
+  type HashRow,
+  isPair,
+  type KeyAlgorithm,
+  type KeySpec,
+  MACS,
+  type Mac,
+  type MacRow,
+  macRow,
+  PAIRS,
+  type PairRow,
+  pairRow,
+  SECRET_KEYS,
+  type SecretKeyAlgorithm,
+  type SecretKeyRow,
+  SIGNATURES,
+  type SignatureRow,
+  type SignatureScheme,
+  secretKeyRow,
+  signatureRow,
+} from '#spec/algorithms.ts'
+import { CKF, CKM, CKR } from '#spec/pkcs11/constants.ts'
+import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import { type MechanismRow, mechanismRow, type Service } from '#spec/pkcs11/mechanisms.ts'
+import type { Mechanism } from '#spec/pkcs11/types.ts'
+import { DERIVATIONS } from './derivations.ts'
+import { ENCAPSULATIONS } from './encapsulations.ts'
+import type { Token } from './token.ts'
+import { WRAPPINGS } from './wrappings.ts'
+
+/** What a mechanism is made of. */
+export type Does = (
+  | { readonly kind: 'cipher'; readonly cipher: Cipher }
+  | {
+      readonly kind: 'signature'
+      readonly scheme: SignatureScheme
+      readonly hash?: Hash | undefined
+      /** The data is the digest, and the parameter names the hash. */
+      readonly hashGiven?: true
+    }
+  | { readonly kind: 'mac'; readonly mac: Mac; readonly general: boolean }
+  | { readonly kind: 'digest'; readonly hash: Hash }
+  /** Makes keys, or works with keys only: see the functions that serve it. */
+  | { readonly kind: 'keys' }
+) & {
+  /** What its keys are for; none: it has no key, or any. */
+  readonly algorithms: readonly KeyAlgorithm[]
+  /** Lengths of keys in bits, where not all of the algorithm's. */
+  readonly keyBits?: readonly number[] | undefined
+}
+
+/** Lengths of keys in the unit of the mechanism; 0 where there is no key. */
+export interface KeySizes {
+  readonly min: number
+  readonly max: number
+}
+
+/** A mechanism that a token offers. */
+export interface Offered {
+  readonly type: number
+  /** The header's name, without its prefix. */
+  readonly name: string
+  /** What it is for each service; RSA's are ciphers and signatures under one number. */
+  readonly does: Readonly<Partial<Record<Service, Does>>>
+  readonly sizes: KeySizes
+  readonly row: MechanismRow
+}
+
+interface Candidate {
+  readonly ckm: number
+  readonly does: Does
+  readonly serves: readonly Service[]
+  /** What the keystore must be able to do. */
+  readonly needs?: Ability
+}
+
+/** A mechanism that works with keys and not with data. */
+interface KeyMechanism {
+  readonly ckm: number
+  readonly serves: readonly Service[]
+  readonly algorithms: readonly KeyAlgorithm[]
+  readonly keyBits?: readonly number[] | undefined
+  readonly needs?: Ability
+}
+
+/**
+ * Mechanisms of wrapping, derivation and encapsulation. Those that are a row already are served
+ * beside what the row serves.
+ */
+const KEY_MECHANISMS: readonly KeyMechanism[] = [
+  ...WRAPPINGS.map(({ ckm, cipher, algorithms }) => ({
+    ckm,
+    serves: ['wrap', 'unwrap'] as const,
+    algorithms,
+    keyBits: cipherRow(cipher).keyBits,
+    needs: { cipher },
+  })),
+  ...DERIVATIONS.map(({ ckm, algorithms, keyBits }) => ({
+    ckm,
+    serves: ['derive'] as const,
+    algorithms,
+    keyBits,
+  })),
+  ...ENCAPSULATIONS.map(({ ckm, algorithms }) => ({
+    ckm,
+    serves: ['encapsulate', 'decapsulate'] as const,
+    algorithms,
+  })),
+]
+
+const ENCRYPTION = ['encrypt', 'decrypt'] as const
+const MESSAGES = ['messageEncrypt', 'messageDecrypt'] as const
+const SIGNING = ['sign', 'verify', 'messageSign', 'messageVerify'] as const
+const RECOVERY = ['signRecover', 'verifyRecover'] as const
+
+function* candidates(): Iterable<Candidate> {
+  yield* cipherCandidates()
+  yield* signatureCandidates()
+  yield* macCandidates()
+  for (const [name, { ckm }] of Object.entries<HashRow>(HASHES)) {
+    const hash = name as Hash
+    const does = { kind: 'digest', hash, algorithms: [] } as const
+    yield { ckm, does, serves: ['digest'], needs: { digest: hash } }
+  }
+  yield* generationCandidates()
+  for (const { ckm, serves, algorithms, keyBits, needs } of KEY_MECHANISMS) {
+    const does = { kind: 'keys', algorithms, keyBits } as const
+    yield { ckm, serves, does, ...(needs && { needs }) }
+  }
+}
+
+function* cipherCandidates(): Iterable<Candidate> {
+  for (const [name, { ckm, key, keyBits }] of Object.entries<CipherRow>(CIPHERS)) {
+    if (ckm === undefined) continue
+    const cipher = name as Cipher
+    const messages = mechanismRow(ckm)?.message === undefined ? [] : MESSAGES
+    const does = { kind: 'cipher', cipher, algorithms: algorithmsOfCipher(key), keyBits } as const
+    yield { ckm, does, serves: [...ENCRYPTION, ...messages], needs: { cipher } }
+  }
+}
+
+/** ChaCha20 keys are the same for both constructions. */
+function algorithmsOfCipher(key: KeyAlgorithm): readonly KeyAlgorithm[] {
+  return key.startsWith('ChaCha20') ? ['ChaCha20', 'ChaCha20Poly1305'] : [key]
+}
+
+function* signatureCandidates(): Iterable<Candidate> {
+  for (const [name, row] of Object.entries<SignatureRow>(SIGNATURES)) {
+    const scheme = name as SignatureScheme
+    const algorithms = algorithmsOfScheme(scheme)
+    const recovers = row.ckm === CKM.RSA_PKCS || row.ckm === CKM.RSA_X_509
+    const serves = recovers ? [...SIGNING, ...RECOVERY] : SIGNING
+    const does = { kind: 'signature', scheme, algorithms } as const
+    // The bare mechanisms of schemes over a digest have the digest signed as it is.
+    yield { ckm: row.ckm, does, serves, needs: { signature: scheme } }
+    for (const [hashName, ckm] of Object.entries(row.ckmWith ?? {})) {
+      const hash = hashName as Hash
+      const needs = { signature: scheme, hash } as const
+      yield { ckm, does: { ...does, hash }, serves: SIGNING, needs }
+    }
+    if (row.ckmHash === undefined) continue
+    const needs = { signature: scheme } as const
+    const given = { ...does, hashGiven: true } as const
+    yield { ckm: row.ckmHash, does: given, serves: SIGNING, needs }
+  }
+}
+
+export function algorithmsOfScheme(scheme: SignatureScheme): readonly KeyAlgorithm[] {
+  const { node } = signatureRow(scheme)
+  const pairs = Object.entries<PairRow>(PAIRS).filter(([, pair]) => {
+    return node.some((type) =>
+      type.endsWith('-') ? pair.node.startsWith(type) : type === pair.node,
+    )
+  })
+  return pairs.map(([algorithm]) => algorithm as KeyAlgorithm)
+}
+
+function* macCandidates(): Iterable<Candidate> {
+  for (const [name, { ckm, general }] of Object.entries<MacRow>(MACS)) {
+    const mac = name as Mac
+    const algorithms = algorithmsOfMac(mac)
+    const keyBits = algorithms[0] === 'AES' ? CIPHERS.AES_ECB.keyBits : undefined
+    const of = (number: number, general: boolean): Candidate => ({
+      ckm: number,
+      does: { kind: 'mac', mac, general, algorithms, keyBits },
+      serves: SIGNING,
+      needs: { mac },
+    })
+    if (ckm !== undefined) yield of(ckm, false)
+    if (general !== undefined) yield of(general, true)
+  }
+}
+
+/** Algorithms of the keys of a MAC; an HMAC takes generic secrets as well. */
+export function algorithmsOfMac(mac: Mac): readonly SecretKeyAlgorithm[] {
+  const { hash, cipher, node } = macRow(mac)
+  if (cipher !== undefined) return [cipher.startsWith('aes') ? 'AES' : 'DES3']
+  if (node === 'poly1305') return ['Poly1305']
+  const rows = Object.entries<SecretKeyRow>(SECRET_KEYS)
+  return rows.filter(([, row]) => row.hash === hash).map(([name]) => name as SecretKeyAlgorithm)
+}
+
+function* generationCandidates(): Iterable<Candidate> {
+  for (const [name, { ckm, bits }] of Object.entries<SecretKeyRow>(SECRET_KEYS)) {
+    const algorithm = name as SecretKeyAlgorithm
+    const needs = { generate: { algorithm, bits: bits[0] as number } } as const
+    const does = { kind: 'keys', algorithms: [algorithm] } as const
+    yield { ckm, does, serves: ['generate'], needs }
+  }
+  for (const [name, { ckm, bits }] of Object.entries<PairRow>(PAIRS)) {
+    const algorithm = name as KeyAlgorithm
+    const spec: KeySpec =
+      bits.length === 0
+        ? { algorithm, bits: 256, curve: 'P_256' }
+        : { algorithm, bits: bits[0] as number }
+    const does = { kind: 'keys', algorithms: [algorithm] } as const
+    yield { ckm, does, serves: ['generatePair'], needs: { generate: spec } }
+  }
+}
+
+/** Lengths of keys of a mechanism, in the unit of PKCS#11. */
+function sizesOf({ algorithms, keyBits }: Does, ckm: number): KeySizes {
+  if (keyBits !== undefined) return rangeOf(keyBits.map((bits) => bits / 8))
+  return rangeOf(algorithms.flatMap((algorithm) => sizesOfOne(algorithm, ckm)))
+}
+
+/** Of HMAC keys any length of whole bytes will do. */
+const ANY_KEY_BYTES = [1, 8_192] as const
+
+function sizesOfOne(algorithm: KeyAlgorithm, ckm: number): readonly number[] {
+  if (!isPair(algorithm)) {
+    const { bits, anyBits, materialBits } = secretKeyRow(algorithm)
+    const unit = ckm === CKM.GENERIC_SECRET_KEY_GEN ? 1 : 8
+    if (anyBits) return ANY_KEY_BYTES.map((bytes) => (bytes * 8) / unit)
+    return bits.map((one) => (materialBits?.[one] ?? one) / unit)
+  }
+  const { bits, importBitsMin, ckp } = pairRow(algorithm)
+  if (algorithm === 'EC') return Object.values(CURVES).map((curve) => curve.bits)
+  // Of post-quantum algorithms: the public key in bytes.
+  if (ckp !== undefined) return bits.map((one) => one / 8)
+  const makes = mechanismRow(ckm)?.serves.includes('generatePair') === true
+  return importBitsMin === undefined || makes ? bits : [importBitsMin, 16_384, ...bits]
+}
+
+function rangeOf(numbers: readonly number[]): KeySizes {
+  if (numbers.length === 0) return { min: 0, max: 0 }
+  return { min: Math.min(...numbers), max: Math.max(...numbers) }
+}
+
+const TABLES = new WeakMap<Keystore, ReadonlyMap<number, Offered>>()
+
+/** The mechanisms that a keystore can do, by number. */
+export function mechanismsOf(keystore: Keystore): ReadonlyMap<number, Offered> {
+  let table = TABLES.get(keystore)
+  if (table === undefined) {
+    table = newTable(keystore)
+    TABLES.set(keystore, table)
+  }
+  return table
+}
+
+function newTable(keystore: Keystore): ReadonlyMap<number, Offered> {
+  const table = new Map<number, Offered>()
+  for (const { ckm, needs, does, serves } of candidates()) {
+    const row = mechanismRow(ckm)
+    if (row === undefined) continue
+    if (needs !== undefined && keystore.cannot(needs) !== undefined) continue
+    const one: Offered = {
+      type: ckm,
+      name: row.name,
+      does: Object.fromEntries(serves.map((service) => [service, does])),
+      sizes: sizesOf(does, ckm),
+      row,
+    }
+    const present = table.get(ckm)
+    table.set(ckm, present === undefined ? one : joined(present, one))
+  }
+  return table
+}
+
+/** One number may be several rows: a cipher and a signature of RSA, the parameter sets of ML-DSA. */
+function joined(one: Offered, two: Offered): Offered {
+  const does: Partial<Record<Service, Does>> = { ...one.does }
+  for (const [name, more] of Object.entries(two.does)) {
+    const service = name as Service
+    const present = does[service]
+    if (present === undefined) does[service] = more
+    else does[service] = { ...present, algorithms: [...present.algorithms, ...more.algorithms] }
+  }
+  const sizes = rangeOf([one.sizes.min, one.sizes.max, two.sizes.min, two.sizes.max])
+  return { ...one, does, sizes }
+}
+
+/** The keystore of a token's new keys; its mechanisms are the token's. */
+export function keystoreOf(token: Token): Keystore {
+  return token.services.keystores.forNew(undefined)
+}
+
+/**
+ * The mechanism of a call.
+ *
+ * @throws `CryptokiError` `CKR_MECHANISM_INVALID` when the token does not offer it for this.
+ */
+export function offeredFor(token: Token, mechanism: Mechanism, service: Service): Offered {
+  const offered = mechanismsOf(keystoreOf(token)).get(mechanism.type)
+  if (offered?.does[service] !== undefined) return offered
+  const name = offered?.name ?? mechanismRow(mechanism.type)?.name
+  const label = name === undefined ? `mechanism 0x${mechanism.type.toString(16)}` : `CKM_${name}`
+  throw new CryptokiError(CKR.MECHANISM_INVALID, `${label} is not offered for ${service}`)
+}
+
+/** `CKF_` of each service. */
+const FLAGS: Readonly<Record<Service, number>> = {
+  encrypt: CKF.ENCRYPT,
+  decrypt: CKF.DECRYPT,
+  digest: CKF.DIGEST,
+  sign: CKF.SIGN,
+  signRecover: CKF.SIGN_RECOVER,
+  verify: CKF.VERIFY,
+  verifyRecover: CKF.VERIFY_RECOVER,
+  generate: CKF.GENERATE,
+  generatePair: CKF.GENERATE_KEY_PAIR,
+  wrap: CKF.WRAP,
+  unwrap: CKF.UNWRAP,
+  derive: CKF.DERIVE,
+  encapsulate: CKF.ENCAPSULATE,
+  decapsulate: CKF.DECAPSULATE,
+  messageEncrypt: CKF.MESSAGE_ENCRYPT | CKF.MULTI_MESSAGE,
+  messageDecrypt: CKF.MESSAGE_DECRYPT | CKF.MULTI_MESSAGE,
+  messageSign: CKF.MESSAGE_SIGN | CKF.MULTI_MESSAGE,
+  messageVerify: CKF.MESSAGE_VERIFY | CKF.MULTI_MESSAGE,
+}
+
+/** What else is said of mechanisms on elliptic curves. */
+const EC_FLAGS = CKF.EC_F_P | CKF.EC_OID | CKF.EC_UNCOMPRESS
+const EC_MECHANISMS: ReadonlySet<number> = new Set([
+  CKM.EC_KEY_PAIR_GEN,
+  CKM.ECDH1_DERIVE,
+  CKM.ECDH1_COFACTOR_DERIVE,
+  SIGNATURES.ECDSA.ckm,
+  ...Object.values(SIGNATURES.ECDSA.ckmWith),
+])
+
+export function flagsOf({ type, does }: Offered): number {
+  const services = Object.keys(does) as Service[]
+  const flags = services.reduce((sum, service) => sum | FLAGS[service], 0)
+  return (EC_MECHANISMS.has(type) ? flags | EC_FLAGS : flags) >>> 0
+}

@@ -1,0 +1,63 @@
+/**
+ * Objects that nobody makes and nobody destroys: the profiles that a token fulfils.
+ *
+ * PKCS#11 3.2 §4.13 and PKCS#11 Profiles 3.2 §2. They are worked out, not kept: there is no record
+ * of them. CKP_COMPLETE_PROVIDER is not claimed: it wants every function and every mechanism.
+ *
+ * @module
+ */
+import { AttributeBag } from '#core/attribute-bag.ts'
+import type { ManagedObject } from '#core/objects.ts'
+import { ObjectType, type OpaqueDataType } from '#spec/kmip/enumerations.ts'
+import { Tag } from '#spec/kmip/tags.ts'
+import { CKO, CKP } from '#spec/pkcs11/constants.ts'
+import { ulongBytes } from '#spec/pkcs11/memory.ts'
+import type { Token } from '../token.ts'
+import { booleanItem, bytesItem, CLASS } from './classes.ts'
+
+/** Profiles that every token fulfils, by the number that identifies each. */
+const PROFILES = [
+  CKP.BASELINE_PROVIDER,
+  CKP.EXTENDED_PROVIDER,
+  CKP.AUTHENTICATION_TOKEN,
+  // Certificates and public keys are there without a login unless their owner wants otherwise.
+  CKP.PUBLIC_CERTIFICATES_TOKEN,
+] as const
+
+const PREFIX = 'profile '
+
+const KNOWN = new WeakMap<Token, ReadonlyMap<string, ManagedObject>>()
+
+/** The objects of a token that nobody has made, by identifier. */
+export function builtInObjects(token: Token): ReadonlyMap<string, ManagedObject> {
+  let objects = KNOWN.get(token)
+  if (objects === undefined) {
+    objects = new Map(PROFILES.map((profile) => [`${PREFIX}${profile}`, profileOf(token, profile)]))
+    KNOWN.set(token, objects)
+  }
+  return objects
+}
+
+/** Undefined where it is an object that somebody has made. */
+export function builtInObject(token: Token, id: string): ManagedObject | undefined {
+  return id.startsWith(PREFIX) ? builtInObjects(token).get(id) : undefined
+}
+
+function profileOf({ principal }: Token, profile: number): ManagedObject {
+  const id = `${PREFIX}${profile}`
+  const no = booleanItem(false)
+  const attributes = AttributeBag.of([
+    { id: 'uniqueIdentifier', value: id },
+    { id: 'objectType', value: ObjectType.OpaqueObject },
+    { id: CLASS, value: bytesItem(ulongBytes(CKO.PROFILE)) },
+    { id: 'y:CKA_PROFILE_ID', value: bytesItem(ulongBytes(profile)) },
+    { id: 'y:CKA_MODIFIABLE', value: no },
+    { id: 'y:CKA_COPYABLE', value: no },
+    { id: 'y:CKA_DESTROYABLE', value: no },
+  ])
+  const value = { opaqueDataType: NO_TYPE, opaqueDataValue: new Uint8Array(0) }
+  const { scope, name: owner } = principal
+  return { id, scope, owner, revision: 1, attributes, body: { tag: Tag.OpaqueObject, value } }
+}
+
+const NO_TYPE: OpaqueDataType = 0x8000_0000

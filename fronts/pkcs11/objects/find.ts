@@ -1,0 +1,303 @@
+/**
+ * Searching for objects.
+ *
+ * PKCS#11 3.2 §5.7.7: an object is found that has every attribute of the template with just that
+ * value. What an index can answer narrows the search down; each object that it gives is then
+ * compared as a whole. The objects that there are when the search begins are those that it can
+ * find; it reads them as the application asks for them.
+ *
+ * @module
+ */
+import type { Services } from '#core/context.ts'
+import type { Condition } from '#core/database.ts'
+import type { ManagedObject } from '#core/objects.ts'
+import { scopesOf } from '#core/policy.ts'
+import { conditionsOf, storedAs } from '#core/search.ts'
+import { PAIRS, type PairRow, SECRET_KEYS, type SecretKeyRow } from '#spec/algorithms.ts'
+import type { AttributeId } from '#spec/kmip/attribute-list.ts'
+import { CryptographicAlgorithm, ObjectType, StorageStatusMask } from '#spec/kmip/enumerations.ts'
+import { CKA, CKK } from '#spec/pkcs11/constants.ts'
+import { ulongOf } from '#spec/pkcs11/memory.ts'
+import type { Attribute } from '#spec/pkcs11/types.ts'
+import type { Seen } from '../application.ts'
+import type { Operation, Session } from '../session.ts'
+import { builtInObject, builtInObjects } from './built-in.ts'
+import {
+  booleanItem,
+  bytesItem,
+  KEY_TYPE,
+  kindOfClass,
+  kindOfObject,
+  objectTypesOf,
+} from './classes.ts'
+import { labelText } from './plan.ts'
+import { isPrivate, PRIVATE } from './private.ts'
+import { type AttributeRow, CLASSES, formOf, tableFor } from './table.ts'
+import { sameTemplateValue } from './template.ts'
+import { attributeValue, RAW_ID, RAW_LABEL, SERIAL } from './values.ts'
+
+/** Identifiers that are read before the rest of a long list. */
+const PAGE = 500
+/** Objects that are compared before the application gets what there is. */
+const CHUNK = 100
+
+type Candidate = { readonly id: string; readonly lasting: boolean }
+
+/** A search that has begun. */
+export class Search implements Operation {
+  readonly #session: Session
+  readonly #template: readonly Attribute[]
+  readonly #conditions: readonly Condition[]
+  #candidates: Candidate[] = []
+  #at = 0
+  /** Whether there may be token objects beyond the first page. */
+  #isPartial = false
+
+  private constructor(session: Session, template: readonly Attribute[]) {
+    this.#session = session
+    this.#template = template
+    this.#conditions = [...conditions(template), ...visible(session)]
+  }
+
+  /** @throws nothing of its own: what no object has finds nothing. */
+  static async begin(session: Session, template: readonly Attribute[]): Promise<Search> {
+    const search = new Search(session, template)
+    if (template.every(({ type }) => formOf(type) !== undefined)) await search.#collect()
+    return search
+  }
+
+  async #collect(): Promise<void> {
+    const { application, token } = this.#session
+    const wanted = wantedFlag(this.#template, CKA.TOKEN)
+    if (wanted !== true && application.hasVolatile(token)) {
+      const ids = await this.#ids(application.volatile(token), Number.MAX_SAFE_INTEGER)
+      // What has no handle any more was of a session that has ended.
+      const living = ids.filter((id) => application.knownHandle(id) !== undefined)
+      this.#candidates.push(...living.map((id) => ({ id, lasting: false })))
+    }
+    if (wanted === false) return
+    for (const id of builtInObjects(token).keys()) this.#candidates.push({ id, lasting: true })
+    const ids = await this.#ids(token.services, PAGE)
+    this.#isPartial = ids.length === PAGE
+    this.#candidates.push(...ids.map((id) => ({ id, lasting: true })))
+  }
+
+  async #ids({ store }: Services, limit: number): Promise<readonly string[]> {
+    const { application, token } = this.#session
+    const scopes = scopesOf(application.principalOf(token))
+    const found = await store.find({
+      scopes,
+      conditions: this.#conditions,
+      limit,
+      oldestFirst: true,
+    })
+    return found.ids
+  }
+
+  end(): void {
+    this.#candidates = []
+    this.#isPartial = false
+  }
+
+  /** The next handles, at most so many; fewer say that there are no more. */
+  async next(max: number): Promise<readonly number[]> {
+    const handles: number[] = []
+    while (handles.length < max && (await this.#hasMore())) {
+      const chunk = this.#candidates.slice(
+        this.#at,
+        this.#at + Math.min(CHUNK, max - handles.length),
+      )
+      this.#at += chunk.length
+      handles.push(...(await this.#matching(chunk)))
+    }
+    return handles
+  }
+
+  async #hasMore(): Promise<boolean> {
+    if (this.#at < this.#candidates.length) return true
+    if (!this.#isPartial) return false
+    this.#isPartial = false
+    const seen = new Set(this.#candidates.map(({ id }) => id))
+    const all = await this.#ids(this.#session.token.services, Number.MAX_SAFE_INTEGER)
+    const rest = all.filter((id) => !seen.has(id))
+    this.#candidates.push(...rest.map((id) => ({ id, lasting: true })))
+    return this.#at < this.#candidates.length
+  }
+
+  async #matching(chunk: readonly Candidate[]): Promise<readonly number[]> {
+    const handles: number[] = []
+    for (const lasting of [false, true]) {
+      const ids = chunk.filter((one) => one.lasting === lasting).map(({ id }) => id)
+      if (ids.length === 0) continue
+      for (const object of await this.#objects(ids, lasting)) {
+        const handle = await this.#handleOf(object, lasting)
+        if (handle !== undefined) handles.push(handle)
+      }
+    }
+    return handles
+  }
+
+  async #objects(ids: readonly string[], lasting: boolean): Promise<readonly ManagedObject[]> {
+    const { application, token } = this.#session
+    const { store } = lasting ? token.services : application.volatile(token)
+    const builtIn = ids.flatMap((id) => builtInObject(token, id) ?? [])
+    if (builtIn.length === ids.length) return builtIn
+    const made = ids.filter((id) => builtInObject(token, id) === undefined)
+    return [...builtIn, ...(await store.objects(made))]
+  }
+
+  /** Undefined where it is not looked for, or not to be seen. */
+  async #handleOf(object: ManagedObject, lasting: boolean): Promise<number | undefined> {
+    const { application, token, seesPrivate } = this.#session
+    if (kindOfObject(object) === undefined) return undefined
+    if (!seesPrivate && isPrivate(object)) return undefined
+    const reference = { handle: 0, id: object.id, token, session: undefined }
+    if (!(await isMatch({ reference, object, lasting }, this.#template))) return undefined
+    return lasting ? application.handleOf(token, object.id) : application.knownHandle(object.id)
+  }
+}
+
+/** Whether an object has every attribute of a template with just that value. */
+export async function isMatch(seen: Seen, template: readonly Attribute[]): Promise<boolean> {
+  for (const { type, value = new Uint8Array(0) } of template) {
+    const now = attributeValue(seen, type)
+    const read = now instanceof Promise ? await now : now
+    if (!('value' in read) || !sameTemplateValue(read.value, value)) return false
+  }
+  return true
+}
+
+function wantedFlag(template: readonly Attribute[], type: number): boolean | undefined {
+  const value = template.find((one) => one.type === type)?.value
+  return value instanceof Uint8Array && value.length === 1 ? value[0] !== 0 : undefined
+}
+
+const ONLINE = storedAs(StorageStatusMask.OnLineStorage)
+
+/** What a search without login can find. */
+function visible(session: Session): readonly Condition[] {
+  if (session.seesPrivate) return [ONLINE]
+  const open = [ObjectType.PublicKey, ObjectType.Certificate, ObjectType.OpaqueObject]
+  return [
+    ONLINE,
+    any([...open.flatMap((type) => is('objectType', type)), ...is(PRIVATE, booleanItem(false))]),
+  ]
+}
+
+function is(id: AttributeId, value: unknown): readonly Condition[] {
+  return conditionsOf([{ id, values: [value] }])
+}
+
+function any(conditions: readonly Condition[]): Condition {
+  const [only] = conditions
+  return conditions.length === 1 && only !== undefined ? only : { any: conditions }
+}
+
+/** What an index knows of a template; each holds for all objects that match. */
+function conditions(template: readonly Attribute[]): readonly Condition[] {
+  return template.flatMap(({ type, value }) => {
+    return value instanceof Uint8Array ? (CONDITIONS[type]?.(value) ?? elsewhere(type, value)) : []
+  })
+}
+
+const CONDITIONS: Readonly<Record<number, (value: Uint8Array) => readonly Condition[]>> = {
+  [CKA.CLASS]: (value) => {
+    const kind = kindOfClass(ulongOf(value) ?? -1)
+    return kind === undefined
+      ? []
+      : [any(objectTypesOf(kind).flatMap((type) => is('objectType', type)))]
+  },
+  [CKA.LABEL]: (value) => {
+    const text = labelText(value)
+    // Objects without a label have nothing to find them by.
+    if (value.length === 0) return []
+    if (text === undefined) return is(RAW_LABEL, bytesItem(value))
+    return [
+      any([
+        ...is('name', { nameValue: text }),
+        ...is('alternativeName', { alternativeNameValue: text }),
+        ...is(RAW_LABEL, bytesItem(value)),
+      ]),
+    ]
+  },
+  [CKA.ID]: (value) => {
+    const given = is(RAW_ID, bytesItem(value))
+    const text = Buffer.from(value).toString('latin1')
+    // What nobody has given is the Unique Identifier, or that of the private key.
+    if (!/^[0-9a-f-]{36}$/.test(text)) return value.length === 0 ? [] : given
+    const partner = is('link', { linkedObjectIdentifier: text })
+    return [any([...given, ...is('uniqueIdentifier', text), ...partner])]
+  },
+  [CKA.UNIQUE_ID]: (value) => is('uniqueIdentifier', Buffer.from(value).toString()),
+  [CKA.KEY_TYPE]: (value) => keyTypeConditions(ulongOf(value) ?? -1, value),
+  [CKA.SUBJECT]: (value) => {
+    if (value.length === 0) return []
+    const certificates = is('x509CertificateSubject', { subjectDistinguishedName: value })
+    return [any([...certificates, ...is('x:CKA_SUBJECT', bytesItem(value))])]
+  },
+  [CKA.ISSUER]: (value) => {
+    return value.length === 0
+      ? []
+      : is('x509CertificateIdentifier', { issuerDistinguishedName: value })
+  },
+  [CKA.SERIAL_NUMBER]: (value) => {
+    if (value.length === 0) return []
+    const own = is('x509CertificateIdentifier', { certificateSerialNumber: value })
+    return [any([...own, ...is(SERIAL, bytesItem(value))])]
+  },
+}
+
+/** Algorithms whose keys are of a key type, and the key types that only PKCS#11 knows. */
+function keyTypeConditions(keyType: number, value: Uint8Array): readonly Condition[] {
+  const numbers = new Set<number>()
+  for (const { ckk, kmip } of Object.values<PairRow | SecretKeyRow>({ ...SECRET_KEYS, ...PAIRS })) {
+    if (ckk === keyType) for (const number of kmip) numbers.add(number)
+  }
+  if (keyType === CKK.DES2) numbers.add(CryptographicAlgorithm.DES3)
+  if (keyType === CKK.AES_XTS) numbers.add(CryptographicAlgorithm.AES)
+  return [
+    any([
+      ...[...numbers].flatMap((number) => is('cryptographicAlgorithm', number)),
+      ...(keyType === CKK.GENERIC_SECRET ? is('objectType', ObjectType.SecretData) : []),
+      ...is(KEY_TYPE, bytesItem(value)),
+    ]),
+  ]
+}
+
+/** Where attributes of a type live that an index answers by itself: one entry for each place. */
+const HOMES = new Map<number, Map<string, AttributeRow>>()
+for (const [, kind, family] of CLASSES) {
+  for (const row of tableFor(kind, family).values()) {
+    const places = HOMES.get(row.type) ?? new Map<string, AttributeRow>()
+    places.set(JSON.stringify(row.home), row)
+    HOMES.set(row.type, places)
+  }
+}
+
+/** Usage flags, and attributes that lie as they are in one of KMIP's or a vendor attribute. */
+function elsewhere(type: number, value: Uint8Array): readonly Condition[] {
+  const rows = [...(HOMES.get(type)?.values() ?? [])]
+  const found = rows.map((row) => conditionOf(row, value))
+  // What one class cannot answer by its index the others must not exclude.
+  const all = found.flatMap((one) => one ?? [])
+  return all.length === 0 || found.includes(undefined) ? [] : [any(all)]
+}
+
+function conditionOf({ home, form }: AttributeRow, value: Uint8Array): Condition | undefined {
+  const flag = form === 'bool' ? value[0] !== 0 : undefined
+  if ('mask' in home) {
+    return flag === true ? is('cryptographicUsageMask', home.mask)[0] : undefined
+  }
+  if ('kmip' in home) {
+    if (flag !== undefined) return is(home.kmip, flag)[0]
+    const number = form === 'ulong' ? ulongOf(value) : undefined
+    const isSmall = number !== undefined && number >= 0 && number < 2 ** 31
+    return isSmall ? is(home.kmip, number)[0] : undefined
+  }
+  // A value that nobody has given is not there to be found.
+  if (!('vendor' in home) || home.vendor === PRIVATE || value.length === 0) return undefined
+  if (flag !== undefined) {
+    return flag === home.usual ? undefined : is(home.vendor, booleanItem(flag))[0]
+  }
+  return home.usual === undefined ? is(home.vendor, bytesItem(value))[0] : undefined
+}

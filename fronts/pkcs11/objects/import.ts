@@ -1,0 +1,261 @@
+/**
+ * C_CreateObject: keys of their parts, certificates, data.
+ *
+ * PKCS#11 3.2 §5.7.1 and §6. RSA private keys come with all their numbers (as Java's keytool gives
+ * them) or with some; EC private keys with nothing but their value and curve.
+ *
+ * @module
+ */
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { completeRsa } from '#core/rsa-numbers.ts'
+import { Secret } from '#core/secret.ts'
+import { curveRow, isPair, pairRow } from '#spec/algorithms.ts'
+import { CertificateType, ObjectType } from '#spec/kmip/enumerations.ts'
+import { Tag } from '#spec/kmip/tags.ts'
+import { CKA, CKC, CKK, CKO, CKR } from '#spec/pkcs11/constants.ts'
+import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import type { Attribute } from '#spec/pkcs11/types.ts'
+import type { Session } from '../session.ts'
+import { bytesItem, type Curve, curveOfParams, kindOfClass, pairOfParameterSet } from './classes.ts'
+import { entered, internalOf, makePrivate, makePublic, makeSecret, parsed } from './make.ts'
+import { planOf } from './plan.ts'
+import { ckaName, type Family, type Kind } from './table.ts'
+import { assertFits, Template } from './template.ts'
+import { certificateParts, SERIAL } from './values.ts'
+
+/** @returns The handle. @throws `CryptokiError` for whatever the template does not allow. */
+export async function importObject(session: Session, list: readonly Attribute[]): Promise<number> {
+  const template = new Template(list)
+  const number = template.number(CKA.CLASS)
+  if (number === undefined) throw missing(CKA.CLASS)
+  const kind = kindOfClass(number)
+  switch (kind) {
+    case 'secret': {
+      const value = template.bytes(CKA.VALUE)
+      if (value === undefined) throw missing(CKA.VALUE)
+      return makeSecret(session, list, new Secret(Uint8Array.from(value)), 'imported')
+    }
+    case 'private':
+      return importPrivate(session, template)
+    case 'public':
+      return makePublic(session, template, publicKeyOf(template))
+    case 'certificate':
+      return importCertificate(session, template)
+    case 'data':
+      return importData(session, template)
+    default: {
+      const what = `objects of CKA_CLASS 0x${number.toString(16)} are not created by applications`
+      throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, what)
+    }
+  }
+}
+
+function missing(type: number): CryptokiError {
+  return new CryptokiError(CKR.TEMPLATE_INCOMPLETE, `${ckaName(type)} is missing`)
+}
+
+function required(template: Template, type: number): Uint8Array {
+  const value = template.bytes(type)
+  if (value === undefined) throw missing(type)
+  return value
+}
+
+const FAMILIES: Readonly<Record<number, Family>> = {
+  [CKK.RSA]: 'rsa',
+  [CKK.EC]: 'ec',
+  [CKK.EC_EDWARDS]: 'ec',
+  [CKK.EC_MONTGOMERY]: 'ec',
+  [CKK.ML_DSA]: 'pq',
+  [CKK.SLH_DSA]: 'pq',
+  [CKK.ML_KEM]: 'pq',
+}
+
+/** Key type and family of half a pair, with its template checked. */
+function pairType(template: Template, kind: Kind): { keyType: number; family: Family } {
+  const keyType = template.number(CKA.KEY_TYPE)
+  if (keyType === undefined) throw missing(CKA.KEY_TYPE)
+  const family = FAMILIES[keyType]
+  if (family === undefined) {
+    const what = `key pairs of CKA_KEY_TYPE 0x${keyType.toString(16)} are not offered`
+    throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, what)
+  }
+  assertFits(template, kind, family, 'create')
+  return { keyType, family }
+}
+
+async function importPrivate(session: Session, template: Template): Promise<number> {
+  const { keyType, family } = pairType(template, 'private')
+  const read = { rsa: rsaPrivate, ec: ecPrivate, pq: pqPrivate }[family as 'rsa' | 'ec' | 'pq']
+  const key = read(template, keyType)
+  const pkcs8 = new Secret(key.export({ format: 'der', type: 'pkcs8' }))
+  return makePrivate(session, template.list(), pkcs8, 'imported')
+}
+
+function rsaPrivate(template: Template): KeyObject {
+  const numbers = {
+    modulus: required(template, CKA.MODULUS),
+    publicExponent: template.bytes(CKA.PUBLIC_EXPONENT),
+    privateExponent: template.bytes(CKA.PRIVATE_EXPONENT),
+    p: template.bytes(CKA.PRIME_1),
+    q: template.bytes(CKA.PRIME_2),
+  }
+  return parsed(() => createPrivateKey({ key: completeRsa(numbers), format: 'jwk' }))
+}
+
+/** The curve of CKA_EC_PARAMS, which must be of the key type. */
+function curveOf(template: Template, keyType: number): Curve {
+  const params = required(template, CKA.EC_PARAMS)
+  const curve = curveOfParams(params)
+  if (curve === undefined) {
+    const what = `CKA_EC_PARAMS names no curve that is offered: ${Buffer.from(params).toString('hex')}`
+    throw new CryptokiError(CKR.CURVE_NOT_SUPPORTED, what)
+  }
+  if (pairRow(curve.algorithm).ckk === keyType) return curve
+  const what = `CKA_EC_PARAMS names a curve of another CKA_KEY_TYPE: ${curve.algorithm}`
+  throw new CryptokiError(CKR.TEMPLATE_INCONSISTENT, what)
+}
+
+function rawType({ algorithm, curve }: Pick<Curve, 'algorithm' | 'curve'>) {
+  const asymmetricKeyType = pairRow(algorithm).node as 'ec'
+  return { asymmetricKeyType, ...(curve && { namedCurve: curveRow(curve).node }) }
+}
+
+function ecPrivate(template: Template, keyType: number): KeyObject {
+  const curve = curveOf(template, keyType)
+  const value = required(template, CKA.VALUE)
+  const size = Math.ceil(curve.bits / 8)
+  // A number comes without its leading zeros, or with one for the sign.
+  const digits = curve.algorithm === 'EC' ? withoutZeros(value) : value
+  const padding = curve.algorithm === 'EC' ? Math.max(0, size - digits.length) : 0
+  using key = new Secret(Buffer.concat([Buffer.alloc(padding), digits]))
+  return parsed(() => {
+    return createPrivateKey({
+      key: Buffer.from(key.expose()),
+      format: 'raw-private',
+      ...rawType(curve),
+    })
+  })
+}
+
+function withoutZeros(bytes: Uint8Array): Uint8Array {
+  const start = bytes.findIndex((byte) => byte !== 0)
+  return start < 0 ? bytes : bytes.subarray(start)
+}
+
+/** Algorithm of CKA_PARAMETER_SET. */
+function parameterSet(template: Template, keyType: number) {
+  const set = template.number(CKA.PARAMETER_SET)
+  if (set === undefined) throw missing(CKA.PARAMETER_SET)
+  const algorithm = pairOfParameterSet(keyType, set)
+  if (algorithm !== undefined && isPair(algorithm)) return algorithm
+  const what = `there is no CKA_PARAMETER_SET ${set} of this key type`
+  throw new CryptokiError(CKR.PARAMETER_SET_NOT_SUPPORTED, what)
+}
+
+function pqPrivate(template: Template, keyType: number): KeyObject {
+  const algorithm = parameterSet(template, keyType)
+  const seed = template.bytes(CKA.SEED)
+  const isSeeded = seed !== undefined && seed.length > 0
+  const key = isSeeded ? seed : required(template, CKA.VALUE)
+  const format = isSeeded ? 'raw-seed' : 'raw-private'
+  return parsed(() => {
+    return createPrivateKey({ key: Buffer.from(key), format, ...rawType({ algorithm }) })
+  })
+}
+
+function publicKeyOf(template: Template): KeyObject {
+  const { keyType, family } = pairType(template, 'public')
+  if (family === 'rsa') {
+    const part = (type: number): string => {
+      return Buffer.from(withoutZeros(required(template, type))).toString('base64url')
+    }
+    const key = { kty: 'RSA', n: part(CKA.MODULUS), e: part(CKA.PUBLIC_EXPONENT) }
+    return parsed(() => createPublicKey({ key, format: 'jwk' }))
+  }
+  if (family === 'pq') {
+    const algorithm = parameterSet(template, keyType)
+    return rawPublic(required(template, CKA.VALUE), { algorithm })
+  }
+  const curve = curveOf(template, keyType)
+  return rawPublic(pointOf(required(template, CKA.EC_POINT)), curve)
+}
+
+function rawPublic(bytes: Uint8Array, type: Pick<Curve, 'algorithm' | 'curve'>): KeyObject {
+  return parsed(() => {
+    return createPublicKey({ key: Buffer.from(bytes), format: 'raw-public', ...rawType(type) })
+  })
+}
+
+const OCTET_STRING = 0x04
+const BIT_STRING = 0x03
+
+/**
+ * The point in `CKA_EC_POINT`: DER of an OCTET STRING; a BIT STRING and the bare point, which
+ * programs give as well, are read.
+ */
+export function pointOf(bytes: Uint8Array): Uint8Array {
+  const [tag, first = 0, second = 0] = bytes
+  const [head, length] = first < 0x80 ? [2, first] : first === 0x81 ? [3, second] : [0, 0]
+  if (head === 0 || head + length !== bytes.length) return bytes
+  if (tag === OCTET_STRING) return bytes.subarray(head)
+  return tag === BIT_STRING && bytes[head] === 0 ? bytes.subarray(head + 1) : bytes
+}
+
+async function importCertificate(session: Session, template: Template): Promise<number> {
+  const type = template.number(CKA.CERTIFICATE_TYPE)
+  if (type === undefined) throw missing(CKA.CERTIFICATE_TYPE)
+  if (type !== CKC.X_509) {
+    const what = `certificates of CKA_CERTIFICATE_TYPE ${type} are not offered, X.509 ones are`
+    throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, what)
+  }
+  assertFits(template, 'certificate', 'other', 'create')
+  const certificateValue = Uint8Array.from(required(template, CKA.VALUE))
+  const parts = certificateParts(certificateValue)
+  if (parts.size === 0) {
+    throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, 'CKA_VALUE is no X.509 certificate')
+  }
+  const serial = assertParts(template, parts)
+  const plan = planOf(session, { kind: 'certificate', family: 'other' }, template)
+  return entered(session, plan, {
+    objectType: ObjectType.Certificate,
+    object: {
+      tag: Tag.Certificate,
+      value: { certificateType: CertificateType.X_509, certificateValue },
+    },
+    given: [...plan.given, ...serial],
+    internal: internalOf(plan, 'imported', undefined),
+  })
+}
+
+/**
+ * What is given beside a certificate must be what the certificate says; a serial number may be the
+ * bare number, as Java gives it, and is kept in the form in which it came.
+ */
+function assertParts(template: Template, parts: ReadonlyMap<number, Uint8Array>) {
+  for (const [type, expected] of parts) {
+    const given = template.bytes(type)
+    if (given === undefined || given.length === 0 || Buffer.compare(given, expected) === 0) continue
+    const isNumber = type === CKA.SERIAL_NUMBER
+    if (isNumber && Buffer.compare(withoutZeros(given), withoutZeros(expected.subarray(2))) === 0) {
+      return [{ id: SERIAL, value: bytesItem(given) } as const]
+    }
+    const what = `${ckaName(type)} is not what the certificate says`
+    throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, what)
+  }
+  return []
+}
+
+/** Opaque Data Type of CKO_DATA: the standard leaves all types to vendors. */
+const DATA_TYPE = 0x8000_0000 + CKO.DATA
+
+async function importData(session: Session, template: Template): Promise<number> {
+  assertFits(template, 'data', 'other', 'create')
+  const plan = planOf(session, { kind: 'data', family: 'other' }, template)
+  const opaqueDataValue = Uint8Array.from(template.bytes(CKA.VALUE) ?? [])
+  return entered(session, plan, {
+    objectType: ObjectType.OpaqueObject,
+    object: { tag: Tag.OpaqueObject, value: { opaqueDataType: DATA_TYPE, opaqueDataValue } },
+    given: plan.given,
+    internal: internalOf(plan, 'imported', undefined),
+  })
+}
