@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
-import { askServer } from '#server/control.ts'
+import { askServer, socketPath } from '#server/control.ts'
 
 const CLAVIGER = fileURLToPath(new URL('../../module/build/libclaviger.so', import.meta.url))
 const LIBRARIES = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib']
@@ -104,7 +104,7 @@ async function startClaviger(): Promise<OwnToken> {
   const server: OwnServer = await startOwnServer()
   const wish = { label: LABEL, soPin: SO_PIN, pin: PIN }
   await askServer(server.dataDir, 'token.init', wish)
-  const address = `unix:path=${join(server.dataDir, 'pkcs11.sock')}`
+  const address = `unix:path=${socketPath(server.dataDir, 'pkcs11')}`
   return newToken({
     module: CLAVIGER,
     env: { CLAVIGER_PKCS11: address },

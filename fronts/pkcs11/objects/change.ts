@@ -146,7 +146,9 @@ function withUsage(bag: AttributeBag, object: ManagedObject, template: Template)
   const flags = new Map(rows.map(({ type }) => [type, template.flag(type) ?? flagOf(object, type)]))
   // What KMIP has made so stays so; nobody makes it so here.
   const turnedOn = rows.some(({ type }) => template.flag(type) === true && !flagOf(object, type))
-  if (turnedOn) assertApart((type) => flags.get(type) === true)
+  if (turnedOn) {
+    assertApart((type) => flags.get(type) ?? template.flag(type) ?? flagOf(object, type))
+  }
   const algorithm = specOf(objectTypeOf(object), object.attributes)?.algorithm
   const { given, owned } = usageAttributes(rows, flags, algorithm)
   const others =

@@ -137,7 +137,9 @@ function usageOf(
   const flags = new Map(
     rows.map(({ type }) => [type, template.flag(type) ?? usual(subject, template, type)]),
   )
-  assertApart((type) => flags.get(type) === true)
+  assertApart((type) => {
+    return (flags.get(type) ?? template.flag(type) ?? usual(subject, template, type)) === true
+  })
   return usageAttributes(rows, flags, subject.algorithm)
 }
 
@@ -177,7 +179,8 @@ function usual({ kind, algorithm, keyType }: Subject, template: Template, type: 
     case CKA.ENCRYPT:
       return isCipher && template.flag(CKA.UNWRAP) !== true
     case CKA.DECRYPT:
-      return isCipher && template.flag(CKA.WRAP) !== true
+      // Of a pair, the half that unwraps: the other one is to wrap, which it may not if this decrypts.
+      return isCipher && template.flag(kind === 'private' ? CKA.UNWRAP : CKA.WRAP) !== true
     case CKA.SIGN:
     case CKA.VERIFY:
       return kind === 'secret' ? keyType !== CKK.HKDF : does.includes('sign')

@@ -38,8 +38,14 @@ const APART = [
   [CKA.UNWRAP, CKA.ENCRYPT],
 ] as const
 
-/** @throws `CryptokiError` `TEMPLATE_INCONSISTENT`. */
+/**
+ * A key whose value can be read may have both: what it wraps can be opened without it anyway, and
+ * it wraps no sensitive key. Programs make such keys to read what ECDH has derived.
+ *
+ * @throws `CryptokiError` `TEMPLATE_INCONSISTENT`.
+ */
 export function assertApart(has: (type: number) => boolean): void {
+  if (has(CKA.EXTRACTABLE) && !has(CKA.SENSITIVE)) return
   for (const [one, other] of APART) {
     if (!has(one) || !has(other)) continue
     const what = `no key has both ${ckaName(one)} and ${ckaName(other)}: it would reveal what it wraps`
