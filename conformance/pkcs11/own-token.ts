@@ -16,7 +16,8 @@ import { fileURLToPath } from 'node:url'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { askServer, socketPath } from '#server/control.ts'
 
-const CLAVIGER = fileURLToPath(new URL('../../module/build/libclaviger.so', import.meta.url))
+/** Our module, where it is built. */
+export const CLAVIGER = fileURLToPath(new URL('../../module/build/libclaviger.so', import.meta.url))
 const LIBRARIES = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib']
 
 /** Programs of the administrator are not on every user's path. */
@@ -46,13 +47,17 @@ const MODULES = { claviger: CLAVIGER, softhsm2: library('softhsm/libsofthsm2.so'
 
 /** Why a scenario cannot run here; false when it can. Names are programs, or paths of files. */
 export function absent(...needs: readonly string[]): string | false {
-  const module = MODULES[product]
-  if (!existsSync(module)) {
-    const how = product === 'claviger' ? 'npm run build:module' : 'the package softhsm2'
-    return `${module} is not there: ${how} brings it`
-  }
+  const how = product === 'claviger' ? 'npm run build:module' : 'the package softhsm2'
+  const without = absentFiles(`${how} brings it`, MODULES[product])
+  if (without !== false) return without
   const missing = needs.filter((name) => !existsSync(name) && !isProgram(name))
   return missing.length > 0 && `missing: ${missing.join(', ')}`
+}
+
+/** Which of the files is not there, and how to have it; false when all are. */
+export function absentFiles(how: string, ...paths: readonly string[]): string | false {
+  const missing = paths.find((path) => !existsSync(path))
+  return missing !== undefined && `${missing} is not there: ${how}`
 }
 
 function isProgram(name: string): boolean {
