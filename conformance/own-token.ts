@@ -33,7 +33,8 @@ import {
 } from '#spec/kmip/enumerations.ts'
 import type { ObjectInMessage } from '#spec/kmip/objects.ts'
 import { Tag } from '#spec/kmip/tags.ts'
-import { CKF } from '#spec/pkcs11/constants.ts'
+import { CKF, CKR } from '#spec/pkcs11/constants.ts'
+import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
 
 /** Every use that a key can be put to. */
@@ -166,7 +167,8 @@ export async function newOwnToken(options: OwnTokenOptions = {}): Promise<OwnTok
     async imported(kind, spec, format, bytes) {
       const wish = {
         objectType: OBJECT_TYPES[kind],
-        object: bodyOf(kind, spec, format, bytes),
+        // A copy: registering wipes what it is given.
+        object: bodyOf(kind, spec, format, Uint8Array.from(bytes)),
         given: given(spec, {}),
       }
       return handle(await register(context('Register'), wish))
@@ -225,5 +227,16 @@ function bodyOf(
       return { tag: Tag.PublicKey, value: { keyBlock } }
     default:
       return { tag: Tag.SecretData, value: { secretDataType: SecretDataType.Seed, keyBlock } }
+  }
+}
+
+/** Name of the return value that comes of a call. */
+export async function rvOf(work: () => unknown): Promise<string> {
+  try {
+    await work()
+    return rvName(CKR.OK)
+  } catch (error) {
+    if (error instanceof CryptokiError) return rvName(error.rv)
+    throw error
   }
 }

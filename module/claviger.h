@@ -123,6 +123,8 @@ CK_RV process_enter(void);
 CK_RV process_connect(struct connection *connection);
 /* Deadline of a call in seconds. */
 unsigned process_seconds(void);
+/* Largest body of a request: a larger one would end the connection. */
+size_t process_body_max(void);
 
 /* --- calls (marshal.c) --- */
 

@@ -953,6 +953,37 @@ static void open_batch(struct call *call, struct reader body)
     reject(call);
 }
 
+/* The flags that name operations in C_SessionCancel, in the order of ours. */
+static const CK_FLAGS CANCELS[OPERATIONS] = {
+    CKF_ENCRYPT,         CKF_DECRYPT,         CKF_DIGEST,       CKF_SIGN,
+    CKF_SIGN_RECOVER,    CKF_VERIFY,          CKF_VERIFY_RECOVER, CKF_MESSAGE_ENCRYPT,
+    CKF_MESSAGE_DECRYPT, CKF_MESSAGE_SIGN,    CKF_MESSAGE_VERIFY,
+};
+
+/*
+ * More than the server takes would end the connection, and the sessions with it. As after any other
+ * failure the operation has ended.
+ */
+static void give_up(struct call *call)
+{
+    CK_FLAGS flags = 0;
+    for (int index = 0; index < OPERATIONS; index++)
+        flags |= (call->operations & 1u << index) != 0 ? CANCELS[index] : 0;
+    if (flags != 0) {
+        struct reader body;
+        explicit_bzero(call->request->data, call->request->length);
+        call->request->length = HEADER_BYTES;
+        put_u32(call, CALL_C_SessionCancel);
+        put_ulong(call, call->session);
+        put_ulong(call, flags);
+        if (!connection_exchange(call->connection, call->request, process_seconds(), &body))
+            reject(call);
+        memory_sent(call->session, call->operations);
+        memory_used(call->session, call->operations, ENDED);
+    }
+    refuse(call, CKR_DATA_LEN_RANGE);
+}
+
 void call_run(struct call *call)
 {
     if (call->rv != CKR_OK || answer_here(call))
@@ -961,6 +992,10 @@ void call_run(struct call *call)
         call->rv = process_connect(call->connection);
         if (call->rv != CKR_OK)
             return;
+    }
+    if (call->request->length - HEADER_BYTES > process_body_max()) {
+        give_up(call);
+        return;
     }
     finish_request(call);
     struct reader body;

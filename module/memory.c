@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 64
+/* Few enough to be held together around fork(), also under a tool that counts held locks. */
+#define BUCKETS 32
 /* Requests above this do not wait. */
 #define WAITING_MAX 65536
 /* Sessions above this many in a bucket are not remembered. */

@@ -152,24 +152,39 @@ static void close_link(struct link *link)
     link->fd = -1;
 }
 
-void connection_close(struct connection *connection)
+/*
+ * C_Finalize looks at connections that other threads have, to wake them: what a link is changes
+ * with the list locked.
+ */
+static void close_links(struct connection *connection)
 {
     close_link(&connection->link);
     close_link(&connection->retired);
 }
 
+void connection_close(struct connection *connection)
+{
+    pthread_mutex_lock(&list);
+    close_links(connection);
+    pthread_mutex_unlock(&list);
+}
+
 void connection_retire(struct connection *connection)
 {
-    if (connection->link.fd < 0)
-        return;
-    close_link(&connection->retired);
-    connection->retired = connection->link;
-    connection->link.fd = -1;
+    pthread_mutex_lock(&list);
+    if (connection->link.fd >= 0) {
+        close_link(&connection->retired);
+        connection->retired = connection->link;
+        connection->link.fd = -1;
+    }
+    pthread_mutex_unlock(&list);
 }
 
 void connection_joined(struct connection *connection)
 {
+    pthread_mutex_lock(&list);
     close_link(&connection->retired);
+    pthread_mutex_unlock(&list);
 }
 
 static bool is_open(const struct connection *connection)
@@ -201,7 +216,7 @@ static void give_back(void *value)
     for (const struct connection *other = all; other != NULL; other = other->next)
         idle += !other->is_taken && is_open(other);
     if (idle > IDLE_MAX)
-        connection_close(connection);
+        close_links(connection);
     pthread_mutex_unlock(&list);
 }
 
@@ -268,7 +283,7 @@ void connections_finish(void)
     pthread_mutex_lock(&list);
     for (struct connection *one = all; one != NULL; one = one->next) {
         if (pthread_mutex_trylock(&one->busy) == 0) {
-            connection_close(one);
+            close_links(one);
             pthread_mutex_unlock(&one->busy);
         } else if (is_ours(&one->link)) {
             /* Wakes the thread that waits in it, which then closes it. */
@@ -291,7 +306,7 @@ void connections_after_fork(bool is_child)
             pthread_mutex_init(&one->busy, NULL);
             one->is_taken = false;
             one->request.length = one->answer.length = one->shape.length = 0;
-            connection_close(one);
+            close_links(one);
         }
         if (has_key)
             pthread_setspecific(mine, NULL);
@@ -422,7 +437,9 @@ static bool adopt(struct connection *connection, int fd, unsigned seconds)
         close(fd);
         return false;
     }
+    pthread_mutex_lock(&list);
     connection->link = (struct link){fd, found.st_dev, found.st_ino};
+    pthread_mutex_unlock(&list);
     connection->code = 0;
     return true;
 }

@@ -118,6 +118,7 @@ const KEY_MECHANISMS: readonly KeyMechanism[] = [
     algorithms,
     keyBits,
   })),
+  { ckm: CKM.PKCS5_PBKD2, serves: ['generate'], algorithms: [] },
   ...ENCAPSULATIONS.map(({ ckm, algorithms }) => ({
     ckm,
     serves: ['encapsulate', 'decapsulate'] as const,
@@ -176,7 +177,7 @@ function* signatureCandidates(): Iterable<Candidate> {
       yield { ckm, does: { ...does, hash }, serves: SIGNING, needs }
     }
     if (row.ckmHash === undefined) continue
-    const needs = { signature: scheme } as const
+    const needs = { signature: scheme, hash: 'SHA_256' } as const
     const given = { ...does, hashGiven: true } as const
     yield { ckm: row.ckmHash, does: given, serves: SIGNING, needs }
   }

@@ -208,6 +208,7 @@ export class Peer {
     return {
       further: further === undefined ? undefined : Buffer.from(further),
       epoch: this.#epoch,
+      callBytesMax: 1 << 26,
     }
   }
 

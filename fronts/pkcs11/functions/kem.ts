@@ -1,9 +1,9 @@
 /**
  * Encapsulating and decapsulating keys.
  *
- * PKCS#11 3.2 §5.18.8 (`C_EncapsulateKey`), §5.18.9 (`C_DecapsulateKey`). The shared secret becomes a
- * secret key: of as many bytes as its key type or `CKA_VALUE_LEN` says, else all of them. Asked only
- * for the length of the ciphertext, or given too little room for it, nothing is made.
+ * PKCS#11 3.2 §5.18.8 (`C_EncapsulateKey`), §5.18.9 (`C_DecapsulateKey`). The shared secret becomes
+ * a secret key: of as many bytes as its key type or `CKA_VALUE_LEN` says, else all of them. Asked
+ * only for the length of the ciphertext, or given too little room for it, nothing is made.
  *
  * @module
  */

@@ -532,6 +532,42 @@ describe('objects', { timeout: 120_000 }, () => {
       await bench.call.C_FindObjectsFinal(bench.app, { hSession: session })
     })
 
+    it('a name or an identifier is one look at an index, whatever else is asked', async () => {
+      const { store } = bench.app.token(0).services
+      const queries: Parameters<typeof store.find>[0][] = []
+      const { find } = store
+      store.find = (query) => {
+        queries.push(query)
+        return find.call(store, query)
+      }
+      try {
+        const more = { CLASS: CKO.SECRET_KEY, KEY_TYPE: CKK.AES, TOKEN: true, ENCRYPT: true }
+        for (const wishes of [{ LABEL: 'a' }, { ID: 'b' }, { UNIQUE_ID: 'c' }]) {
+          await bench.find(session, { ...wishes, ...more })
+        }
+        await bench.find(session, {})
+      } finally {
+        store.find = find
+      }
+      for (const { conditions } of queries.slice(0, 4)) {
+        deepEqual(
+          conditions.map((one) => Object.keys(one)),
+          [['is']],
+        )
+      }
+      // A long list is read as far as it is wanted.
+      for (const { conditions, limit } of queries.slice(4)) {
+        ok('is' in (conditions[0] ?? {}) && limit < 1_000)
+      }
+    })
+
+    it('a label that is no text is found all the same', async () => {
+      const LABEL = Buffer.from('ff00fe', 'hex')
+      const key = await aes({ LABEL })
+      deepEqual((await bench.read(session, key, 'LABEL')).LABEL, LABEL)
+      deepEqual(await bench.find(session, { LABEL }), [key])
+    })
+
     it('what is destroyed meanwhile is left out, and what is made meanwhile', async () => {
       const LABEL = `many ${randomBytes(4).toString('hex')}`
       const keys: number[] = []
@@ -561,6 +597,17 @@ describe('objects', { timeout: 120_000 }, () => {
     await refuses(CKR.ACTION_PROHIBITED, () => set(first as number, { LABEL: 'x' }))
     await refuses(CKR.ACTION_PROHIBITED, () => copy(first as number, {}))
     deepEqual(await bench.find(session, { CLASS: CKO.PROFILE, TOKEN: false }), [])
+  })
+
+  it('mechanisms are found where they are asked for', async () => {
+    const found = await bench.find(session, {
+      CLASS: CKO.MECHANISM,
+      MECHANISM_TYPE: CKM.AES_CBC,
+    })
+    equal(found.length, 1)
+    equal(await bench.number(session, found[0] as number, 'MECHANISM_TYPE'), CKM.AES_CBC)
+    const all = await bench.find(session, {})
+    ok(!all.includes(found[0] as number))
   })
 
   describe('that KMIP sees too', () => {

@@ -1,8 +1,8 @@
 /**
  * Wrapping and unwrapping keys.
  *
- * PKCS#11 3.2 §5.18.3 (`C_WrapKey`), §5.18.4 (`C_UnwrapKey`), and the authenticated forms of both. A
- * secret key is wrapped as its bytes, a private key as PKCS#8; nothing else is wrapped. Which
+ * PKCS#11 3.2 §5.18.3 (`C_WrapKey`), §5.18.4 (`C_UnwrapKey`), and the authenticated forms of both.
+ * A secret key is wrapped as its bytes, a private key as PKCS#8; nothing else is wrapped. Which
  * mechanisms there are is said in `wrappings.ts`, which attacks are refused in `attack-rules.ts`.
  *
  * @module
@@ -148,7 +148,7 @@ async function wrappedBy(
   const held = await keyFor(session, hWrappingKey, 'wrap', offered, WRAPPING_KEY_CODES)
   const target = await session.application.object(session, hKey, CKR.KEY_HANDLE_INVALID)
   const format = formatOf(target.object, wrapping)
-  await assertMayWrap(session, held.seen, target, offered.type)
+  await assertMayWrap(held.seen, target)
   if (wrapping.bare && isSensitive(target.object)) {
     throw refusedBy('no-block-wrapping', `CKM_${offered.name} and a sensitive key`)
   }

@@ -216,7 +216,7 @@ async function importCertificate(session: Session, template: Template): Promise<
   }
   const serial = assertParts(template, parts)
   const plan = planOf(session, { kind: 'certificate', family: 'other' }, template)
-  return entered(session, plan, {
+  return entered(session, plan, template, {
     objectType: ObjectType.Certificate,
     object: {
       tag: Tag.Certificate,
@@ -252,7 +252,7 @@ async function importData(session: Session, template: Template): Promise<number>
   assertFits(template, 'data', 'other', 'create')
   const plan = planOf(session, { kind: 'data', family: 'other' }, template)
   const opaqueDataValue = Uint8Array.from(template.bytes(CKA.VALUE) ?? [])
-  return entered(session, plan, {
+  return entered(session, plan, template, {
     objectType: ObjectType.OpaqueObject,
     object: { tag: Tag.OpaqueObject, value: { opaqueDataType: DATA_TYPE, opaqueDataValue } },
     given: plan.given,

@@ -138,8 +138,7 @@ function factsOf(object: ManagedObject): Facts {
  * The key of a handle, if it may be used so with this mechanism by this session, now. At once where
  * the object is in memory.
  *
- * @throws `CryptokiError` `codes`, `CKR_KEY_FUNCTION_NOT_PERMITTED`, `CKR_MECHANISM_INVALID`;
- * `KmsError` `usageMask`, `wrongState`, `keyValueNotPresent`.
+ * @throws `CryptokiError` `codes`, `CKR_MECHANISM_INVALID`; `KmsError` `usageMask`, `wrongState`, `keyValueNotPresent`.
  */
 export function keyFor(
   session: Session,
@@ -190,7 +189,7 @@ function checked(
   }
   if (!meaning.kinds.includes(kind)) {
     const what = `a ${kind} key does not ${meaning.use.verb.replace(/ \w+$/, '')}`
-    throw new CryptokiError(CKR.KEY_FUNCTION_NOT_PERMITTED, `${label()}: ${what}`)
+    throw new KmsError('usageMask', `${label()}: ${what}`)
   }
   if (allowed !== undefined && !allowed.includes(offered.type)) {
     throw new CryptokiError(CKR.MECHANISM_INVALID, `${label()}: not in CKA_ALLOWED_MECHANISMS`)

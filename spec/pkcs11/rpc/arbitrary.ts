@@ -265,7 +265,9 @@ export function arbitrary(seed: number, ability: Ability): Arbitrary {
     },
     results(name, args) {
       if (name === 'C_Initialize') {
-        return isDialect ? { further: maybe(bytes()), epoch: ulong() } : NOTHING_FURTHER
+        return isDialect
+          ? { further: maybe(bytes()), epoch: ulong(), callBytesMax: ulong() }
+          : NOTHING_FURTHER
       }
       const entries = rowOf(name)
         .filter(([, { kind }]) => TRAVELS_BACK.has(kind))

@@ -191,6 +191,7 @@ const INITIALIZE_GIVEN: readonly NamedGiven[] = [
 const INITIALIZE_RETURNED: readonly NamedReturned[] = [
   ['further', bytes],
   ['epoch', ulong],
+  ['callBytesMax', ulong],
 ]
 
 function make(name: RemoteFunction): Codec {
