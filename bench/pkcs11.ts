@@ -18,7 +18,8 @@ import {
   startClaviger,
   startSoftHsm,
 } from './pkcs11/modules.ts'
-import { type Report, type Row, tableText, verdicts } from './pkcs11/report.ts'
+import { isMeasured, type Report, type Row, tableText, verdicts } from './pkcs11/report.ts'
+import { processorSeconds } from './processes.ts'
 
 /** Among how many objects: few, or as many as can be had. */
 type Crowd = 'few' | 'many'
@@ -184,12 +185,14 @@ class Bench {
   ): Promise<Row> {
     note(`${title}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`)
     const job: Job = { row, threads, milliseconds: this.#options.milliseconds }
-    return {
-      ...{ name, title, threads },
-      softHsm: await modules.softHsm?.run(job),
-      p11Kit: await modules.p11Kit?.run(job),
-      ours: await modules.ours?.run(job),
-    }
+    const softHsm = await modules.softHsm?.run(job)
+    const p11Kit = await modules.p11Kit?.run(job)
+    const before = processorSeconds(modules.ours?.pid)
+    const ours = await modules.ours?.run(job)
+    const after = processorSeconds(modules.ours?.pid)
+    const isKnown = before !== undefined && after !== undefined && isMeasured(ours)
+    const processorMicros = isKnown ? ((after - before) * 1e6) / ours.done : undefined
+    return { name, title, threads, ours, processorMicros, softHsm, p11Kit }
   }
 }
 

@@ -373,6 +373,8 @@ struct lane {
     const struct row *row;
     struct work work;
     ulong_t done;
+    /* With those that are not counted. */
+    ulong_t all;
     ulong_t times[DOUBLINGS * STEPS];
 };
 
@@ -418,6 +420,7 @@ static void *run_lane(void *argument)
         lane->work.turn++;
         need(lane->row->name, lane->row->operation(&lane->work));
         const double after = now();
+        lane->all++;
         if (before >= warm_until) {
             lane->done++;
             lane->times[step_of(after - before)]++;
@@ -464,16 +467,17 @@ static void measure(const struct row *row, ulong_t slot, ulong_t threads, ulong_
         if (pthread_create(&lanes[index].thread, NULL, run_lane, &lanes[index]) != 0)
             fail("pthread_create", index);
     }
-    ulong_t done = 0;
+    ulong_t done = 0, all = 0;
     for (ulong_t index = 0; index < threads; index++) {
         pthread_join(lanes[index].thread, NULL);
         done += lanes[index].done;
+        all += lanes[index].all;
         for (size_t step = 0; step < DOUBLINGS * STEPS; step++)
             times[step] += lanes[index].times[step];
     }
     /* Every thread ends with the operation that is under way: the time is that of the last one. */
     const double seconds = (now() - warm_until) / 1e9;
-    printf("{\"perSecond\":%.1f,\"p50\":%.1f,\"p99\":%.1f}\n", (double)done / seconds,
+    printf("{\"done\":%lu,\"perSecond\":%.1f,\"p50\":%.1f,\"p99\":%.1f}\n", all, (double)done / seconds,
            percentile(times, done, 0.5), percentile(times, done, 0.99));
     free(lanes);
 }

@@ -27,6 +27,8 @@ const SLACK_MILLISECONDS = 120_000
 
 /** Latencies in microseconds. */
 export interface Result {
+  /** Operations in all, those before the measurement included. */
+  readonly done: number
   readonly perSecond: number
   readonly p50: number
   readonly p99: number
@@ -46,6 +48,8 @@ export interface Job {
 /** A module with a token that has keys and so many other objects. */
 export interface Module {
   readonly objects: number
+  /** Of the server that does the work; undefined where the program does it itself. */
+  readonly pid?: number | undefined
   run(job: Job): Promise<Result | Absent>
   stop(): Promise<void>
 }
@@ -80,6 +84,7 @@ export async function startClaviger(program: string, objects: number): Promise<M
   await benchmark(program, CLAVIGER, env, 'keys')
   return {
     objects,
+    pid: server.process.pid,
     run: (job) => measure(program, CLAVIGER, env, job, objects),
     stop: async () => {
       await server.stop()

@@ -12,6 +12,8 @@ export interface Row {
   readonly title: string
   readonly threads: number
   readonly ours: Result | Absent | undefined
+  /** Processor time of our server for one operation in microseconds. */
+  readonly processorMicros: number | undefined
   readonly softHsm: Result | Absent | undefined
   readonly p11Kit: Result | Absent | undefined
 }
@@ -70,15 +72,15 @@ export function verdicts({ rows }: Report): readonly Verdict[] {
 }
 
 const HEADS = [
-  ['operation', 'threads', 'ops/s', 'p50 us', 'p99 us'],
+  ['operation', 'threads', 'ops/s', 'p50 us', 'p99 us', 'cpu us'],
   ['SoftHSM2/s', 'p50 us', 'p99 us', 'of it'],
   ['p11-kit/s', 'p50 us', 'p99 us', 'of it'],
 ].flat()
 
 export function tableText(report: Report): string {
   const { processor, cores, objects, few, without, rows } = report
-  const lines = rows.map(({ title, threads, ours, softHsm, p11Kit }) => [
-    ...[title, String(threads), ...cells(ours)],
+  const lines = rows.map(({ title, threads, ours, processorMicros, softHsm, p11Kit }) => [
+    ...[title, String(threads), ...cells(ours), processorMicros?.toFixed(0) ?? ''],
     ...[...cells(softHsm), ratio(ours, softHsm)?.toFixed(2) ?? ''],
     ...[...cells(p11Kit), ratio(ours, p11Kit)?.toFixed(2) ?? ''],
   ])

@@ -413,14 +413,6 @@ describe('objects', { timeout: 120_000 }, () => {
       ok(await bench.flag(session, key, 'VERIFY'))
     })
 
-    it('a key that can be read may have all flags: it guards nothing', async () => {
-      const all = { WRAP: true, UNWRAP: true, ENCRYPT: true, DECRYPT: true }
-      const key = await aes({ ...all, SENSITIVE: false, EXTRACTABLE: true })
-      ok(await bench.flag(session, key, 'WRAP'))
-      await refuses(CKR.TEMPLATE_INCONSISTENT, () => aes({ ...all, SENSITIVE: true }))
-      await refuses(CKR.TEMPLATE_INCONSISTENT, () => aes({ ...all, EXTRACTABLE: false }))
-    })
-
     it('what is not modifiable, or not destroyable, says so', async () => {
       const key = await aes({ MODIFIABLE: false, DESTROYABLE: false })
       await refuses(CKR.ACTION_PROHIBITED, () => set(key, { LABEL: 'x' }))

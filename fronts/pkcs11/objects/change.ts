@@ -146,14 +146,8 @@ function withUsage(bag: AttributeBag, object: ManagedObject, template: Template)
   const flags = new Map(rows.map(({ type }) => [type, template.flag(type) ?? flagOf(object, type)]))
   // What KMIP has made so stays so; nobody makes it so here.
   const turnedOn = rows.some(({ type }) => template.flag(type) === true && !flagOf(object, type))
-<<<<<<< HEAD
-  if (turnedOn) {
-    assertApart((type) => flags.get(type) ?? template.flag(type) ?? flagOf(object, type))
-  }
-=======
   const isReadable = bag.get('sensitive') !== true && bag.get('extractable') === true
   if (turnedOn && !isReadable) assertApart((type) => flags.get(type) === true)
->>>>>>> w-engine
   const algorithm = specOf(objectTypeOf(object), object.attributes)?.algorithm
   const { given, owned } = usageAttributes(rows, flags, algorithm)
   const others =

@@ -128,16 +128,10 @@ function usageOf(
   const flags = new Map(
     rows.map(({ type }) => [type, template.flag(type) ?? usual(subject, template, type)]),
   )
-<<<<<<< HEAD
-  assertApart((type) => {
-    return (flags.get(type) ?? template.flag(type) ?? usual(subject, template, type)) === true
-  })
-=======
   // Whoever can read a key needs no trick to know what it wraps: programs make such with all flags.
   const [sensitive, extractable] = hiding(subject.kind, template).map(({ value }) => value)
   const isReadable = subject.kind === 'secret' && !sensitive && extractable === true
   if (!isReadable) assertApart((type) => flags.get(type) === true)
->>>>>>> w-engine
   return usageAttributes(rows, flags, subject.algorithm)
 }
 
@@ -177,10 +171,6 @@ function usual({ kind, algorithm, keyType }: Subject, template: Template, type: 
     case CKA.ENCRYPT:
       return isCipher && template.flag(kind === 'public' ? CKA.WRAP : CKA.UNWRAP) !== true
     case CKA.DECRYPT:
-<<<<<<< HEAD
-      // Of a pair, the half that unwraps: the other one is to wrap, which it may not if this decrypts.
-=======
->>>>>>> w-engine
       return isCipher && template.flag(kind === 'private' ? CKA.UNWRAP : CKA.WRAP) !== true
     case CKA.SIGN:
     case CKA.VERIFY:

@@ -38,18 +38,8 @@ const APART = [
   [CKA.UNWRAP, CKA.ENCRYPT],
 ] as const
 
-<<<<<<< HEAD
-/**
- * A key whose value can be read may have both: what it wraps can be opened without it anyway, and
- * it wraps no sensitive key. Programs make such keys to read what ECDH has derived.
- *
- * @throws `CryptokiError` `TEMPLATE_INCONSISTENT`.
- */
-=======
 /** Rule roles-apart. @throws `CryptokiError` `TEMPLATE_INCONSISTENT`. */
->>>>>>> w-engine
 export function assertApart(has: (type: number) => boolean): void {
-  if (has(CKA.EXTRACTABLE) && !has(CKA.SENSITIVE)) return
   for (const [one, other] of APART) {
     if (has(one) && has(other)) {
       throw refusedBy('roles-apart', `a key with ${ckaName(one)} and ${ckaName(other)}`)
