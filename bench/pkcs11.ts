@@ -1,6 +1,6 @@
 /**
- * `node bench/pkcs11.ts [names] [--seconds N] [--json]`: a C program that uses our module, SoftHSM2,
- * and SoftHSM2 behind p11-kit, in the same run, one after the other; see README.md.
+ * `node bench/pkcs11.ts [names] [--seconds N] [--json]`: a C program that uses our module,
+ * SoftHSM2, and SoftHSM2 behind p11-kit, in the same run, one after the other; see README.md.
  *
  * Exits with 1 when something could not be measured; a missed target is reported, and no failure.
  *

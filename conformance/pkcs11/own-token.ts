@@ -2,8 +2,9 @@
  * A token of our own for programs of other people: a server, an initialised token, the environment
  * in which a program finds both, and a folder for its files.
  *
- * The scenarios say nothing about whose module they run with. `CLAVIGER_CONFORMANCE_MODULE=softhsm2`
- * runs them with SoftHSM2 instead, which shows whether it is the scenario that is wrong.
+ * The scenarios say nothing about whose module they run with.
+ * `CLAVIGER_CONFORMANCE_MODULE=softhsm2` runs them with SoftHSM2 instead, which shows whether it is
+ * the scenario that is wrong.
  *
  * @module
  */

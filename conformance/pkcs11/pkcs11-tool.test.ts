@@ -1,6 +1,6 @@
 /**
- * OpenSC's `pkcs11-tool` (0.23, as Debian packages it): its own tests, and everything it can do with
- * keys and objects. What it signs and encrypts is checked by `openssl`, and the reverse.
+ * OpenSC's `pkcs11-tool` (0.23, as Debian packages it): its own tests, and everything it can do
+ * with keys and objects. What it signs and encrypts is checked by `openssl`, and the reverse.
  *
  * @module
  */
