@@ -47,8 +47,8 @@ const OPERATIONS: readonly Operation[] = [
 
 const USAGE = `Usage: node bench/pkcs11.ts [options] [NAME…]
 
-Measures operations of PKCS#11 through our module, beside SoftHSM2 in the process and SoftHSM2 behind
-p11-kit. Needs a C compiler.
+Measures operations of PKCS#11 through our module, beside SoftHSM2 in the process and SoftHSM2
+behind p11-kit. Needs a C compiler.
 Names: ${OPERATIONS.map(({ name }) => name).join(', ')} (default: all)
 
 Options:

@@ -54,7 +54,7 @@ describe('GnuTLS', { skip: absent('p11tool', 'certtool', 'gnutls-serv'), timeout
   })
 
   for (const { label, options, says } of PAIRS) {
-    it(`p11tool makes a key pair (${label}), signs with it and exports its public key`, async () => {
+    it(`p11tool makes a pair (${label}), signs with it and exports its public key`, async () => {
       const path = token.file(`${label}.pub`)
       await does('--login', ...options, `--label=${label}`, `--outfile=${path}`, TOKEN)
       match(readFileSync(path, 'utf8'), /^-----BEGIN PUBLIC KEY-----/m)
