@@ -10,11 +10,13 @@ import { Command } from 'commander'
 import { VERSION } from './about.ts'
 import { audit, data, status } from './administration.ts'
 import { agent } from './agent.ts'
+import { authority } from './authority.ts'
 import { completion } from './completion.ts'
 import { config } from './config.ts'
 import { credential } from './credential.ts'
 import { decrypt, encrypt, hash, mac, random, sign, verify } from './cryptography.ts'
 import { DEFAULT_DATA } from './environment.ts'
+import { hsm } from './hsm.ts'
 import { keys } from './keys.ts'
 import { query } from './query.ts'
 import { rootkey } from './rootkey.ts'
@@ -60,7 +62,9 @@ const COMMANDS = [
   query,
   credential,
   token,
+  hsm,
   agent,
+  authority,
   rootkey,
   wirelog,
   audit,
@@ -71,9 +75,22 @@ const COMMANDS = [
 ]
 for (const command of COMMANDS) program.addCommand(command)
 
+/** Whether a machine reads; known as soon as the options of the program are read. */
+export function wantsJson(): boolean {
+  return program.opts<{ readonly json: boolean }>().json
+}
+
+/** For machines, `main.ts` says what was wrong, and nothing else does. */
+const OUTPUT = {
+  writeErr: (text: string): void => {
+    if (!wantsJson()) process.stderr.write(text)
+  },
+}
+
 /** Wrong usage is told in one way everywhere, and does not end the process by itself. */
 function agree(command: Command): void {
   command.exitOverride().showHelpAfterError('(see --help)').showSuggestionAfterError()
+  command.configureOutput(OUTPUT)
   for (const inner of command.commands) agree(inner)
 }
 agree(program)

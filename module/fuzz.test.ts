@@ -78,6 +78,30 @@ const CHANGES: readonly Change[] = [
   function longer(frame, next) {
     return resized(Buffer.concat([frame, Buffer.alloc(1 + next(64), next(256))]))
   },
+  /** What looks like bytes with their length: more of them, all in order. */
+  function more(frame, next) {
+    const places: number[] = []
+    for (let at = HEADER_BYTES + 8; at + 4 <= frame.length; at++) {
+      const length = frame.readUInt32BE(at)
+      if (length > 0 && at + 4 + length <= frame.length) places.push(at)
+    }
+    const at = places[next(places.length || 1)]
+    if (at === undefined) return frame
+    const added = Buffer.alloc(1 + next(40), 0x2b)
+    frame.writeUInt32BE(frame.readUInt32BE(at) + added.length, at)
+    return resized(Buffer.concat([frame.subarray(0, at + 4), added, frame.subarray(at + 4)]))
+  },
+  /** Where only a length was asked for, or there was too little room: all the bytes. */
+  function output(frame, next) {
+    const body = frame.subarray(HEADER_BYTES)
+    if (body.length !== 17 || body[8] !== 0) return frame
+    const count = next(64)
+    // Bytes, or numbers of eight bytes each.
+    const output = Buffer.alloc(5 + count * (next(2) === 0 ? 1 : 8), 0x2b)
+    output.writeUInt8(1, 0)
+    output.writeUInt32BE(count, 1)
+    return resized(Buffer.concat([frame.subarray(0, HEADER_BYTES + 8), output]))
+  },
   function twice(frame) {
     return resized(Buffer.concat([frame, frame.subarray(HEADER_BYTES + 8)]))
   },

@@ -35,6 +35,8 @@ static atomic_bool is_initialised;
 static atomic_bool is_inherited;
 static atomic_uint seconds = DEFAULT_SECONDS;
 static _Atomic uint64_t epoch;
+/* Largest request that the server takes. */
+static atomic_size_t body_max = BODY_MAX;
 static _Atomic pid_t owner;
 
 /* One thread at a time begins, ends, or looks for a server anew. */
@@ -52,6 +54,11 @@ static char address[PATH_BYTES];
 unsigned process_seconds(void)
 {
     return atomic_load(&seconds);
+}
+
+size_t process_body_max(void)
+{
+    return atomic_load(&body_max);
 }
 
 /* --- fork --- */
@@ -221,6 +228,7 @@ static CK_RV read_join(struct reader *answer)
     const uint32_t length = read_u32(answer);
     const uint8_t *further = length == NONE ? NULL : read_bytes(answer, length);
     const uint64_t now = read_u64(answer);
+    const uint64_t most = read_u64(answer);
     if (answer->is_bad || (further != NULL && length >= PATH_BYTES))
         return CKR_FUNCTION_FAILED;
     const bool is_path = further != NULL && length > 0 && memchr(further, 0, length) == NULL;
@@ -229,6 +237,7 @@ static CK_RV read_join(struct reader *answer)
         memcpy(address, further, length);
         address[length] = '\0';
     }
+    atomic_store(&body_max, most < BODY_MAX ? (size_t)most : BODY_MAX);
     /* Another server, or the same one after a restart: nothing of before is known there. */
     if (atomic_exchange(&epoch, now) != now)
         memory_clear();

@@ -40,6 +40,14 @@ const tls = z.strictObject({
     .describe(
       'Further DNS names and IP addresses for the certificate that Claviger issues itself.',
     ),
+  days: z
+    .number()
+    .gt(0)
+    .max(825)
+    .default(397)
+    .describe(
+      'Validity of the certificate that Claviger issues itself; renewed when less than a third is left.',
+    ),
   clientCa: z
     .array(z.string())
     .default([])
@@ -115,6 +123,22 @@ const hsm = z.strictObject({
     .boolean()
     .default(false)
     .describe('Whether keys that are made or taken in from now on may leave the device.'),
+  model: z
+    .string()
+    .optional()
+    .describe('What model it is, see docs/hsm.md; default: what the device says it is.'),
+  quirks: z
+    .string()
+    .optional()
+    .describe('File of claviger hsm probe, instead of those that come with Claviger.'),
+  adopt: z
+    .enum(['never', 'start'])
+    .default('never')
+    .describe('start: keys that are in the device become objects when the server starts.'),
+  adoptOwner: z
+    .string()
+    .default('admin')
+    .describe('Credential that adopted keys belong to; its scope holds them.'),
 })
 
 const keystore = z.discriminatedUnion('type', [software, hsm])

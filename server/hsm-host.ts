@@ -1,9 +1,9 @@
 /**
- * The host of an HSM's module: a process of its own that serves PKCS#11 RPC on the pipes it was started
- * with, one thread for each.
+ * The host of an HSM's module: a process of its own that serves PKCS#11 RPC on the pipes it was
+ * started with, one thread for each.
  *
- * `node server/hsm-host.ts MODULE LANES [RESERVED]`; the lanes are descriptors from 3 on. It ends when
- * they are closed. A module that crashes takes this process and nothing else.
+ * `node server/hsm-host.ts MODULE LANES [RESERVED]`; the lanes are descriptors from 3 on. It ends
+ * when they are closed. A module that crashes takes this process and nothing else.
  *
  * @module
  */

@@ -1,14 +1,19 @@
 /**
- * Keystores of HSMs, as the configuration has them.
+ * Keystores of HSMs, as the configuration has them, and the adoption of what is in them.
  *
  * @module
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { KmsError } from '#core/errors.ts'
 import type { Keystore } from '#core/keystore.ts'
+import { type Adoption, adopt } from '#core/operations/adopt.ts'
+import type { DeviceStatus } from '#keystores/pkcs11/device.ts'
 import { HostDevice, type SlotChoice } from '#keystores/pkcs11/host-device.ts'
 import { Pkcs11Keystore } from '#keystores/pkcs11/pkcs11.ts'
+import { models, type Quirks, readQuirks } from '#keystores/pkcs11/quirks.ts'
 import { type Config, ConfigError } from './config.ts'
+import type { House } from './house.ts'
 import type { Logger } from './log.ts'
 
 export type HsmConfig = Extract<Config['keystores'][number], { readonly type: 'pkcs11' }>
@@ -37,8 +42,25 @@ export function hsmDevice(config: HsmConfig, log: Logger): HostDevice {
     pin: pinOf(config),
     lanes: sessions,
     callMilliseconds: callSeconds * 1_000,
+    quirks: quirksFor(config),
     log,
   })
+}
+
+/** Undefined where the device shall say what it is. */
+function quirksFor({ name, model, quirks }: HsmConfig): Quirks | undefined {
+  if (quirks !== undefined) {
+    try {
+      return readQuirks(quirks)
+    } catch (error) {
+      throw new ConfigError(`keystores: "${name}": ${(error as Error).message}`)
+    }
+  }
+  if (model === undefined) return undefined
+  const found = models().get(model)
+  if (found !== undefined) return found
+  const known = [...models().keys()].join(', ')
+  throw new ConfigError(`keystores: "${name}": there is no model "${model}"; there are: ${known}`)
 }
 
 function tokenOf({ name, slot, label, serial }: HsmConfig): SlotChoice {
@@ -65,4 +87,70 @@ function pinOf({ name, pinFile, pinVariable }: HsmConfig): string | undefined {
   } catch (error) {
     throw new ConfigError(`keystores: "${name}": ${pinFile}: ${(error as Error).message}`)
   }
+}
+
+/** An HSM of the configuration and how it does. */
+export type HsmStatus = DeviceStatus & { readonly name: string; readonly module: string }
+
+export function hsmStatus(house: House): readonly HsmStatus[] {
+  return hsms(house).map(([config, keystore]) => {
+    return { name: config.name, module: config.module, ...keystore.status() }
+  })
+}
+
+/** The HSMs of the configuration. */
+function hsms({ config, services }: House): readonly (readonly [HsmConfig, Pkcs11Keystore])[] {
+  return config.keystores.flatMap((one) => {
+    const keystore = services.keystores.named(one.name)
+    const isHsm = one.type === 'pkcs11' && keystore instanceof Pkcs11Keystore
+    return isHsm ? [[one, keystore] as const] : []
+  })
+}
+
+/**
+ * Makes objects of what is in an HSM.
+ *
+ * @param wanted Name of the keystore; the only one needs none.
+ * @throws `KmsError` `notFound`, and those of the keystore.
+ */
+export async function adoptKeys(house: House, wanted: string | undefined): Promise<Adoption> {
+  const all = hsms(house)
+  const found = all.filter(([{ name }]) => wanted === undefined || name === wanted)
+  const [one] = found
+  if (one !== undefined && found.length === 1) return adoptFrom(house, ...one)
+  const names = all.map(([{ name }]) => name).join(', ') || 'none'
+  const what = wanted === undefined ? 'say which HSM' : `there is no HSM "${wanted}"`
+  throw new KmsError('notFound', `Cannot adopt keys: ${what}; there are: ${names}`)
+}
+
+/** At the start of the server: an HSM that is away does not keep it from starting. */
+export async function adoptAtStart(house: House): Promise<void> {
+  const { log } = house.services
+  for (const [config, keystore] of hsms(house)) {
+    if (config.adopt !== 'start') continue
+    try {
+      const result = await adoptFrom(house, config, keystore)
+      log.info({ keystore: config.name, ...result }, 'keys of the HSM are objects')
+    } catch (err) {
+      const reason = (err as Error).message
+      log.warn({ keystore: config.name, reason }, 'keys of the HSM could not be adopted')
+    }
+  }
+}
+
+async function adoptFrom(
+  house: House,
+  { name, adoptOwner }: HsmConfig,
+  keystore: Pkcs11Keystore,
+): Promise<Adoption> {
+  const owner = await house.credentials.named(adoptOwner)
+  if (owner === undefined) {
+    const what = `Cannot adopt keys of "${name}": there is no credential "${adoptOwner}"`
+    throw new KmsError('notFound', what)
+  }
+  const { services } = house
+  const now = Math.floor(services.clock() / 1_000)
+  const principal = { name: owner.name, scope: owner.scope }
+  const context = { services, principal, front: 'hsm', operation: 'Adopt', now }
+  return adopt(context, keystore)
 }

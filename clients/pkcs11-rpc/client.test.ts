@@ -19,9 +19,11 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
 import { Pkcs11Client } from './client.ts'
 
-const SERVER = '/usr/bin/p11-kit'
+/** Where p11-kit is: another of its versions can be tested so. */
+const PREFIX = process.env['P11_KIT_PREFIX'] ?? '/usr'
+const SERVER = join(PREFIX, 'bin/p11-kit')
 const MODULE = '/usr/lib/softhsm/libsofthsm2.so'
-const isThere = [SERVER, '/usr/libexec/p11-kit/p11-kit-server', MODULE].every(existsSync)
+const isThere = [SERVER, join(PREFIX, 'libexec/p11-kit/p11-kit-server'), MODULE].every(existsSync)
 const PIN = '1234'
 const P256 = Buffer.from('06082a8648ce3d030107', 'hex')
 /** What stands before the point in the SubjectPublicKeyInfo of a key on P-256. */

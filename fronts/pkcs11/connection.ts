@@ -99,7 +99,10 @@ export class Connection<A extends Application> {
     this.#splitter = new FrameSplitter({ optionsBytesMax: OPTIONS_BYTES_MAX, bodyBytesMax })
     stream.on('data', (chunk: Buffer) => this.#receive(chunk))
     stream.on('drain', () => this.#resume())
-    stream.on('end', () => this.end())
+    stream.on('end', () => {
+      this.#release()
+      this.end()
+    })
     stream.on('error', () => stream.destroy())
     stream.on('close', () => this.#close())
   }
@@ -134,6 +137,8 @@ export class Connection<A extends Application> {
     if (this.#membership !== undefined) this.#active = performance.now()
     this.#splitter.push(chunk)
     if (!this.#isBusy) this.#run()
+    // Reading goes on while a call runs, to see that the client is still there.
+    else if (this.#splitter.pending > this.#services.limits.callBytesMax) this.#stream.pause()
   }
 
   /** Runs every call that has arrived in whole, until one has to wait. */
@@ -187,7 +192,6 @@ export class Connection<A extends Application> {
     this.#flush()
     this.#isBusy = true
     this.#begun = Infinity
-    this.#stream.pause()
     const go = (): void => this.#goOn()
     waiting.then(go, (error: unknown) => {
       this.#cutOff(error)
@@ -198,12 +202,13 @@ export class Connection<A extends Application> {
   #goOn(): void {
     this.#isBusy = false
     this.#active = performance.now()
-    if (this.#hasClosed) this.#release()
-    else if (!this.#isEnding) this.#resume()
-    else {
-      this.#flush()
-      this.#stream.end()
+    if (this.#hasClosed) return
+    if (!this.#isEnding) {
+      this.#resume()
+      return
     }
+    this.#flush()
+    this.#stream.end()
   }
 
   #resume(): void {
@@ -416,10 +421,11 @@ export class Connection<A extends Application> {
   #close(): void {
     this.#hasClosed = true
     this.#isEnding = true
+    this.#release()
     this.#closed(this.#reason)
-    if (!this.#isBusy) this.#release()
   }
 
+  /** A client that has gone keeps nothing, not even for the call of it that runs. */
   #release(): void {
     this.#membership?.leave()
     this.#membership = undefined

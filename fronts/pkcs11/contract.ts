@@ -28,7 +28,10 @@ export interface ApplicationInfo {
 
 /** What the engine keeps of one application. */
 export interface Application {
-  /** Ends all sessions: after C_Finalize, or when the last connection has gone. */
+  /**
+   * Ends all sessions: after C_Finalize, or when the last connection has gone. Calls may still run;
+   * one that waits for something (C_WaitForSlotEvent) must give up.
+   */
   close(): void
 }
 

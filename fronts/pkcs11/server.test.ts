@@ -17,9 +17,16 @@ import { type Limits, limitsWith } from '#core/limits.ts'
 import { CKA, CKF, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { boolBytes, paddedText, ulongBytes } from '#spec/pkcs11/memory.ts'
+import { arbitrary } from '#spec/pkcs11/rpc/arbitrary.ts'
+import type { Codec } from '#spec/pkcs11/rpc/codec.ts'
+import { DIALECT } from '#spec/pkcs11/rpc/dialect.ts'
 import type { AttributeAnswer, AttributeWish, Handlers } from '#spec/pkcs11/types.ts'
+import { Writer } from '#wire/pkcs11-rpc/writer.ts'
 import type { Application, ApplicationInfo, Engine } from './contract.ts'
+import { UNKNOWN_PEER } from './peer.ts'
 import { Pkcs11Server } from './server.ts'
+
+const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 
 const SLOT = 7
 const SESSION = 11
@@ -57,6 +64,7 @@ function needsSlot(slotID: number): void {
 class FewFunctions implements Engine<Counted> {
   readonly opened: Counted[] = []
   closed = 0
+  waiting = 0
   #found = false
 
   open(info: ApplicationInfo): Counted {
@@ -146,6 +154,10 @@ class FewFunctions implements Engine<Counted> {
       return { pSignature: Buffer.from('sig') }
     },
     C_SignFinal: async () => ({ pSignature: Buffer.from('sig') }),
+    C_WaitForSlotEvent: () => {
+      this.waiting++
+      return new Promise(() => {})
+    },
     C_Verify: () => {
       throw new Error('a bug')
     },
@@ -183,19 +195,28 @@ async function open(path: string, options: Pkcs11ClientOptions = {}): Promise<Pk
   return client
 }
 
-/** Sends bytes; all that comes back until the server hangs up, or for a while. */
-function exchange(path: string, hex: string, milliseconds = 300): Promise<string> {
+/** Sends bytes; what comes back until it is so many bytes, or the server hangs up. */
+function exchange(
+  path: string,
+  hex: string,
+  bytes = Infinity,
+  milliseconds = 5_000,
+): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect({ path })
-    const chunks: Buffer[] = []
+    let received = Buffer.alloc(0)
     const done = (end: string): void => {
+      clearTimeout(timer)
       socket.destroy()
-      resolve(Buffer.concat(chunks).toString('hex') + end)
+      resolve(received.toString('hex') + end)
     }
-    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    const timer = setTimeout(() => done(' late'), milliseconds)
+    socket.on('data', (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk])
+      if (received.length >= bytes) done('')
+    })
     socket.on('error', () => done(' error'))
     socket.on('close', () => done(' closed'))
-    setTimeout(() => done(''), milliseconds)
     socket.write(Buffer.from(hex, 'hex'))
   })
 }
@@ -226,14 +247,14 @@ describe('the negotiation', () => {
     ['ff', 'c1'],
   ] as const) {
     it(`answers 0x${answered} to 0x${offered}`, async () => {
-      assert.equal(await exchange(path, offered, 60), answered)
+      assert.equal(await exchange(path, offered, 1), answered)
     })
   }
 
   it('takes the version, the header and the body together', async () => {
     const options = Buffer.from('client').toString('hex')
     const sent = `020000001000000006000000${'42'}${options}${HANDSHAKE}`
-    assert.equal(await exchange(path, sent, 100), `02${header('00000010', 8)}0000000100000000`)
+    assert.equal(await exchange(path, sent, 21), `02${header('00000010', 8)}0000000100000000`)
   })
 })
 
@@ -421,6 +442,18 @@ describe('applications', () => {
     assert.equal(server.applications, 0)
   })
 
+  it('end when their client goes while a call waits', async () => {
+    const { path, engine, server } = await start()
+    const client = await open(path)
+    const call = client.call('C_WaitForSlotEvent', { flags: 0 })
+    await until(() => engine.waiting === 1)
+    client.close()
+    await assert.rejects(call, /closed/)
+    await until(() => engine.closed === 1)
+    await server.close()
+    assert.equal(server.connections, 0)
+  })
+
   it('are one for each connection of a client of p11-kit', async () => {
     const { path, engine } = await start()
     const clients = [await open(path, { newest: 2 }), await open(path, { newest: 2 })]
@@ -447,14 +480,14 @@ describe('clients that do what they should not', () => {
     )
     const sent = `02${header('00000010', 0x42)}${wrong}`
     const refused = `02${header('00000010', 17)}00000000000000017500000000000000${'05'}`
-    assert.equal(await exchange(path, sent, 100), refused)
+    assert.equal(await exchange(path, sent, 30), refused)
   })
 
   it('are told CKR_DEVICE_ERROR for arguments that do not decode', async () => {
     const { path } = await start()
     const short = `0000000100000005${Buffer.from('ayyay').toString('hex')}01`
     const sent = `02${header('00000010', 14)}${short}`
-    assert.match(await exchange(path, sent, 100), /7500000000000000(30)$/)
+    assert.match(await exchange(path, sent, 30), /7500000000000000(30)$/)
   })
 
   it('are cut off for an unknown call, a wrong signature and a message that is too long', async () => {
@@ -476,7 +509,7 @@ describe('clients that do what they should not', () => {
     const { path } = await start({ handshakeSeconds: 1 })
     for (const sent of ['', '02', 'c1000000']) {
       const began = performance.now()
-      const got = await exchange(path, sent, 3_000)
+      const got = await exchange(path, sent)
       assert.match(got, / closed$/)
       assert.ok(performance.now() - began < 2_500)
     }
@@ -487,7 +520,7 @@ describe('clients that do what they should not', () => {
     const client = await open(path)
     const options = Buffer.from('client').toString('hex')
     const half = `020000001000000006000000${'42'}${options}${HANDSHAKE}0000`
-    assert.match(await exchange(path, half, 3_000), / closed$/)
+    assert.match(await exchange(path, half), / closed$/)
     await until(() => !client.isOpen)
     assert.equal(server.connections, 0)
   })
@@ -496,6 +529,28 @@ describe('clients that do what they should not', () => {
     const { path } = await start({ callConnectionsMax: 1 })
     const client = await open(path)
     assert.match(await exchange(path, '02'), /^ (closed|error)$/)
+    client.close()
+  })
+
+  it(`do not end the process, whatever they send, seed ${SEED}`, async () => {
+    const { path, server } = await start()
+    const random = arbitrary(SEED, 'dialect')
+    const name = Buffer.alloc(16, 9).toString('hex')
+    const join = `${header('00000010', 36)}0000000100000010${name}${'00'.repeat(8)}ffffffff`
+    const sign = { hSession: 1, pData: Buffer.from('abc'), pSignature: 20 }
+    const w = new Writer()
+    DIALECT.writeRequest(w, DIALECT.codecOf('C_Sign') as Codec, sign)
+    const body = w.take().toString('hex')
+    const frame = header('00000011', body.length / 2) + body
+    const connections = Array.from({ length: 200 }, () => {
+      const broken = random.broken(Buffer.from(frame.repeat(3), 'hex'))
+      return exchange(path, `c1${join}${broken.toString('hex')}`, Infinity, 400)
+    })
+    await Promise.all(connections)
+    await until(() => server.connections === 0)
+    assert.equal(server.applications, 0)
+    const client = await open(path)
+    assert.ok((await client.call('C_Sign', sign)).pSignature instanceof Uint8Array)
     client.close()
   })
 
@@ -548,31 +603,29 @@ describe('the socket', () => {
     client.close()
   })
 
-  it('is not needed: a stream that is connected will do', async () => {
-    const engine = new FewFunctions()
-    const server = new Pkcs11Server({ engine, limits: limitsWith(), log: SILENT })
-    const path = join(folder, 'pair')
-    const ends = await new Promise<readonly [Socket, Socket]>((resolve) => {
-      const listener = createServer((socket) => {
-        listener.close()
-        resolve([socket, client])
-      }).listen(path)
-      const client = connect({ path })
-    })
-    server.attach(ends[0])
-    const client = await Pkcs11Client.over(ends[1])
-    await client.initialize()
+  it('is not needed: a stream that is connected will do, beside connections of the socket', async () => {
+    const { path, engine, server } = await start()
+    const [near, far] = await socketPair()
+    server.attach(near, UNKNOWN_PEER)
+    const args = { application: Buffer.alloc(16, 5), processId: 1, reserved: Buffer.from('x') }
+    const first = await Pkcs11Client.over(far)
+    await first.call('C_Initialize', args)
     assert.equal(engine.opened[0]?.info.peer.uid, undefined)
-    client.close()
+    assert.equal(engine.opened[0]?.info.reserved, 'x')
+    const second = await Pkcs11Client.connect(path)
+    await second.call('C_Initialize', args)
+    assert.equal(server.applications, 1)
+    first.close()
+    second.close()
     await until(() => server.connections === 0)
-    await server.close()
+    assert.equal(engine.closed, 1)
   })
 
   it('lets a call that runs be answered before it closes', async () => {
-    const { path, server } = await start()
+    const { path, engine, server } = await start()
     const client = await open(path)
     const call = client.call('C_GenerateRandom', { hSession: 1, pRandomData: 4 })
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    await until(() => engine.opened[0]?.calls === 1)
     const closed = server.close()
     assert.equal((await call).pRandomData.length, 4)
     await closed
@@ -580,7 +633,9 @@ describe('the socket', () => {
   })
 })
 
-const CLIENT = '/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so'
+/** Where p11-kit is: another of its versions can be tested so. */
+const PREFIX = process.env['P11_KIT_PREFIX'] ?? '/usr'
+const CLIENT = join(PREFIX, 'lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so')
 const TOOL = '/usr/bin/pkcs11-tool'
 const isThere = existsSync(CLIENT) && existsSync(TOOL)
 
@@ -615,6 +670,17 @@ describe('the client of p11-kit', {
     assert.equal(Buffer.from(random, 'latin1').toString('hex').slice(0, 16), '0101010101010101')
   })
 })
+
+function socketPair(): Promise<readonly [Socket, Socket]> {
+  const path = join(folder, 'pair')
+  return new Promise((resolve) => {
+    const listener = createServer({ allowHalfOpen: true }, (socket) => {
+      listener.close()
+      resolve([socket, client])
+    }).listen(path)
+    const client = connect({ path })
+  })
+}
 
 async function until(condition: () => boolean): Promise<void> {
   const end = performance.now() + 5_000

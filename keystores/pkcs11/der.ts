@@ -1,7 +1,8 @@
 /**
  * As much of DER as keys and signatures of PKCS#11 need: definite lengths, tags of one byte.
  *
- * ITU-T X.690 §8.1 and §10.1. What is no such encoding is read as undefined, never as something else.
+ * ITU-T X.690 §8.1 and §10.1. What is no such encoding is read as undefined, never as something
+ * else.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * Derivation with keys of an HSM.
  *
- * The device agrees on a shared secret (CKM_ECDH1_DERIVE), encrypts and authenticates; what is made of
- * such bytes, and functions over the value of a key that may leave, are worked out by the functions of
- * the software keystore. PKCS#11 3.2 §6.3.
+ * The device agrees on a shared secret (CKM_ECDH1_DERIVE), encrypts and authenticates; what is made
+ * of such bytes, and functions over the value of a key that may leave, are worked out by the
+ * functions of the software keystore. PKCS#11 3.2 §6.3.
  *
  * @module
  */

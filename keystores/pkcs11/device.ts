@@ -24,8 +24,10 @@ export interface KeyAndMechanism {
 export interface DeviceSession {
   /** @throws `CryptokiError` as the device answers. */
   call<F extends RemoteFunction>(name: F, args: InSession<F>): Promise<Results<F>>
-  /** All objects with these attributes. */
+  /** Objects with these attributes; the first few. */
   find(template: readonly Attribute[]): Promise<readonly number[]>
+  /** All of them, page by page. */
+  findAll(template: readonly Attribute[]): Promise<readonly number[]>
   /** C_EncryptInit and C_Encrypt. */
   encrypt(init: KeyAndMechanism, data: Uint8Array): Promise<Uint8Array>
   decrypt(init: KeyAndMechanism, data: Uint8Array): Promise<Uint8Array>
@@ -59,5 +61,25 @@ export interface Device {
    * @param repeatable Whether it may be done a second time where nobody knows if it was done.
    */
   use<T>(work: (session: DeviceSession) => Promise<T>, repeatable?: boolean): Promise<T>
+  status(): DeviceStatus
   close(): Promise<void>
+}
+
+/** How a device does, for people and for programs that watch it. */
+export interface DeviceStatus {
+  /** `broken`: it has failed several times in a row, and is left alone for a while. */
+  readonly state: 'running' | 'starting' | 'stopped' | 'broken' | 'closed'
+  readonly model: string
+  readonly token?: string | undefined
+  readonly serial?: string | undefined
+  readonly slot?: number | undefined
+  readonly process?: number | undefined
+  readonly sessions: number
+  readonly sessionsIdle: number
+  /** Work that waits for a session. */
+  readonly waiting: number
+  readonly starts: number
+  readonly lastFailure?: string | undefined
+  /** Until it is tried again. */
+  readonly pauseSeconds?: number | undefined
 }

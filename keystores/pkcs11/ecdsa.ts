@@ -1,8 +1,8 @@
 /**
  * Signatures of ECDSA and DSA in their two forms.
  *
- * PKCS#11 3.2 §6.3.1: r and s side by side, each as long as the order of the curve. RFC 3279 §2.2.3:
- * a DER SEQUENCE of two INTEGERs.
+ * PKCS#11 3.2 §6.3.1: r and s side by side, each as long as the order of the curve. RFC 3279
+ * §2.2.3: a DER SEQUENCE of two INTEGERs.
  *
  * @module
  */

@@ -55,6 +55,12 @@ export function isLost(error: unknown): boolean {
   return error instanceof CryptokiError && LOST.has(error.rv)
 }
 
+/** Whether an object is not there any more, or not under this handle. */
+export function isStale(error: unknown): boolean {
+  if (!(error instanceof CryptokiError)) return false
+  return error.rv === CKR.KEY_HANDLE_INVALID || error.rv === CKR.OBJECT_HANDLE_INVALID
+}
+
 /** Devices have many words for a wrong tag or padding. */
 const WRONG_DATA: ReadonlySet<number> = new Set([
   CKR.GENERAL_ERROR,

@@ -1,14 +1,15 @@
 /**
- * A device behind a host process: the module of its maker runs in a process of its own, which may crash,
- * hang or lose its device without harm to the server.
+ * A device behind a host process: the module of its maker runs in a process of its own, which may
+ * crash, hang or lose its device without harm to the server.
  *
- * The host serves PKCS#11 RPC on a few lanes (pipes), each of which is a thread there and one logged-in
- * session here. When the host ends, when a call is not answered in time, or when the device says that
- * session or login are gone, everything is set up anew: at once the first time, then after growing pauses.
- * After several failures in a row nothing is tried for a while, and whoever asks is told why at once.
+ * The host serves PKCS#11 RPC on a few lanes (pipes), each of which is a thread there and one
+ * logged-in session here. When the host ends, when a call is not answered in time, or when the
+ * device says that session or login are gone, everything is set up anew: at once the first time,
+ * then after growing pauses. After several failures in a row nothing is tried for a while, and
+ * whoever asks is told why at once.
  *
- * Work that changes nothing in the device is tried a second time by itself; other work is not, because
- * nobody knows how far it had come.
+ * Work that changes nothing in the device is tried a second time by itself; other work is not,
+ * because nobody knows how far it had come.
  *
  * @module
  */
@@ -20,7 +21,14 @@ import { KmsError } from '#core/errors.ts'
 import { CKF, CKR, CKU } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Arguments, Attribute, RemoteFunction, Results } from '#spec/pkcs11/types.ts'
-import type { Device, DeviceSession, InSession, KeyAndMechanism, Need } from './device.ts'
+import type {
+  Device,
+  DeviceSession,
+  DeviceStatus,
+  InSession,
+  KeyAndMechanism,
+  Need,
+} from './device.ts'
 import { isLost } from './failures.ts'
 import { mechanismName } from './mechanisms.ts'
 import { generic, type Identity, type Quirks, quirksOf } from './quirks.ts'
@@ -60,6 +68,7 @@ const PAUSES = [0, 100, 300, 1_000] as const
 const BREAK_MILLISECONDS = 5_000
 const STOP_MILLISECONDS = 3_000
 const FOUND_MAX = 64
+const PAGE_MAX = 500
 const MECHANISMS_MAX = 1_000
 /** More than any mechanism adds to its input. */
 const GROWTH_BYTES = 1_024
@@ -70,22 +79,29 @@ interface MechanismInfo {
   readonly flags: number
 }
 
+/** How often which function of the module has been called. */
+type Calls = Map<RemoteFunction, number>
+
 /** A pipe to the host with a logged-in session. */
 class Lane implements DeviceSession {
   readonly client: Pkcs11Client
   readonly hSession: number
+  readonly #calls: Calls
 
-  constructor(client: Pkcs11Client, hSession: number) {
+  constructor(client: Pkcs11Client, hSession: number, calls: Calls) {
     this.client = client
     this.hSession = hSession
+    this.#calls = calls
   }
 
   call<F extends RemoteFunction>(name: F, args: InSession<F>): Promise<Results<F>> {
+    this.#count(name)
     return this.client.call(name, { ...args, hSession: this.hSession } as unknown as Arguments<F>)
   }
 
   async find(pTemplate: readonly Attribute[]): Promise<readonly number[]> {
     const { hSession } = this
+    this.#count('C_FindObjectsInit', 'C_FindObjects', 'C_FindObjectsFinal')
     const answers = await this.client.batch(
       [
         { name: 'C_FindObjectsInit', args: { hSession, pTemplate } },
@@ -95,6 +111,19 @@ class Lane implements DeviceSession {
       true,
     )
     return resultOf<'C_FindObjects'>(answers, 1).phObject
+  }
+
+  async findAll(pTemplate: readonly Attribute[]): Promise<readonly number[]> {
+    const found: number[] = []
+    await this.call('C_FindObjectsInit', { pTemplate })
+    for (;;) {
+      const { phObject } = await this.call('C_FindObjects', { phObject: PAGE_MAX })
+      found.push(...phObject)
+      // The end is an empty page: some devices give fewer than are asked for.
+      if (phObject.length === 0) break
+    }
+    await this.call('C_FindObjectsFinal', {})
+    return found
   }
 
   async encrypt(init: KeyAndMechanism, pData: Uint8Array): Promise<Uint8Array> {
@@ -125,7 +154,12 @@ class Lane implements DeviceSession {
   ): ReturnType<Pkcs11Client['batch']> {
     const { hSession } = this
     const first = { name: initName, args: { hSession, ...init } as unknown as Arguments<I> }
+    this.#count(initName, name)
     return this.client.batch([first, { name, args }] as never, true)
+  }
+
+  #count(...names: readonly RemoteFunction[]): void {
+    for (const name of names) this.#calls.set(name, (this.#calls.get(name) ?? 0) + 1)
   }
 }
 
@@ -158,6 +192,9 @@ export class HostDevice implements Device {
   #isClosed = false
   #quirks: Quirks
   #identity: Identity | undefined
+  #token: Pick<DeviceStatus, 'token' | 'serial' | 'slot'> = {}
+  #starts = 0
+  readonly #calls: Calls = new Map()
 
   /** Nothing is started before the device is asked for something. */
   constructor(options: HostOptions) {
@@ -188,6 +225,34 @@ export class HostDevice implements Device {
   /** How the device names itself; undefined before it has been seen. */
   get identity(): Identity | undefined {
     return this.#identity
+  }
+
+  /** Calls within sessions since the start; those that open sessions are not among them. */
+  get calls(): ReadonlyMap<RemoteFunction, number> {
+    return this.#calls
+  }
+
+  status(): DeviceStatus {
+    const pause = Math.ceil((this.#brokenUntil - Date.now()) / 1_000)
+    return {
+      state: this.#state(),
+      model: this.#quirks.model,
+      ...this.#token,
+      process: this.processId,
+      sessions: this.#options.lanes,
+      sessionsIdle: this.#lanes.length,
+      waiting: this.#waiting.length,
+      starts: this.#starts,
+      lastFailure: this.#lastFailure === '' ? undefined : this.#lastFailure,
+      pauseSeconds: pause > 0 ? pause : undefined,
+    }
+  }
+
+  #state(): DeviceStatus['state'] {
+    if (this.#isClosed) return 'closed'
+    if (this.#starting !== undefined) return 'starting'
+    if (this.#host !== undefined) return 'running'
+    return Date.now() < this.#brokenUntil ? 'broken' : 'stopped'
   }
 
   /** What the device offers, by CKM number. */
@@ -265,6 +330,7 @@ export class HostDevice implements Device {
       await delay(pause)
       try {
         await this.#launch()
+        this.#starts++
         log.info({ keystore: name, process: this.processId }, 'HSM host runs')
         return
       } catch (error) {
@@ -306,7 +372,7 @@ export class HostDevice implements Device {
     const flags = CKF.SERIAL_SESSION | CKF.RW_SESSION
     const { phSession: hSession } = await client.call('C_OpenSession', { slotID, flags })
     if (pin !== undefined) await logIn(client, hSession, pin)
-    return new Lane(client, hSession)
+    return new Lane(client, hSession, this.#calls)
   }
 
   /** What the device is and offers. */
@@ -318,6 +384,11 @@ export class HostDevice implements Device {
       library: text(library.libraryDescription),
       tokenManufacturer: text(token.manufacturerID),
       model: text(token.model),
+    }
+    this.#token = {
+      slot: slotID,
+      token: text(token.label),
+      serial: text(token.serialNumber),
     }
     this.#quirks = this.#options.quirks ?? quirksOf(this.#identity)
     const broken = new Set(this.#quirks.broken)
@@ -352,6 +423,7 @@ export class HostDevice implements Device {
     this.#kill()
     const { log, name } = this.#options
     const reason = (error as Error).message
+    this.#lastFailure = reason
     log.warn({ keystore: name, reason }, 'HSM host is given up')
     const waiting = this.#waiting
     this.#waiting = []

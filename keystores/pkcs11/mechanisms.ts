@@ -1,9 +1,9 @@
 /**
  * Mechanisms of the core as mechanisms of PKCS#11, by the rows of `spec/algorithms`.
  *
- * PKCS#11 3.2 §6. What a row has no CKM number for cannot be done by a device. Digests are worked out
- * here and sent as they are (CKM_RSA_PKCS over a DigestInfo, CKM_ECDSA over a digest): more devices
- * know these, and less data travels.
+ * PKCS#11 3.2 §6. What a row has no CKM number for cannot be done by a device. Digests are worked
+ * out here and sent as they are (CKM_RSA_PKCS over a DigestInfo, CKM_ECDSA over a digest): more
+ * devices know these, and less data travels.
  *
  * @module
  */
@@ -121,8 +121,9 @@ export interface DeviceSignature {
 export function signatureOf(mechanism: SignatureMechanism, data: Uint8Array): DeviceSignature {
   const { scheme, context } = mechanism
   const { ckm, input } = signatureRow(scheme)
+  // A context of no bytes is none: RFC 8032 §8.3.
+  if (context !== undefined && context.length > 0) throw unsupported(`a context with ${scheme}`)
   if (input !== 'digest') {
-    if (context !== undefined) throw unsupported(`a context with ${scheme}`)
     return { mechanism: { type: ckm, parameter: undefined }, data }
   }
   const { hash, digested } = mechanism

@@ -1,20 +1,18 @@
 /**
- * The keystore of an HSM passes the contract of keystores on SoftHSM2, in a host process; and what only
- * it has: a host that is killed, that hangs, and a token that is not there.
+ * The keystore of an HSM passes the contract of keystores on SoftHSM2, in a host process; and what
+ * only it has: a host that is killed, that hangs, and a token that is not there.
  *
  * Skipped where Debian's softhsm2 is not installed.
  *
  * @module
  */
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { KeyInUse } from '#core/keystore.ts'
 import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
@@ -22,33 +20,20 @@ import { keystoreContract } from '../contract.ts'
 import { SoftwareKeystore } from '../software/software.ts'
 import { HostDevice, type HostOptions } from './host-device.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
+import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
 
-const MODULES = ['/usr/lib/softhsm/libsofthsm2.so', '/usr/lib64/softhsm/libsofthsm2.so']
-const MODULE = MODULES.find((path) => existsSync(path))
-const skip = MODULE === undefined ? 'softhsm2 is not installed' : false
-const HOST = fileURLToPath(new URL('../../server/hsm-host.ts', import.meta.url))
+const skip = SOFTHSM === undefined ? 'softhsm2 is not installed' : false
 const SILENT = { info: () => {}, warn: () => {} }
-const PIN = '1234'
 
 const folder = mkdtempSync(join(tmpdir(), 'claviger-softhsm-'))
-let tokens = 0
 
-/** A new token of SoftHSM2, in a folder of its own. */
 function newToken(): HostOptions {
-  const home = join(folder, `${++tokens}`)
-  mkdirSync(join(home, 'tokens'), { recursive: true })
-  const config = join(home, 'softhsm2.conf')
-  writeFileSync(config, `directories.tokendir = ${join(home, 'tokens')}\nlog.level = ERROR\n`)
-  const environment = { SOFTHSM2_CONF: config }
-  const args = ['--init-token', '--free', '--label', 'test', '--so-pin', '12345678', '--pin', PIN]
-  execFileSync('softhsm2-util', args, { env: { ...process.env, ...environment }, stdio: 'ignore' })
-  const node = [process.execPath, '--disable-warning=ExperimentalWarning']
   return {
     name: 'softhsm',
-    command: [...node, HOST, MODULE as string, '2'] as unknown as HostOptions['command'],
-    environment,
+    command: hostCommand(SOFTHSM as string, 2),
+    environment: newSoftHsmToken(folder, 'test'),
     token: { label: 'test' },
-    pin: PIN,
+    pin: SOFTHSM_PIN,
     lanes: 2,
     callMilliseconds: 20_000,
     log: SILENT,
@@ -150,7 +135,7 @@ describe('an HSM behind a host process', { skip, timeout: 60_000 }, () => {
 
   it('has a breaker that says why', async () => {
     const [program, ...args] = options.command
-    const broken = args.map((arg) => (arg === MODULE ? '/nonexistent.so' : arg))
+    const broken = args.map((arg) => (arg === SOFTHSM ? '/nonexistent.so' : arg))
     const command = [program, ...broken] as unknown as HostOptions['command']
     await rejects(HostDevice.open({ ...options, command }), /Cannot use HSM "softhsm"/)
   })

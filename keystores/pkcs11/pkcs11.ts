@@ -1,13 +1,15 @@
 /**
  * The keystore of a hardware security module, behind its PKCS#11 module.
  *
- * PKCS#11 2.40 to 3.2. Secret and private keys are made in the device, or taken in, and stay there; a
- * reference is the class of the key and its CKA_ID, which is drawn at random, so that one look-up by an
- * attribute that every device indexes finds it. Public keys and what is no key are kept beside, sealed in
- * the database: they are no secrets of the device, and verifying with them needs no trip to it.
+ * PKCS#11 2.40 to 3.2. Secret and private keys are made in the device, or taken in, and stay there;
+ * a reference is the class of the key and its CKA_ID, which is drawn at random, so that one look-up
+ * by an attribute that every device indexes finds it. Public keys and what is no key are kept
+ * beside, sealed in the database: they are no secrets of the device, and verifying with them needs
+ * no trip to it.
  *
- * What the device can do is read from its list of mechanisms, never assumed. What it may do with a key is
- * the core's to decide: the usage flags of keys in the device allow all that the algorithm can.
+ * What the device can do is read from its list of mechanisms, never assumed. What it may do with a
+ * key is the core's to decide: the usage flags of keys in the device allow all that the algorithm
+ * can.
  *
  * It does not pad, derive or hash in the device what the device has no mechanism for.
  *
@@ -29,6 +31,7 @@ import type {
   DerivationMechanism,
   Encapsulated,
   Encrypted,
+  Foundling,
   ImportRequest,
   KeyInUse,
   Keystore,
@@ -61,10 +64,20 @@ import { unwrapHybridWith } from '../software/hybrid.ts'
 import { verify } from '../software/signatures.ts'
 import { Abilities, cannotMake, makerOf } from './abilities.ts'
 import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './derivation.ts'
-import type { Device, DeviceSession } from './device.ts'
+import type { Device, DeviceSession, DeviceStatus } from './device.ts'
 import { derOfRaw } from './ecdsa.ts'
-import { asWrongData, failureOf } from './failures.ts'
+import { asWrongData, failureOf, isStale } from './failures.ts'
+import { inventory } from './inventory.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
+import {
+  besideReference,
+  ID_BYTES,
+  innerOf,
+  madeReference,
+  type Reference,
+  readReference,
+  templateOf,
+} from './references.ts'
 import {
   CLASSES,
   ckkOf,
@@ -85,13 +98,6 @@ export interface HsmKeystoreOptions {
   /** Whether new secret and private keys may leave the device. Default: no. */
   readonly extractable?: boolean
 }
-
-/** First byte of a reference: in the device by CKA_ID, or beside. */
-const IN_DEVICE = 1
-const BESIDE = 2
-const ID_BYTES = 16
-/** Where the public half of a private key (SubjectPublicKeyInfo) begins in its reference. */
-const PUBLIC_AT = 2 + ID_BYTES
 
 export class Pkcs11Keystore implements Keystore {
   readonly name: string
@@ -118,6 +124,11 @@ export class Pkcs11Keystore implements Keystore {
       exports: extractable,
       protectionStorageMask: ProtectionStorageMask.Hardware,
     }
+  }
+
+  /** How the device does. */
+  status(): DeviceStatus {
+    return this.#device.status()
   }
 
   cannot(ability: Ability): string | undefined {
@@ -221,31 +232,23 @@ export class Pkcs11Keystore implements Keystore {
       { type: CKA.LABEL, value: Buffer.from(label) },
       ...usageFlags(spec.algorithm, 'private'),
     ]
-    return { id, attributes, reference: Buffer.of(IN_DEVICE, CLASSES[kind], ...id) }
+    return { id, attributes, reference: madeReference(CLASSES[kind], id) }
   }
 
   async #keepBeside(request: ImportRequest): Promise<Made> {
     const made = await this.#beside.import(request)
-    const handle = Buffer.concat([Uint8Array.of(BESIDE), made.handle])
-    return { ...made, handle }
+    return { ...made, handle: besideReference(made.handle) }
   }
 
   /** The key as what keeps it beside knows it; undefined where it is in the device. */
   #kept(key: KeyInUse): KeyInUse | undefined {
-    const [place] = key.handle
-    if (place === IN_DEVICE) return undefined
-    if (place !== BESIDE) {
-      throw new KmsError(
-        'tampered',
-        `Cannot use "${key.id}": its reference is none of "${this.name}"`,
-      )
+    let inner = this.#inner.get(key.handle)
+    if (inner === undefined) {
+      inner = innerOf(key.handle)
+      if (inner === undefined) return undefined
+      this.#inner.set(key.handle, inner)
     }
-    let handle = this.#inner.get(key.handle)
-    if (handle === undefined) {
-      handle = key.handle.subarray(1)
-      this.#inner.set(key.handle, handle)
-    }
-    return { ...key, handle }
+    return { ...key, handle: inner }
   }
 
   async export(key: KeyInUse, format: KeyFormatType = key.format): Promise<Secret> {
@@ -258,8 +261,8 @@ export class Pkcs11Keystore implements Keystore {
     const { spec } = key
     if (spec === undefined) throw new KmsError('keyFormat', `Cannot give "${key.id}": no such key`)
     const types = key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
-    const values = await this.#read('give key', async (session) => {
-      return attributesOf(session, await this.#find(session, key), types)
+    const values = await this.#keyed('give key', key, async (session, hObject) => {
+      return attributesOf(session, hObject, types)
     })
     if (key.kind === 'secret' && format === KeyFormatType.Raw) {
       return new Secret(values[0] as Uint8Array)
@@ -272,15 +275,28 @@ export class Pkcs11Keystore implements Keystore {
     return new Secret(writeKey(key.kind, format, read))
   }
 
+  /** Keys that are made here share their CKA_ID with their public half; others are alone. */
   async destroy(handle: Uint8Array): Promise<void> {
-    if (handle[0] === BESIDE) return this.#beside.destroy(handle.subarray(1))
+    const inner = innerOf(handle)
+    if (inner !== undefined) return this.#beside.destroy(inner)
+    const reference = this.#reference({ id: 'key', handle })
+    const isMade = reference.id.length === ID_BYTES && reference.label.length === 0
     await this.#use('destroy key', async (session) => {
-      const id = handle.subarray(2, PUBLIC_AT)
-      for (const hObject of await session.find([{ type: CKA.ID, value: id }])) {
+      for (const hObject of await session.find(templateOf(reference))) {
         await session.call('C_DestroyObject', { hObject })
       }
-      this.#handles.delete(nameOf(handle))
+      if (!isMade || reference.objectClass !== CLASSES.private) return
+      const publicHalf = templateOf({ ...reference, objectClass: CLASSES.public })
+      for (const hObject of await session.find(publicHalf)) {
+        await session.call('C_DestroyObject', { hObject })
+      }
     })
+    this.#handles.delete(nameOf(handle))
+  }
+
+  /** All that is in the device, whoever made it. */
+  async foundlings(): Promise<readonly Foundling[]> {
+    return this.#read('look through it', inventory)
   }
 
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
@@ -288,8 +304,7 @@ export class Pkcs11Keystore implements Keystore {
     if (kept !== undefined) return this.#beside.encrypt(kept, mechanism, data)
     const tagBytes = tagBytesOf(mechanism)
     const { pMechanism, way } = this.#cipher(key, mechanism, data)
-    const out = await this.#read('encrypt', async (session) => {
-      const hKey = await this.#find(session, key)
+    const out = await this.#keyed('encrypt', key, async (session, hKey) => {
       if (way === 'keys') return wrapBytes(session, { pMechanism, hKey }, data)
       return session.encrypt({ pMechanism, hKey }, data)
     })
@@ -313,8 +328,7 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('missingField', 'Cannot decrypt: the tag is missing')
     }
     const whole = tag === undefined ? data : Buffer.concat([data, tag])
-    return this.#read('decrypt', async (session) => {
-      const hKey = await this.#find(session, key)
+    return this.#keyed('decrypt', key, async (session, hKey) => {
       const init = { pMechanism, hKey }
       const work = way === 'keys' ? unwrapBytes(session, init, whole) : session.decrypt(init, whole)
       return work.catch((error: unknown) => {
@@ -347,8 +361,7 @@ export class Pkcs11Keystore implements Keystore {
     }
     assertScheme(key, mechanism)
     const { mechanism: pMechanism, data: pData } = signatureOf(mechanism, data)
-    const signature = await this.#read('sign', async (session) => {
-      const hKey = await this.#find(session, key)
+    const signature = await this.#keyed('sign', key, async (session, hKey) => {
       return session.sign({ pMechanism, hKey }, pData)
     })
     const isPair = mechanism.scheme === 'ECDSA' || mechanism.scheme === 'DSA'
@@ -370,10 +383,15 @@ export class Pkcs11Keystore implements Keystore {
     return verify(this.#publicHalf(key), mechanism, data, signature)
   }
 
-  #publicHalf({ handle }: KeyInUse): KeyObject {
+  #publicHalf(key: KeyInUse): KeyObject {
+    const { handle } = key
     let half = this.#halves.get(handle)
     if (half === undefined) {
-      const bytes = Buffer.from(handle.subarray(PUBLIC_AT))
+      const bytes = Buffer.from(this.#reference(key).publicHalf)
+      if (bytes.length === 0) {
+        const what = `Cannot use "${key.id}" so: HSM "${this.name}" has no public key to it`
+        throw new KmsError('keyValueNotPresent', what)
+      }
       half = createPublicKey({ key: bytes, format: 'der', type: 'spki' })
       this.#halves.set(handle, half)
     }
@@ -397,8 +415,7 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
     }
     const { mechanism: pMechanism, bytes } = macOf(mechanism)
-    const code = await this.#read('MAC', async (session) => {
-      const hKey = await this.#find(session, key)
+    const code = await this.#keyed('MAC', key, async (session, hKey) => {
       return session.sign({ pMechanism, hKey }, data)
     })
     return code.subarray(0, bytes)
@@ -463,9 +480,9 @@ export class Pkcs11Keystore implements Keystore {
   ): Promise<Secret> {
     const point = pointOf(this.#publicHalf(key), mechanism.peer)
     const bytes = Math.ceil((key.spec?.bits ?? 0) / 8)
-    const shared = await this.#read('agree on a secret', async (session) => {
-      const inOctets = this.#device.quirks.ecdhPoint === 'octets'
-      return agreeBytes(session, await this.#find(session, key), point, bytes, inOctets)
+    const inOctets = this.#device.quirks.ecdhPoint === 'octets'
+    const shared = await this.#keyed('agree on a secret', key, async (session, hKey) => {
+      return agreeBytes(session, hKey, point, bytes, inOctets)
     })
     return new Secret(ofShared(shared, mechanism, length))
   }
@@ -519,18 +536,36 @@ export class Pkcs11Keystore implements Keystore {
     }
     const known = this.#handles.get(nameOf(key.handle))
     if (known !== undefined) return known
-    const [, kind = 0] = key.handle
-    const template = [
-      { type: CKA.CLASS, value: ulongBytes(kind) },
-      { type: CKA.ID, value: key.handle.subarray(2, PUBLIC_AT) },
-    ]
-    const [handle] = await session.find(template)
+    const [handle] = await session.find(templateOf(this.#reference(key)))
     if (handle === undefined) {
       const what = `Cannot use "${key.id}": HSM "${this.name}" does not have its key any more`
       throw new KmsError('keyValueNotPresent', what)
     }
     this.#remember(key.handle, handle)
     return handle
+  }
+
+  #reference({ id, handle }: Pick<KeyInUse, 'id' | 'handle'>): Reference {
+    const reference = readReference(handle)
+    if (reference !== undefined) return reference
+    throw new KmsError('tampered', `Cannot use "${id}": its reference is none of "${this.name}"`)
+  }
+
+  /** Work with a key; once more where the device knows it by another handle than it used to. */
+  #keyed<T>(
+    what: string,
+    key: KeyInUse,
+    work: (session: DeviceSession, hKey: number) => Promise<T>,
+  ): Promise<T> {
+    return this.#read(what, async (session) => {
+      try {
+        return await work(session, await this.#find(session, key))
+      } catch (error) {
+        if (!isStale(error)) throw error
+        this.#handles.delete(nameOf(key.handle))
+        return work(session, await this.#find(session, key))
+      }
+    })
   }
 
   #remember(reference: Uint8Array, handle: number): void {
@@ -559,8 +594,9 @@ function withPublic(reference: Uint8Array, key: KeyObject): Buffer {
   return Buffer.concat([reference, key.export({ format: 'der', type: 'spki' })])
 }
 
-function nameOf(reference: Uint8Array): string {
-  return Buffer.from(reference).toString('latin1')
+/** The reference without the public half, which is long. */
+function nameOf(handle: Uint8Array): string {
+  return Buffer.from(readReference(handle)?.head ?? handle).toString('latin1')
 }
 
 function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {

@@ -1,9 +1,10 @@
 /**
  * Where devices differ from what their list of mechanisms lets one expect: one file for each model.
  *
- * A file in `quirks/` says how the model names itself (C_GetInfo, C_GetTokenInfo) and what is different
- * with it. What a file does not say is as the standard has it. `claviger hsm probe` writes such a file of
- * a device at hand. Facts without an effect here stand in the files as text for people.
+ * A file in `quirks/` says how the model names itself (C_GetInfo, C_GetTokenInfo) and what is
+ * different with it. What a file does not say is as the standard has it. `claviger hsm probe`
+ * writes such a file of a device at hand. Facts without an effect here stand in the files as text
+ * for people.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * Keys as templates of PKCS#11, and public keys out of attributes.
  *
- * PKCS#11 3.2 §4.8 to §4.10 and §6.1 (RSA), §6.2 (DSA), §6.3 (elliptic curves). The form in between is a
- * JSON Web Key (RFC 7517, RFC 8037), which has the same numbers by name, or DER where there is none:
- * RFC 5915 (EC), RFC 5958 with RFC 3279 §2.3.2 (DSA).
+ * PKCS#11 3.2 §4.8 to §4.10 and §6.1 (RSA), §6.2 (DSA), §6.3 (elliptic curves). The form in between
+ * is a JSON Web Key (RFC 7517, RFC 8037), which has the same numbers by name, or DER where there is
+ * none: RFC 5915 (EC), RFC 5958 with RFC 3279 §2.3.2 (DSA).
  *
  * @module
  */

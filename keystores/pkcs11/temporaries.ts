@@ -1,8 +1,8 @@
 /**
  * Values that pass through a device as objects of a session, and are gone afterwards.
  *
- * PKCS#11 3.2 §5.18: C_WrapKey, C_UnwrapKey and C_DeriveKey work on objects only. Bytes become an object
- * whose value may be read, and back; it is destroyed whatever happens.
+ * PKCS#11 3.2 §5.18: C_WrapKey, C_UnwrapKey and C_DeriveKey work on objects only. Bytes become an
+ * object whose value may be read, and back; it is destroyed whatever happens.
  *
  * @module
  */

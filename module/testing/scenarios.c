@@ -61,10 +61,12 @@ static void say(const char *text)
     CHECK(read(0, &byte, 1) == 1);
 }
 
+static CK_SLOT_ID first_slot = 1;
+
 static CK_SESSION_HANDLE open_session(void)
 {
     CK_SESSION_HANDLE session = 0;
-    OK(f->C_OpenSession(1, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session));
+    OK(f->C_OpenSession(first_slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session));
     return session;
 }
 
@@ -78,6 +80,8 @@ static void sign(CK_SESSION_HANDLE session)
     OK(f->C_Sign(session, data, sizeof data, signature, &length));
     CHECK(length == 32);
 }
+
+static CK_BBOOL yes = CK_TRUE;
 
 /* --- without a server --- */
 
@@ -270,8 +274,38 @@ static void buffers(void)
     OK(f->C_FindObjects(session, handles, 2, &found));
     CHECK(found == 2 && handles[0] == 1000);
     OK(f->C_FindObjects(session, handles, 4, &found));
-    CHECK(found == 1);
+    CHECK(found == 4 && handles[0] == 1002);
     OK(f->C_FindObjectsFinal(session));
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_FindObjects(session, handles, 4, &found));
+    OK(f->C_Finalize(NULL));
+}
+
+/* More objects than come with the beginning of a search, taken in pieces of every size. */
+static void searching(void)
+{
+    CK_OBJECT_HANDLE handles[400];
+    CK_ULONG found, all;
+    OK(f->C_Initialize(NULL));
+    CK_SESSION_HANDLE session = open_session();
+    for (CK_ULONG size = 1; size < 320; size += 7) {
+        OK(f->C_FindObjectsInit(session, NULL, 0));
+        RV(CKR_OPERATION_ACTIVE, f->C_FindObjectsInit(session, NULL, 0));
+        for (all = 0; all < 300; all += found) {
+            memset(handles, 0, sizeof handles);
+            OK(f->C_FindObjects(session, handles, size, &found));
+            CHECK(found == (size < 300 - all ? size : 300 - all));
+            for (CK_ULONG index = 0; index < found; index++)
+                CHECK(handles[index] == 1000 + all + index);
+            CHECK(handles[found] == 0);
+        }
+        OK(f->C_FindObjects(session, handles, size, &found));
+        CHECK(found == 0);
+        OK(f->C_FindObjectsFinal(session));
+        RV(CKR_OPERATION_NOT_INITIALIZED, f->C_FindObjectsFinal(session));
+    }
+    OK(f->C_FindObjectsInit(session, NULL, 0));
+    OK(f->C_SessionCancel(session, CKF_FIND_OBJECTS));
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_FindObjects(session, handles, 1, &found));
     OK(f->C_Finalize(NULL));
 }
 
@@ -279,7 +313,6 @@ static void attributes(void)
 {
     CK_BYTE label[8], small[2], value[4], id[4];
     CK_ULONG class = 0;
-    CK_BBOOL yes = CK_TRUE;
     CK_ATTRIBUTE wanted[] = {
         {CKA_LABEL, label, sizeof label}, {CKA_ID, small, sizeof small},
         {CKA_VALUE, value, sizeof value}, {CKA_URL, NULL, 0},
@@ -443,6 +476,12 @@ static void memory(void)
     OK(f->C_Login(session, CKU_CONTEXT_SPECIFIC, (CK_UTF8CHAR *)"1", 1));
     OK(f->C_DigestFinal(session, out, &length));
     say("a login between: 4");
+    CK_OBJECT_HANDLE found[2];
+    OK(f->C_FindObjectsInit(session, NULL, 0));
+    OK(f->C_FindObjects(session, found, 2, &length));
+    OK(f->C_FindObjects(session, found, 2, &length));
+    OK(f->C_FindObjectsFinal(session));
+    say("a search: 2");
     OK(f->C_CloseSession(session));
     RV(CKR_SESSION_HANDLE_INVALID, f->C_SignInit(session, &plain, 7));
     OK(f->C_Finalize(NULL));
@@ -735,6 +774,213 @@ static void no_server(void)
     CHECK(now() - began < 3);
 }
 
+/* --- the real engine --- */
+
+static CK_OBJECT_HANDLE make_secret(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type,
+                                    CK_ULONG length)
+{
+    CK_OBJECT_HANDLE key;
+    CK_ATTRIBUTE template[] = {
+        {CKA_SIGN, &yes, 1},    {CKA_VERIFY, &yes, 1},  {CKA_ENCRYPT, &yes, 1},
+        {CKA_DECRYPT, &yes, 1}, {CKA_LABEL, "own", 3},  {CKA_VALUE_LEN, &length, sizeof length},
+        {CKA_TOKEN, &yes, 1},
+    };
+    OK(f->C_GenerateKey(session, &(CK_MECHANISM){type, NULL, 0}, template, 7, &key));
+    return key;
+}
+
+/* The same signature in one part, in parts, and again without asking; verified too. */
+static void engine_sign(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+{
+    CK_BYTE data[] = "what is signed", first[32], other[32];
+    CK_ULONG length = sizeof first;
+    for (int round = 0; round < 3; round++) {
+        OK(f->C_SignInit(session, &plain, key));
+        OK(f->C_Sign(session, data, sizeof data, NULL, &length));
+        CHECK(length == 32);
+        OK(f->C_Sign(session, data, sizeof data, round == 0 ? first : other, &length));
+        CHECK(round == 0 || memcmp(first, other, 32) == 0);
+    }
+    OK(f->C_SignInit(session, &plain, key));
+    OK(f->C_SignUpdate(session, data, 4));
+    OK(f->C_SignUpdate(session, data + 4, sizeof data - 4));
+    length = 0;
+    OK(f->C_SignFinal(session, NULL, &length));
+    RV(CKR_BUFFER_TOO_SMALL, f->C_SignFinal(session, other, &(CK_ULONG){31}));
+    OK(f->C_SignFinal(session, other, &length));
+    CHECK(length == 32 && memcmp(first, other, 32) == 0);
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_SignFinal(session, other, &length));
+    for (int round = 0; round < 3; round++) {
+        OK(f->C_VerifyInit(session, &plain, key));
+        OK(f->C_Verify(session, data, sizeof data, first, 32));
+        OK(f->C_VerifyInit(session, &plain, key));
+        first[0] ^= 1;
+        RV(CKR_SIGNATURE_INVALID, f->C_Verify(session, data, sizeof data, first, 32));
+        first[0] ^= 1;
+    }
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_Verify(session, data, sizeof data, first, 32));
+}
+
+static void engine_encrypt(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+{
+    CK_BYTE data[40] = "plain", iv[16] = {0}, out[80], back[80], tag[16];
+    CK_ULONG length, asked;
+    CK_MECHANISM padded = {CKM_AES_CBC_PAD, iv, sizeof iv};
+    for (CK_ULONG size = 0; size <= sizeof data; size++) {
+        iv[0] = (CK_BYTE)size;
+        OK(f->C_EncryptInit(session, &padded, key));
+        OK(f->C_Encrypt(session, data, size, NULL, &asked));
+        length = asked;
+        OK(f->C_Encrypt(session, data, size, out, &length));
+        CHECK(length == (size / 16 + 1) * 16 && length <= asked);
+        OK(f->C_DecryptInit(session, &padded, key));
+        OK(f->C_Decrypt(session, out, length, NULL, &asked));
+        CHECK(asked >= size);
+        asked = sizeof back;
+        OK(f->C_Decrypt(session, out, length, back, &asked));
+        CHECK(asked == size && memcmp(back, data, size) == 0);
+    }
+    CK_GCM_PARAMS gcm = {iv, 12, 96, data, 5, 128};
+    CK_MECHANISM authenticated = {CKM_AES_GCM, &gcm, sizeof gcm};
+    for (int round = 0; round < 3; round++) {
+        iv[1] = (CK_BYTE)round;
+        OK(f->C_EncryptInit(session, &authenticated, key));
+        length = sizeof out;
+        OK(f->C_Encrypt(session, data, 20, out, &length));
+        CHECK(length == 36);
+        OK(f->C_DecryptInit(session, &authenticated, key));
+        OK(f->C_Decrypt(session, out, 36, NULL, &asked));
+        CHECK(asked >= 20);
+        OK(f->C_Decrypt(session, out, 36, back, &length));
+        CHECK(length == 20 && memcmp(back, data, 20) == 0);
+    }
+    /* A message, whose IV and tag come back into the caller's structure. */
+    CK_GCM_MESSAGE_PARAMS message = {iv, 12, 0, CKG_GENERATE_RANDOM, tag, 128};
+    memset(iv, 0, sizeof iv);
+    memset(tag, 0, sizeof tag);
+    OK(f->C_MessageEncryptInit(session, &(CK_MECHANISM){CKM_AES_GCM, NULL, 0}, key));
+    length = sizeof out;
+    OK(f->C_EncryptMessage(session, &message, sizeof message, data, 5, data, 20, out, &length));
+    CHECK(length == 20 && iv[11] + iv[10] + iv[9] + iv[8] > 0 && tag[0] + tag[1] + tag[2] > 0);
+    OK(f->C_MessageEncryptFinal(session));
+    OK(f->C_MessageDecryptInit(session, &(CK_MECHANISM){CKM_AES_GCM, NULL, 0}, key));
+    message.ivGenerator = CKG_NO_GENERATE;
+    OK(f->C_DecryptMessage(session, &message, sizeof message, data, 5, out, 20, back, &length));
+    CHECK(length == 20 && memcmp(back, data, 20) == 0);
+    OK(f->C_MessageDecryptFinal(session));
+}
+
+static void engine_objects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+{
+    CK_BYTE label[8], value[32];
+    CK_ULONG count, type;
+    CK_OBJECT_HANDLE found[4];
+    CK_ATTRIBUTE wanted[] = {
+        {CKA_LABEL, label, sizeof label}, {CKA_KEY_TYPE, &type, sizeof type},
+        {CKA_VALUE, value, sizeof value}, {CKA_MODULUS, value, sizeof value},
+    };
+    const CK_RV rv = f->C_GetAttributeValue(session, key, wanted, 4);
+    CHECK(rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID);
+    CHECK(wanted[0].ulValueLen == 3 && memcmp(label, "own", 3) == 0);
+    CHECK(wanted[1].ulValueLen == sizeof type);
+    CHECK(wanted[3].ulValueLen == CK_UNAVAILABLE_INFORMATION);
+    OK(f->C_FindObjectsInit(session, wanted, 1));
+    OK(f->C_FindObjects(session, found, 4, &count));
+    CHECK(count >= 1);
+    OK(f->C_FindObjectsFinal(session));
+}
+
+/* Two keys from one, the second of which is told in the parameter. */
+static void engine_derive(CK_SESSION_HANDLE session)
+{
+    CK_OBJECT_HANDLE base, key = 0, other = 0;
+    CK_ULONG length = 32, class = CKO_SECRET_KEY, type = CKK_GENERIC_SECRET;
+    CK_ATTRIBUTE template[] = {
+        {CKA_CLASS, &class, sizeof class}, {CKA_KEY_TYPE, &type, sizeof type},
+        {CKA_DERIVE, &yes, 1},             {CKA_SIGN, &yes, 1},
+        {CKA_VERIFY, &yes, 1},             {CKA_VALUE_LEN, &length, sizeof length},
+    };
+    OK(f->C_GenerateKey(session, &(CK_MECHANISM){CKM_GENERIC_SECRET_KEY_GEN, NULL, 0}, template, 6,
+                        &base));
+    CK_SP800_108_COUNTER_FORMAT counter = {CK_FALSE, 32};
+    memset((char *)&counter + 1, 0, 7);
+    CK_PRF_DATA_PARAM data[] = {
+        {CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter},
+        {CK_SP800_108_BYTE_ARRAY, "label", 5},
+    };
+    CK_DERIVED_KEY more = {template, 6, &other};
+    CK_SP800_108_KDF_PARAMS kdf = {CKM_SHA256_HMAC, 2, data, 1, &more};
+    OK(f->C_DeriveKey(session, &(CK_MECHANISM){CKM_SP800_108_COUNTER_KDF, &kdf, sizeof kdf}, base,
+                      template, 6, &key));
+    CHECK(other != 0 && other != key);
+    engine_sign(session, key);
+    engine_sign(session, other);
+}
+
+static CK_OBJECT_HANDLE shared_key;
+
+static void *engine_work(void *unused)
+{
+    CK_SESSION_HANDLE session = open_session();
+    for (int round = 0; round < 10; round++)
+        engine_sign(session, shared_key);
+    return unused;
+}
+
+static void engine(void)
+{
+    CK_BYTE out[64];
+    CK_ULONG length = sizeof out;
+    CK_SLOT_ID slot;
+    pthread_t all[THREADS];
+    OK(f->C_Initialize(NULL));
+    length = 1;
+    OK(f->C_GetSlotList(CK_TRUE, &slot, &length));
+    CK_SESSION_HANDLE session;
+    OK(f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session));
+    first_slot = slot;
+    shared_key = make_secret(session, CKM_GENERIC_SECRET_KEY_GEN, 32);
+    CK_OBJECT_HANDLE cipher = make_secret(session, CKM_AES_KEY_GEN, 32);
+    engine_sign(session, shared_key);
+    engine_encrypt(session, cipher);
+    engine_objects(session, shared_key);
+    engine_derive(session);
+    for (int index = 0; index < THREADS; index++)
+        CHECK(pthread_create(&all[index], NULL, engine_work, NULL) == 0);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        RV(CKR_CRYPTOKI_NOT_INITIALIZED, f->C_SignInit(session, &plain, shared_key));
+        OK(f->C_Initialize(NULL));
+        RV(CKR_SESSION_HANDLE_INVALID, f->C_SignInit(session, &plain, shared_key));
+        _exit(0);
+    }
+    await_child(child);
+    join_threads(all);
+    engine_sign(session, shared_key);
+
+    /* More than the server takes is refused here, and costs nothing else. */
+    CK_BYTE *large = calloc(1, 8 << 20);
+    CHECK(large != NULL);
+    OK(f->C_SignInit(session, &plain, shared_key));
+    length = sizeof out;
+    RV(CKR_DATA_LEN_RANGE, f->C_Sign(session, large, 8 << 20, out, &length));
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_Sign(session, out, 4, out, &length));
+    free(large);
+    engine_sign(session, shared_key);
+
+    /* A destroyed key does not sign, not even from memory. */
+    OK(f->C_DestroyObject(session, shared_key));
+    RV(CKR_KEY_HANDLE_INVALID, f->C_SignInit(session, &plain, shared_key));
+    say("down");
+    CHECK(f->C_SignInit(session, &plain, cipher) == CKR_DEVICE_REMOVED);
+    say("up");
+    RV(CKR_SESSION_HANDLE_INVALID, f->C_SignInit(session, &plain, cipher));
+    OK(f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session));
+    engine_sign(session, make_secret(session, CKM_GENERIC_SECRET_KEY_GEN, 32));
+    OK(f->C_Finalize(NULL));
+}
+
 /* --- a peer that answers anything --- */
 
 static uint64_t state;
@@ -827,10 +1073,14 @@ static void fuzz_lists(CK_SESSION_HANDLE session)
         f->C_GetMechanismList(1, list, &count);
         break;
     case 2:
+        f->C_FindObjectsInit(session, NULL, 0);
+        f->C_FindObjects(session, list, room, &count);
         f->C_FindObjects(session, list, room, &count);
         break;
     default:
         f->C_GenerateRandom(session, random, room);
+        f->C_FindObjectsInit(session, NULL, 0);
+        f->C_FindObjectsFinal(session);
     }
     free(list);
     free(random);
@@ -897,6 +1147,7 @@ static const struct {
     {"workers", workers},       {"unloading", unloading},         {"closing", closing},
     {"exiting", exiting},       {"restart", restart},             {"deadline", deadline},
     {"agent", agent},           {"no_server", no_server},         {"fuzz", fuzz},
+    {"engine", engine},         {"searching", searching},
 };
 
 int main(int count, char **arguments)

@@ -202,6 +202,8 @@ interface MoreResults {
     readonly further: Uint8Array | undefined
     /** Changes whenever the server has forgotten what it knew. */
     readonly epoch: number
+    /** Largest body of a request that is taken; a larger one ends the connection. */
+    readonly callBytesMax: number
   }
   readonly C_GetAttributeValue: {
     /** CKR_OK, ATTRIBUTE_SENSITIVE, ATTRIBUTE_TYPE_INVALID or BUFFER_TOO_SMALL. */
