@@ -6,9 +6,13 @@
  *
  * @module
  */
+import { writeFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { control, type GlobalOptions } from './environment.ts'
-import { list as lines, print, type Row, table } from './output.ts'
+import { stringify } from 'yaml'
+import { probeModule } from '#server/hsm.ts'
+import { createLog } from '#server/log.ts'
+import { control, type GlobalOptions, pinFrom } from './environment.ts'
+import { list as lines, print, type Row, table, UsageError } from './output.ts'
 
 const listAll = new Command('list')
   .description('the HSMs of the configuration, and how they do')
@@ -56,7 +60,74 @@ Examples:
     })
   })
 
+interface ProbeOptions extends GlobalOptions {
+  readonly module: string
+  readonly slot?: number | undefined
+  readonly label?: string | undefined
+  readonly serial?: string | undefined
+  readonly reserved?: string | undefined
+  readonly env: Readonly<Record<string, string>>
+  readonly pinFile?: string | undefined
+  readonly model: string
+  readonly out?: string | undefined
+}
+
+const probe = new Command('probe')
+  .description('try out what an HSM can do and where it is peculiar, and write that to a file')
+  .requiredOption('--module <file>', "the maker's PKCS#11 module")
+  .option('--slot <number>', 'the slot by its number; or else', wholeNumber)
+  .option('--label <label>', 'the token by its label; or else')
+  .option('--serial <serial>', 'the token by its serial number')
+  .option('--reserved <text>', 'what C_Initialize gets in pReserved')
+  .option('--env <name=value>', 'a variable for the module; may be repeated', variable, {})
+  .option('--pin-file <file>', "file with the user's PIN; else CLAVIGER_PIN, else it is asked for")
+  .option('--model <name>', 'name that the file gives the model', 'probed')
+  .option('--out <file>', 'the file; default: standard output')
+  .addHelpText(
+    'after',
+    `
+Only objects of the session are made, which go with it; the objects of the token are counted before
+and after. No server is needed, and none is disturbed. A keystore uses the file as its "quirks".
+
+Examples:
+  claviger hsm probe --module /usr/lib/softhsm/libsofthsm2.so --label test --out softhsm.yaml
+  CLAVIGER_PIN=1234 claviger hsm probe --module ./vendor.so --slot 0 --json`,
+  )
+  .action(async (_options, command: Command) => {
+    const options = command.optsWithGlobals<ProbeOptions>()
+    const { env: environment, pinFile, model, out, ...wish } = options
+    const pin = await pinFrom(pinFile, 'CLAVIGER_PIN', "User's PIN: ", '--pin-file')
+    const log = createLog({ level: 'error', format: 'text' })
+    const found = await probeModule({ ...wish, environment, pin }, model, log)
+    const file = stringify(found.quirks)
+    if (out !== undefined) writeFileSync(out, file)
+    print(options.json, found, () => {
+      const { identity, mechanisms, objectsBefore, objectsAfter } = found
+      const said = lines({
+        manufacturer: identity?.manufacturer,
+        library: identity?.library,
+        model: identity?.model,
+        mechanisms: mechanisms.length,
+        'token objects': `${objectsBefore} before, ${objectsAfter} after`,
+        ...found.trials,
+      })
+      return out === undefined ? `${said}\n\n${file}` : said
+    })
+  })
+
+function wholeNumber(text: string): number {
+  if (/^\d{1,10}$/.test(text)) return Number(text)
+  throw new UsageError(`--slot ${text}: must be a number`)
+}
+
+function variable(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new UsageError(`--env ${text}: must be NAME=VALUE`)
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
+}
+
 export const hsm = new Command('hsm')
   .description('hardware security modules that hold keys')
   .addCommand(listAll)
   .addCommand(adopt)
+  .addCommand(probe)

@@ -288,6 +288,8 @@ export type Ability =
       readonly cipher: Cipher
       readonly hash?: Hash | undefined
       readonly mgfHash?: Hash | undefined
+      /** RSA OAEP: with one that is not empty. */
+      readonly label?: boolean | undefined
     }
   | {
       readonly signature: SignatureScheme

@@ -107,6 +107,11 @@ const hsm = z.strictObject({
   serial: z.string().optional().describe('the token by its serial number.'),
   pinFile: z.string().optional().describe("File with the user's PIN."),
   pinVariable: z.string().optional().describe('Environment variable with it, instead.'),
+  pinPrompt: z.boolean().default(false).describe('Whether a person is asked for it, instead.'),
+  pinObject: z
+    .string()
+    .optional()
+    .describe('Unique Identifier of Secret Data in another keystore that is it, instead.'),
   sessions: z
     .int()
     .min(1)

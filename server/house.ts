@@ -26,7 +26,7 @@ import { type LockedDatabase, openSqlite } from '#databases/sqlite/sqlite.ts'
 import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { type Config, ConfigError } from './config.ts'
-import { adoptAtStart, hsmKeystore } from './hsm.ts'
+import { adoptAtStart, hsmKeystore, type PinSources, pinOfObject } from './hsm.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
 import { openTokens } from './pkcs11.ts'
@@ -57,7 +57,7 @@ export interface HouseOptions {
   readonly config: Config
   readonly log: Logger
   /** Asks a person for the passphrase; absent where nobody can be asked. */
-  readonly askPassphrase?: (() => Promise<string>) | undefined
+  readonly askPassphrase?: ((prompt?: string) => Promise<string>) | undefined
 }
 
 /** Where a root key comes from. */
@@ -135,7 +135,12 @@ export class House {
     this.authority = new Authority(dataDir, this.settings, config.kmip.tls.days)
     this.services = {
       store: new Store(database, sealer, limits.objectCacheMax),
-      keystores: new Keystores(keystoresOf(config, sealer, log)),
+      keystores: new Keystores(
+        keystoresOf(config, sealer, log, {
+          ask: options.askPassphrase,
+          object: (id) => pinOfObject(this.services, id),
+        }),
+      ),
       journal: new Journal((entries) => database.commit([], entries), {
         clock,
         flushMilliseconds: limits.auditFlushMilliseconds,
@@ -325,14 +330,19 @@ function assertName(name: string): void {
   throw new KmsError('invalidField', `Cannot create credential "${name}": a name has ${allowed}`)
 }
 
-function keystoresOf(config: Config, sealer: Sealer, log: Logger): [Keystore, ...Keystore[]] {
+function keystoresOf(
+  config: Config,
+  sealer: Sealer,
+  log: Logger,
+  sources: PinSources,
+): [Keystore, ...Keystore[]] {
   const names = new Set(config.keystores.map(({ name }) => name))
   if (names.size < config.keystores.length) {
     throw new ConfigError('keystores: two of them have the same name')
   }
   const keystores: Keystore[] = config.keystores.map((one) => {
     if (one.type === 'software') return new SoftwareKeystore(one.name, sealer)
-    return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), log)
+    return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), log, sources)
   })
   return keystores as [Keystore, ...Keystore[]]
 }

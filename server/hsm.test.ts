@@ -1,6 +1,6 @@
 /**
- * A house with an HSM: keys that were in the device become objects, once; what happens to them there
- * shows here.
+ * A house with an HSM: keys that were in the device become objects, once; what happens to them
+ * there shows here.
  *
  * Skipped where Debian's softhsm2 is not installed.
  *

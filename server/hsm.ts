@@ -5,13 +5,16 @@
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Services } from '#core/context.ts'
 import { KmsError } from '#core/errors.ts'
+import { keyInUse } from '#core/keys.ts'
 import type { Keystore } from '#core/keystore.ts'
 import { type Adoption, adopt } from '#core/operations/adopt.ts'
 import type { DeviceStatus } from '#keystores/pkcs11/device.ts'
-import { HostDevice, type SlotChoice } from '#keystores/pkcs11/host-device.ts'
+import { HostDevice, type HostOptions, type SlotChoice } from '#keystores/pkcs11/host-device.ts'
 import { Pkcs11Keystore } from '#keystores/pkcs11/pkcs11.ts'
-import { models, type Quirks, readQuirks } from '#keystores/pkcs11/quirks.ts'
+import { type Probe, probe } from '#keystores/pkcs11/probe.ts'
+import { generic, models, type Quirks, readQuirks } from '#keystores/pkcs11/quirks.ts'
 import { type Config, ConfigError } from './config.ts'
 import type { House } from './house.ts'
 import type { Logger } from './log.ts'
@@ -25,13 +28,26 @@ const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning']
  * @param beside Keeps public keys and what is no key.
  * @throws `ConfigError` when the token or the PIN is not said.
  */
-export function hsmKeystore(config: HsmConfig, beside: Keystore, log: Logger): Pkcs11Keystore {
+export function hsmKeystore(
+  config: HsmConfig,
+  beside: Keystore,
+  log: Logger,
+  sources: PinSources,
+): Pkcs11Keystore {
   const { name, extractable } = config
-  return new Pkcs11Keystore({ name, extractable }, hsmDevice(config, log), beside)
+  return new Pkcs11Keystore({ name, extractable }, hsmDevice(config, log, sources), beside)
+}
+
+/** Where a PIN may come from that is not in a file. */
+export interface PinSources {
+  /** Asks a person; absent where nobody can be asked. */
+  readonly ask?: ((prompt: string) => Promise<string>) | undefined
+  /** The value of a managed object. */
+  readonly object?: ((id: string) => Promise<string>) | undefined
 }
 
 /** The device of a keystore, not started yet. */
-export function hsmDevice(config: HsmConfig, log: Logger): HostDevice {
+export function hsmDevice(config: HsmConfig, log: Logger, sources: PinSources): HostDevice {
   const { name, module, sessions, callSeconds, reserved, environment } = config
   const args = [...NODE_OPTIONS, HOST, module, String(sessions)]
   return new HostDevice({
@@ -39,7 +55,7 @@ export function hsmDevice(config: HsmConfig, log: Logger): HostDevice {
     command: [process.execPath, ...args, ...(reserved === undefined ? [] : [reserved])],
     environment,
     token: tokenOf(config),
-    pin: pinOf(config),
+    pin: pinOf(config, sources),
     lanes: sessions,
     callMilliseconds: callSeconds * 1_000,
     quirks: quirksFor(config),
@@ -63,7 +79,12 @@ function quirksFor({ name, model, quirks }: HsmConfig): Quirks | undefined {
   throw new ConfigError(`keystores: "${name}": there is no model "${model}"; there are: ${known}`)
 }
 
-function tokenOf({ name, slot, label, serial }: HsmConfig): SlotChoice {
+function tokenOf({
+  name,
+  slot,
+  label,
+  serial,
+}: Pick<HsmConfig, 'name' | 'slot' | 'label' | 'serial'>): SlotChoice {
   const given = [slot, label, serial].filter((one) => one !== undefined)
   if (given.length !== 1) {
     throw new ConfigError(`keystores: "${name}" must name its token by one of slot, label, serial`)
@@ -72,10 +93,16 @@ function tokenOf({ name, slot, label, serial }: HsmConfig): SlotChoice {
   return label === undefined ? { serial: serial as string } : { label }
 }
 
-function pinOf({ name, pinFile, pinVariable }: HsmConfig): string | undefined {
-  if (pinFile !== undefined && pinVariable !== undefined) {
-    throw new ConfigError(`keystores: "${name}" has a pinFile and a pinVariable; one is enough`)
+/** One source of the PIN; none where the token needs no PIN. */
+function pinOf(config: HsmConfig, { ask, object }: PinSources): HostOptions['pin'] {
+  const { name, pinFile, pinVariable, pinPrompt, pinObject } = config
+  const given = { pinFile, pinVariable, pinPrompt: pinPrompt || undefined, pinObject }
+  const named = Object.entries(given).flatMap(([key, one]) => (one === undefined ? [] : key))
+  if (named.length > 1) {
+    throw new ConfigError(`keystores: "${name}" has ${named.join(' and ')}; one is enough`)
   }
+  if (pinPrompt) return () => asked(config, ask)
+  if (pinObject !== undefined) return () => ofObject(config, pinObject, object)
   if (pinVariable !== undefined) {
     const pin = process.env[pinVariable]
     if (pin !== undefined && pin !== '') return pin
@@ -87,6 +114,36 @@ function pinOf({ name, pinFile, pinVariable }: HsmConfig): string | undefined {
   } catch (error) {
     throw new ConfigError(`keystores: "${name}": ${pinFile}: ${(error as Error).message}`)
   }
+}
+
+async function asked({ name }: HsmConfig, ask: PinSources['ask']): Promise<string> {
+  if (ask !== undefined) return ask(`PIN of HSM "${name}": `)
+  const what = `Cannot use HSM "${name}": its PIN has to be asked for, and there is no terminal`
+  throw new KmsError('keystoreUnavailable', what)
+}
+
+async function ofObject(
+  { name }: HsmConfig,
+  id: string,
+  object: PinSources['object'],
+): Promise<string> {
+  if (object !== undefined) return object(id)
+  const what = `Cannot use HSM "${name}": its PIN is an object, and no database is open`
+  throw new KmsError('keystoreUnavailable', what)
+}
+
+/** The PIN that a managed object is: Secret Data in another keystore. */
+export async function pinOfObject(services: Services, id: string): Promise<string> {
+  const object = await services.store.object(id)
+  if (object?.material === undefined) {
+    throw new KmsError('notFound', `Cannot find PIN: there is no object "${id}" with a value`)
+  }
+  const keystore = services.keystores.named(object.material.keystore)
+  if (keystore instanceof Pkcs11Keystore) {
+    throw new KmsError('illegalOperation', `Cannot use "${id}" as a PIN: it is in an HSM itself`)
+  }
+  using value = await keystore.export(keyInUse(object))
+  return Buffer.from(value.expose()).toString('utf8')
 }
 
 /** An HSM of the configuration and how it does. */
@@ -154,3 +211,41 @@ async function adoptFrom(
   const context = { services, principal, front: 'hsm', operation: 'Adopt', now }
   return adopt(context, keystore)
 }
+
+/** A module that no configuration names. */
+export interface ModuleWish {
+  readonly module: string
+  readonly slot?: number | undefined
+  readonly label?: string | undefined
+  readonly serial?: string | undefined
+  readonly reserved?: string | undefined
+  readonly environment: Readonly<Record<string, string>>
+  readonly pin: string | undefined
+}
+
+/** Tries out a device in a host of its own; the server is not needed. */
+export async function probeModule(wish: ModuleWish, model: string, log: Logger): Promise<Probe> {
+  const { module, reserved, environment, pin } = wish
+  const lanes = 1
+  const args = [...NODE_OPTIONS, HOST, module, String(lanes)]
+  const device = new HostDevice({
+    name: module,
+    command: [process.execPath, ...args, ...(reserved === undefined ? [] : [reserved])],
+    environment,
+    token: tokenOf({ ...wish, name: module }),
+    pin,
+    lanes,
+    callMilliseconds: PROBE_MILLISECONDS,
+    // What is known of the model already would hide what is to be found out.
+    quirks: generic(),
+    log,
+  })
+  try {
+    return await probe(device, model)
+  } finally {
+    await device.close()
+  }
+}
+
+/** Devices take long to make an RSA key. */
+const PROBE_MILLISECONDS = 120_000

@@ -1,9 +1,10 @@
 /**
  * Adoption: keys that are in a keystore without having been made through it become objects.
  *
- * The identifier of an adopted object follows from the keystore and from the place of the key in it, so
- * that another run finds with one look-up what it has adopted already, also when that was destroyed here
- * since. State, names, links and custom attributes are the database's; the key stays where it is.
+ * The identifier of an adopted object follows from the keystore and from the place of the key in
+ * it, so that another run finds with one look-up what it has adopted already, also when that was
+ * destroyed here since. State, names, links and custom attributes are the database's; the key stays
+ * where it is.
  *
  * It does not remove objects whose key has vanished: using one says so.
  *

@@ -89,7 +89,7 @@ export class Abilities {
     return this.#cannotMake(spec)
   }
 
-  #cannotCipher({ cipher, hash, mgfHash }: Generic<'cipher'>): string | undefined {
+  #cannotCipher({ cipher, hash, mgfHash, label }: Generic<'cipher'>): string | undefined {
     const type = this.mechanismOf(cipher)
     if (type === undefined) return `PKCS#11 has no mechanism for ${cipher}`
     const { oaep, gcmIv, model } = this.#device.quirks
@@ -97,7 +97,9 @@ export class Abilities {
       return `${model} makes the IV of AES-GCM by itself, which is not supported`
     }
     if (this.wayOf(cipher) === undefined) return this.#lacks({ type, flag: CKF.DECRYPT }) ?? NO_WAY
-    return cipher === 'RSA_PKCS_OAEP' ? this.#rsa('OAEP', oaep, hash, mgfHash) : undefined
+    if (cipher !== 'RSA_PKCS_OAEP') return undefined
+    if (label && oaep.label === false) return `OAEP of ${model} takes no label`
+    return this.#rsa('OAEP', oaep, hash, mgfHash)
   }
 
   #rsa(

@@ -61,6 +61,12 @@ export function isStale(error: unknown): boolean {
   return error.rv === CKR.KEY_HANDLE_INVALID || error.rv === CKR.OBJECT_HANDLE_INVALID
 }
 
+/** Whether a device takes no seed, or none from here. */
+export function isNoSeed(error: unknown): boolean {
+  if (!(error instanceof CryptokiError)) return false
+  return error.rv === CKR.RANDOM_SEED_NOT_SUPPORTED || error.rv === CKR.FUNCTION_NOT_SUPPORTED
+}
+
 /** Devices have many words for a wrong tag or padding. */
 const WRONG_DATA: ReadonlySet<number> = new Set([
   CKR.GENERAL_ERROR,

@@ -46,8 +46,8 @@ export interface HostOptions {
   readonly command: readonly [string, ...string[]]
   readonly environment?: Readonly<Record<string, string | undefined>>
   readonly token: SlotChoice
-  /** The user's PIN; undefined where the token needs none. */
-  readonly pin: string | undefined
+  /** The user's PIN, or who knows it; undefined where the token needs none. */
+  readonly pin: string | undefined | (() => Promise<string>)
   /** Sessions at a time. */
   readonly lanes: number
   /** Time for one call. */
@@ -194,6 +194,7 @@ export class HostDevice implements Device {
   #identity: Identity | undefined
   #token: Pick<DeviceStatus, 'token' | 'serial' | 'slot'> = {}
   #starts = 0
+  #known: string | undefined
   readonly #calls: Calls = new Map()
 
   /** Nothing is started before the device is asked for something. */
@@ -337,6 +338,7 @@ export class HostDevice implements Device {
         this.#lastFailure = (error as Error).message
         log.warn({ keystore: name, reason: this.#lastFailure }, 'HSM host does not start')
         this.#kill()
+        if (isHopeless(error)) this.#known = undefined
         if (this.#isClosed || isHopeless(error)) break
       }
     }
@@ -364,7 +366,8 @@ export class HostDevice implements Device {
   }
 
   async #openLane(stream: Duplex, isFirst: boolean): Promise<Lane> {
-    const { callMilliseconds, pin } = this.#options
+    const { callMilliseconds } = this.#options
+    const pin = await this.#pin()
     const client = await Pkcs11Client.over(stream, { requestMilliseconds: callMilliseconds })
     await client.initialize()
     const slotID = await this.#slot(client)
@@ -373,6 +376,14 @@ export class HostDevice implements Device {
     const { phSession: hSession } = await client.call('C_OpenSession', { slotID, flags })
     if (pin !== undefined) await logIn(client, hSession, pin)
     return new Lane(client, hSession, this.#calls)
+  }
+
+  /** Asked for once: a person would not like to be asked whenever the host has to be started. */
+  async #pin(): Promise<string | undefined> {
+    const { pin } = this.#options
+    if (typeof pin !== 'function') return pin
+    this.#known ??= await pin()
+    return this.#known
   }
 
   /** What the device is and offers. */

@@ -1,8 +1,9 @@
 /**
  * What is in a device already: its token objects as keys and certificates of the core.
  *
- * PKCS#11 3.2 §4. The device is gone through once, page by page; nothing of it is changed. What is of no
- * algorithm that has a row here, or is told apart from another object by nothing, is counted and left.
+ * PKCS#11 3.2 §4. The device is gone through once, page by page; nothing of it is changed. What is
+ * of no algorithm that has a row here, or is told apart from another object by nothing, is counted
+ * and left.
  *
  * @module
  */

@@ -66,7 +66,7 @@ import { Abilities, cannotMake, makerOf } from './abilities.ts'
 import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './derivation.ts'
 import type { Device, DeviceSession, DeviceStatus } from './device.ts'
 import { derOfRaw } from './ecdsa.ts'
-import { asWrongData, failureOf, isStale } from './failures.ts'
+import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
 import { inventory } from './inventory.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import {
@@ -345,7 +345,8 @@ export class Pkcs11Keystore implements Keystore {
     const pMechanism = cipherOf(mechanism, data.length, this.#abilities.mechanismOf(cipher))
     const way = this.#abilities.wayOf(cipher)
     if (way === undefined || cipher === 'RSA_PKCS_OAEP') {
-      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash })
+      const label = mechanism.label !== undefined && mechanism.label.length > 0
+      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label })
     }
     return { pMechanism, way }
   }
@@ -505,11 +506,17 @@ export class Pkcs11Keystore implements Keystore {
     })
   }
 
+  /** None are used where the device takes none. */
   async seed(bytes: Uint8Array): Promise<number> {
-    return this.#use('seed', async (session) => {
-      await session.call('C_SeedRandom', { pSeed: bytes })
+    await this.#device.ready()
+    if (!this.#device.quirks.seed) return 0
+    try {
+      await this.#device.use((session) => session.call('C_SeedRandom', { pSeed: bytes }))
       return bytes.length
-    })
+    } catch (error) {
+      if (isNoSeed(error)) return 0
+      throw failureOf(this.name, 'seed', error)
+    }
   }
 
   async health(): Promise<void> {

@@ -1,9 +1,9 @@
 /**
  * References to keys of an HSM, as the database keeps them.
  *
- * Handles of PKCS#11 are forgotten with the session; a reference names an object by what it keeps: its
- * class and CKA_ID, and its label where the CKA_ID alone does not tell it from others. Behind it stands
- * the public half of a private key (SubjectPublicKeyInfo), which is no secret.
+ * Handles of PKCS#11 are forgotten with the session; a reference names an object by what it keeps:
+ * its class and CKA_ID, and its label where the CKA_ID alone does not tell it from others. Behind
+ * it stands the public half of a private key (SubjectPublicKeyInfo), which is no secret.
  *
  * @module
  */
