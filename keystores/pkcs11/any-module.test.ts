@@ -3,8 +3,8 @@
  *
  *     CLAVIGER_TEST_HSM='{"module":"/path.so","label":"test","pin":"1234"}' node --test …
  *
- * `environment` and `model` may be named as well. The keys that the suite makes stay in the token: it
- * must be one for tests. Skipped where no module is named.
+ * `environment` and `model` may be named as well. The keys that the suite makes stay in the token:
+ * it must be one for tests. Skipped where no module is named.
  *
  * @module
  */

@@ -1,15 +1,22 @@
 /**
  * What a device can do and where it is peculiar, tried out.
  *
- * Everything is done with objects of a session, which are gone with it; the token objects are counted
- * before and after. What cannot be tried out (the meaning of a PIN, idle time-outs) is not said.
- * PKCS#11 3.2 §4 to §6; RFC 3394, RFC 5649, RFC 8017.
+ * Everything is done with objects of a session, which are gone with it; the token objects are
+ * counted before and after. What cannot be tried out (the meaning of a PIN, idle time-outs) is not
+ * said. PKCS#11 3.2 §4 to §6; RFC 3394, RFC 5649, RFC 8017.
  *
  * @module
  */
 import * as crypto from 'node:crypto'
 import type { z } from 'zod'
-import { type Cipher, curveRow, HASHES, type Hash, hashRow } from '#spec/algorithms.ts'
+import {
+  type Cipher,
+  curveRow,
+  HASHES,
+  type Hash,
+  hashRow,
+  type KeySpec,
+} from '#spec/algorithms.ts'
 import { CKA, CKF, CKK, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'

@@ -44,7 +44,7 @@ export function usageFlags(algorithm: KeyAlgorithm, half?: 'private' | 'public')
   return types.map((type) => ({ type, value: isTrue }))
 }
 
-/** Keys of triple DES up to this length are of two keys, which PKCS#11 gives a type of their own. */
+/** Triple DES up to this length has two keys, which PKCS#11 gives a type of their own. */
 export const DES2_BITS = 128
 
 export function ckkOf({ algorithm, bits }: KeySpec): number {
