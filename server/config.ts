@@ -105,6 +105,19 @@ const hsm = z.strictObject({
   slot: z.int().min(0).optional().describe('The slot by its number; or else:'),
   label: z.string().optional().describe('the token by its label; or else:'),
   serial: z.string().optional().describe('the token by its serial number.'),
+  others: z
+    .array(
+      z.strictObject({
+        module: z.string().optional().describe('Default: the same module.'),
+        reserved: z.string().optional().describe('Default: the same.'),
+        environment: z.record(z.string(), z.string()).optional().describe('Default: the same.'),
+        slot: z.int().min(0).optional().describe('Its slot by its number; or else:'),
+        label: z.string().optional().describe('its token by its label; or else:'),
+        serial: z.string().optional().describe('its token by its serial number.'),
+      }),
+    )
+    .default([])
+    .describe('HSMs with the same keys and PIN: the work is shared, and goes on when one is away.'),
   pinFile: z.string().optional().describe("File with the user's PIN."),
   pinVariable: z.string().optional().describe('Environment variable with it, instead.'),
   pinPrompt: z.boolean().default(false).describe('Whether a person is asked for it, instead.'),

@@ -10,7 +10,8 @@ import { KmsError } from '#core/errors.ts'
 import { keyInUse } from '#core/keys.ts'
 import type { Keystore } from '#core/keystore.ts'
 import { type Adoption, adopt } from '#core/operations/adopt.ts'
-import type { DeviceStatus } from '#keystores/pkcs11/device.ts'
+import type { Device, DeviceStatus } from '#keystores/pkcs11/device.ts'
+import { GroupDevice } from '#keystores/pkcs11/group-device.ts'
 import { HostDevice, type HostOptions, type SlotChoice } from '#keystores/pkcs11/host-device.ts'
 import { Pkcs11Keystore } from '#keystores/pkcs11/pkcs11.ts'
 import { type Probe, probe } from '#keystores/pkcs11/probe.ts'
@@ -46,16 +47,33 @@ export interface PinSources {
   readonly object?: ((id: string) => Promise<string>) | undefined
 }
 
-/** The device of a keystore, not started yet. */
-export function hsmDevice(config: HsmConfig, log: Logger, sources: PinSources): HostDevice {
-  const { name, module, sessions, callSeconds, reserved, environment } = config
-  const args = [...NODE_OPTIONS, HOST, module, String(sessions)]
+/** The device of a keystore, or several that have the same keys; not started yet. */
+function hsmDevice(config: HsmConfig, log: Logger, sources: PinSources): Device {
+  const { name, module, environment, reserved, others } = config
+  const pin = pinOf(config, sources)
+  const first = member(config, config, pin, log)
+  if (others.length === 0) return first
+  const rest = others.map((other, index) => {
+    const given = Object.entries(other).filter(([, value]) => value !== undefined)
+    const usual = { module, environment, reserved, name: `${name} ${index + 2}` }
+    return member(config, { ...usual, ...Object.fromEntries(given) }, pin, log)
+  })
+  return new GroupDevice(name, [first, ...rest])
+}
+
+type Member = Pick<HsmConfig, 'name' | 'module' | 'environment'> &
+  Partial<Pick<HsmConfig, 'reserved' | 'slot' | 'label' | 'serial'>>
+
+function member(config: HsmConfig, own: Member, pin: HostOptions['pin'], log: Logger): HostDevice {
+  const { sessions, callSeconds } = config
+  const args = [...NODE_OPTIONS, HOST, own.module, String(sessions)]
+  const { reserved } = own
   return new HostDevice({
-    name,
+    name: own.name,
     command: [process.execPath, ...args, ...(reserved === undefined ? [] : [reserved])],
-    environment,
-    token: tokenOf(config),
-    pin: pinOf(config, sources),
+    environment: own.environment,
+    token: tokenOf(own),
+    pin,
     lanes: sessions,
     callMilliseconds: callSeconds * 1_000,
     quirks: quirksFor(config),
@@ -84,7 +102,7 @@ function tokenOf({
   slot,
   label,
   serial,
-}: Pick<HsmConfig, 'name' | 'slot' | 'label' | 'serial'>): SlotChoice {
+}: Pick<HsmConfig, 'name'> & Partial<Pick<HsmConfig, 'slot' | 'label' | 'serial'>>): SlotChoice {
   const given = [slot, label, serial].filter((one) => one !== undefined)
   if (given.length !== 1) {
     throw new ConfigError(`keystores: "${name}" must name its token by one of slot, label, serial`)

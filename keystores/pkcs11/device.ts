@@ -22,6 +22,8 @@ export interface KeyAndMechanism {
 
 /** A session that nobody else uses meanwhile. */
 export interface DeviceSession {
+  /** Handles of objects of the token by reference; all sessions of a login share them. */
+  readonly handles: Map<string, number>
   /** @throws `CryptokiError` as the device answers. */
   call<F extends RemoteFunction>(name: F, args: InSession<F>): Promise<Results<F>>
   /** Objects with these attributes; the first few. */
@@ -43,8 +45,6 @@ export interface Need {
 }
 
 export interface Device {
-  /** Grows whenever the device has forgotten its handles. */
-  readonly epoch: number
   /** How its model differs from the standard; the generic model while it has not been seen. */
   readonly quirks: Quirks
   /**
@@ -80,6 +80,8 @@ export interface DeviceStatus {
   readonly waiting: number
   readonly starts: number
   readonly lastFailure?: string | undefined
+  /** Of a group: each by itself. */
+  readonly members?: readonly DeviceStatus[] | undefined
   /** Until it is tried again. */
   readonly pauseSeconds?: number | undefined
 }

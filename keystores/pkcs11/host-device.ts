@@ -86,11 +86,13 @@ type Calls = Map<RemoteFunction, number>
 class Lane implements DeviceSession {
   readonly client: Pkcs11Client
   readonly hSession: number
+  readonly handles: Map<string, number>
   readonly #calls: Calls
 
-  constructor(client: Pkcs11Client, hSession: number, calls: Calls) {
+  constructor(client: Pkcs11Client, hSession: number, handles: Map<string, number>, calls: Calls) {
     this.client = client
     this.hSession = hSession
+    this.handles = handles
     this.#calls = calls
   }
 
@@ -194,6 +196,9 @@ export class HostDevice implements Device {
   #identity: Identity | undefined
   #token: Pick<DeviceStatus, 'token' | 'serial' | 'slot'> = {}
   #starts = 0
+  #sessions = 0
+  /** Those of the host that runs. */
+  #handles = new Map<string, number>()
   #known: string | undefined
   readonly #calls: Calls = new Map()
 
@@ -208,10 +213,6 @@ export class HostDevice implements Device {
     const device = new HostDevice(options)
     await device.ready()
     return device
-  }
-
-  get epoch(): number {
-    return this.#epoch
   }
 
   /** For `claviger status` and tests; undefined while none runs. */
@@ -240,7 +241,7 @@ export class HostDevice implements Device {
       model: this.#quirks.model,
       ...this.#token,
       process: this.processId,
-      sessions: this.#options.lanes,
+      sessions: this.#sessions,
       sessionsIdle: this.#lanes.length,
       waiting: this.#waiting.length,
       starts: this.#starts,
@@ -359,13 +360,30 @@ export class HostDevice implements Device {
       this.#fail(epoch, new Error(`its host process has ended (${signal ?? `exit code ${code}`})`))
     })
     const streams = host.stdio.slice(3) as unknown as Duplex[]
-    const opened: Lane[] = []
-    // One after the other: the first initialises the module and logs in.
-    for (const stream of streams) opened.push(await this.#openLane(stream, opened.length === 0))
-    this.#lanes = opened
+    this.#handles = new Map()
+    this.#lanes = await this.#openLanes(streams)
+    this.#sessions = this.#lanes.length
   }
 
-  async #openLane(stream: Duplex, isFirst: boolean): Promise<Lane> {
+  /** As many sessions as are wanted and the device has; one after the other: the first logs in. */
+  async #openLanes(streams: readonly Duplex[]): Promise<Lane[]> {
+    const opened: Lane[] = []
+    for (const [index, stream] of streams.entries()) {
+      const isFull = index > 0 && index >= (this.#quirks.sessionsMax ?? Infinity)
+      const lane = isFull ? undefined : await this.#openLane(stream, index === 0, opened.length > 0)
+      if (lane === undefined) stream.destroy()
+      else opened.push(lane)
+    }
+    if (opened.length < streams.length) {
+      const { log, name } = this.#options
+      const counts = { wanted: streams.length, sessions: opened.length }
+      log.warn({ keystore: name, ...counts }, 'the HSM has fewer sessions than are wanted')
+    }
+    return opened
+  }
+
+  /** @returns Undefined where the device has no session left, and one may be done without. */
+  async #openLane(stream: Duplex, isFirst: boolean, isSpare: boolean): Promise<Lane | undefined> {
     const { callMilliseconds } = this.#options
     const pin = await this.#pin()
     const client = await Pkcs11Client.over(stream, { requestMilliseconds: callMilliseconds })
@@ -373,9 +391,11 @@ export class HostDevice implements Device {
     const slotID = await this.#slot(client)
     if (isFirst) await this.#look(client, slotID)
     const flags = CKF.SERIAL_SESSION | CKF.RW_SESSION
-    const { phSession: hSession } = await client.call('C_OpenSession', { slotID, flags })
+    const hSession = await openSession(client, slotID, flags)
+    if (hSession === undefined && isSpare) return undefined
+    if (hSession === undefined) throw new Hopeless(`"${this.#options.name}" has no session left`)
     if (pin !== undefined) await logIn(client, hSession, pin)
-    return new Lane(client, hSession, this.#calls)
+    return new Lane(client, hSession, this.#handles, this.#calls)
   }
 
   /** Asked for once: a person would not like to be asked whenever the host has to be started. */
@@ -484,13 +504,29 @@ const PIN_FAILURES: ReadonlySet<number> = new Set([
 ])
 
 /** Whether host, session or login have to be made anew. */
-function isGone(error: unknown): boolean {
+export function isGone(error: unknown): boolean {
   return error instanceof Pkcs11ConnectionError || isLost(error)
 }
 
-function unavailable(name: string, why: string): KmsError {
+export function unavailable(name: string, why: string): KmsError {
   return new KmsError('keystoreUnavailable', `Cannot use HSM "${name}": ${why}`)
 }
+
+/** @returns Undefined where the device has no session left. */
+async function openSession(
+  client: Pkcs11Client,
+  slotID: number,
+  flags: number,
+): Promise<number | undefined> {
+  try {
+    return (await client.call('C_OpenSession', { slotID, flags })).phSession
+  } catch (error) {
+    if (error instanceof CryptokiError && NO_SESSIONS.has(error.rv)) return undefined
+    throw error
+  }
+}
+
+const NO_SESSIONS: ReadonlySet<number> = new Set([CKR.SESSION_COUNT, CKR.DEVICE_MEMORY])
 
 async function logIn(client: Pkcs11Client, hSession: number, pin: string): Promise<void> {
   try {

@@ -18,8 +18,10 @@ import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
 import { keystoreContract } from '../contract.ts'
 import { SoftwareKeystore } from '../software/software.ts'
+import { GroupDevice } from './group-device.ts'
 import { HostDevice, type HostOptions } from './host-device.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
+import { generic } from './quirks.ts'
 import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
 
 const skip = SOFTHSM === undefined ? 'softhsm2 is not installed' : false
@@ -140,8 +142,101 @@ describe('an HSM behind a host process', { skip, timeout: 60_000 }, () => {
     await rejects(HostDevice.open({ ...options, command }), /Cannot use HSM "softhsm"/)
   })
 
-  it('makes one call for init and operation, and looks a key up once', async () => {
+  it('knows what the device offers', () => {
     equal(device.lacks({ type: 0x1087, flag: 0x100 }), undefined)
     match(device.lacks({ type: 0x4021, flag: 0x100 }) as string, /does not offer/)
+  })
+})
+
+describe('a group of HSMs with the same keys', { skip, timeout: 60_000 }, () => {
+  const AES = { algorithm: 'AES', bits: 256 } as const
+  const gcm = { cipher: 'AES_GCM', iv: Buffer.alloc(12) } as const
+  let members: readonly [HostDevice, HostDevice]
+  let keystore: Pkcs11Keystore
+  let key: KeyInUse
+  before(async () => {
+    // Two hosts of one token: what one makes, the other has.
+    const options = newToken()
+    members = [
+      new HostDevice({ ...options, name: 'first' }),
+      new HostDevice({ ...options, name: 'second' }),
+    ]
+    keystore = new Pkcs11Keystore({ name: 'group' }, new GroupDevice('group', members), beside())
+    await Promise.all(members.map((member) => member.ready()))
+    const made = await keystore.generate({ id: 'key', spec: AES })
+    key = { id: 'key', kind: 'secret', spec: AES, ...made }
+  })
+  after(() => keystore.close())
+
+  const encrypts = (member: HostDevice): number => member.calls.get('C_Encrypt') ?? 0
+
+  it('shares the work among them', async () => {
+    const all = Array.from({ length: 40 }, () => keystore.encrypt(key, gcm, Buffer.from('x')))
+    await Promise.all(all)
+    const [one, two] = members.map(encrypts)
+    ok((one ?? 0) > 5 && (two ?? 0) > 5, `${one} and ${two}`)
+    equal((one ?? 0) + (two ?? 0), 40)
+  })
+
+  it('goes on with the others when one ends, without a failure', async () => {
+    const work = Array.from({ length: 60 }, async (_, index) => {
+      if (index === 20) process.kill(members[0].processId as number, 'SIGKILL')
+      return keystore.encrypt(key, gcm, Buffer.from('x'))
+    })
+    equal((await Promise.all(work)).length, 60)
+    await members[0].ready()
+    equal(keystore.status().members?.length, 2)
+  })
+
+  it('makes new keys while one is away', async () => {
+    process.kill(members[0].processId as number, 'SIGKILL')
+    // What is given to it before it is known to be gone fails: nobody knows how far it had come.
+    while (members[0].status().state === 'running') await delay(10)
+    const made = await keystore.generate({ id: 'later', spec: AES })
+    await keystore.encrypt(
+      { id: 'later', kind: 'secret', spec: AES, ...made },
+      gcm,
+      Buffer.from('x'),
+    )
+  })
+
+  it('says of each why none can be used', async () => {
+    const options = newToken()
+    const wrong = ['a', 'b'].map((label) => new HostDevice({ ...options, token: { label } }))
+    const [one, two] = wrong as [HostDevice, HostDevice]
+    const group = new GroupDevice('group', [one, two])
+    await rejects(group.ready(), /"group": .*has no token .*; .*has no token/)
+    await group.close()
+  })
+})
+
+describe('the sessions of an HSM', { skip, timeout: 60_000 }, () => {
+  it('are no more than its model has', async () => {
+    const quirks = { ...generic(), sessionsMax: 1 }
+    const options = { ...newToken(), lanes: 3, command: hostCommand(SOFTHSM as string, 3), quirks }
+    const device = await HostDevice.open(options)
+    equal(device.status().sessions, 1)
+    const keystore = new Pkcs11Keystore({ name: 'small' }, device, beside())
+    const many = Array.from({ length: 20 }, () => keystore.random(8))
+    equal((await Promise.all(many)).length, 20)
+    await keystore.close()
+  })
+})
+
+describe('the calls of one operation', { skip, timeout: 60_000 }, () => {
+  it('are Init and the operation, once the key has been found', async () => {
+    const device = await HostDevice.open(newToken())
+    const keystore = new Pkcs11Keystore({ name: 'counted' }, device, beside())
+    const spec = { algorithm: 'AES', bits: 256 } as const
+    const made = await keystore.generate({ id: 'key', spec })
+    const key: KeyInUse = { id: 'key', kind: 'secret', spec, ...made }
+    const before = new Map(device.calls)
+    await keystore.encrypt(key, { cipher: 'AES_GCM', iv: Buffer.alloc(12) }, Buffer.from('x'))
+    const spent = [...device.calls].filter(([name, count]) => count !== before.get(name))
+    deepEqual(spent, [
+      ['C_EncryptInit', 1],
+      ['C_Encrypt', 1],
+    ])
+    await keystore.close()
   })
 })

@@ -109,9 +109,6 @@ export class Pkcs11Keystore implements Keystore {
   /** References of what lies beside, without their first byte. */
   readonly #inner = new WeakMap<Uint8Array, Uint8Array>()
   readonly #halves = new WeakMap<Uint8Array, KeyObject>()
-  /** Object handles by reference; forgotten when the device's host is started anew. */
-  #handles = new Map<string, number>()
-  #epoch = 0
 
   /** @param beside Keeps what is no secret of the device. */
   constructor({ name, extractable = false }: HsmKeystoreOptions, device: Device, beside: Keystore) {
@@ -150,7 +147,7 @@ export class Pkcs11Keystore implements Keystore {
     await this.#use('generate key', async (session) => {
       const pMechanism = { type, parameter: undefined }
       const { phKey } = await session.call('C_GenerateKey', { pMechanism, pTemplate })
-      this.#remember(reference, phKey)
+      session.handles.set(nameOf(reference), phKey)
     })
     return { handle: reference, format: KeyFormatType.Raw }
   }
@@ -181,7 +178,7 @@ export class Pkcs11Keystore implements Keystore {
       })
       const read = await this.#readPublic(session, phPublicKey, spec)
       handle = withPublic(reference, read)
-      this.#remember(handle, phPrivateKey)
+      session.handles.set(nameOf(handle), phPrivateKey)
       return read
     })
     const format = defaultFormat('public', spec)
@@ -213,7 +210,7 @@ export class Pkcs11Keystore implements Keystore {
     await this.#use('import key', async (session) => {
       const pTemplate = [...attributes, ...parts]
       const { phObject } = await session.call('C_CreateObject', { pTemplate })
-      this.#remember(reference, phObject)
+      session.handles.set(nameOf(reference), phObject)
     })
     return { handle: reference, format, sha256: nodeHash('sha256', bytes, 'buffer') }
   }
@@ -282,6 +279,7 @@ export class Pkcs11Keystore implements Keystore {
     const reference = this.#reference({ id: 'key', handle })
     const isMade = reference.id.length === ID_BYTES && reference.label.length === 0
     await this.#use('destroy key', async (session) => {
+      session.handles.delete(nameOf(handle))
       for (const hObject of await session.find(templateOf(reference))) {
         await session.call('C_DestroyObject', { hObject })
       }
@@ -291,7 +289,6 @@ export class Pkcs11Keystore implements Keystore {
         await session.call('C_DestroyObject', { hObject })
       }
     })
-    this.#handles.delete(nameOf(handle))
   }
 
   /** All that is in the device, whoever made it. */
@@ -537,18 +534,14 @@ export class Pkcs11Keystore implements Keystore {
 
   /** The device's own handle of a key: one look-up by its identifier, and then from memory. */
   async #find(session: DeviceSession, key: KeyInUse): Promise<number> {
-    if (this.#epoch !== this.#device.epoch) {
-      this.#epoch = this.#device.epoch
-      this.#handles = new Map()
-    }
-    const known = this.#handles.get(nameOf(key.handle))
+    const known = session.handles.get(nameOf(key.handle))
     if (known !== undefined) return known
     const [handle] = await session.find(templateOf(this.#reference(key)))
     if (handle === undefined) {
       const what = `Cannot use "${key.id}": HSM "${this.name}" does not have its key any more`
       throw new KmsError('keyValueNotPresent', what)
     }
-    this.#remember(key.handle, handle)
+    session.handles.set(nameOf(key.handle), handle)
     return handle
   }
 
@@ -569,14 +562,10 @@ export class Pkcs11Keystore implements Keystore {
         return await work(session, await this.#find(session, key))
       } catch (error) {
         if (!isStale(error)) throw error
-        this.#handles.delete(nameOf(key.handle))
+        session.handles.delete(nameOf(key.handle))
         return work(session, await this.#find(session, key))
       }
     })
-  }
-
-  #remember(reference: Uint8Array, handle: number): void {
-    this.#handles.set(nameOf(reference), handle)
   }
 
   /** Work that changes nothing in the device, and may be done twice. */
