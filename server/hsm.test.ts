@@ -20,19 +20,26 @@ import { findByName } from '#core/operations/find.ts'
 import { get } from '#core/operations/get.ts'
 import { destroy, revoke } from '#core/operations/lifecycle.ts'
 import { HostDevice } from '#keystores/pkcs11/host-device.ts'
+import { models, QUIRKS } from '#keystores/pkcs11/quirks.ts'
 import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
 import {
   BlockCipherMode,
   DigitalSignatureAlgorithm,
+  KeyFormatType,
   CryptographicUsageMask as Mask,
+  ObjectType,
   RevocationReasonCode,
+  SecretDataType,
   State,
 } from '#spec/kmip/enumerations.ts'
+import type { ObjectInMessage } from '#spec/kmip/objects.ts'
+import { Tag } from '#spec/kmip/tags.ts'
 import { CKA, CKK, CKM } from '#spec/pkcs11/constants.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
+import { ItemType } from '#wire/ttlv/item.ts'
 import { readConfig } from './config.ts'
 import { House } from './house.ts'
-import { adoptKeys, hsmStatus } from './hsm.ts'
+import { adoptKeys, hsmStatus, pinOfObject, probeModule } from './hsm.ts'
 import { createLog } from './log.ts'
 
 const skip = SOFTHSM === undefined ? 'softhsm2 is not installed' : false
@@ -46,7 +53,7 @@ describe('a house with an HSM', { skip, timeout: 120_000 }, () => {
   let application: HostDevice
   let house: House
 
-  const open = async (adopt: 'start' | 'never'): Promise<House> => {
+  const open = async (adopt: 'start' | 'never', more: object = {}): Promise<House> => {
     const path = join(folder, 'claviger.yaml')
     const hsm = {
       name: 'hsm',
@@ -57,6 +64,7 @@ describe('a house with an HSM', { skip, timeout: 120_000 }, () => {
       pinFile: join(folder, 'pin'),
       sessions: 2,
       adopt,
+      ...more,
     }
     const keystores = [{ name: 'software', type: 'software' }, hsm]
     writeFileSync(path, JSON.stringify({ keystores, log: { level: 'silent' } }))
@@ -244,5 +252,51 @@ describe('a house with an HSM', { skip, timeout: 120_000 }, () => {
 
   it('names the HSMs that there are when another one is asked for', async () => {
     await rejects(adoptKeys(house, 'other'), /there is no HSM "other"; there are: hsm/)
+  })
+
+  it('is tried out without leaving anything behind, and comes out as its file says', async () => {
+    const wish = { module: SOFTHSM as string, label: 'app', environment, pin: SOFTHSM_PIN }
+    const silent = createLog({ level: 'silent', format: 'text' })
+    const found = await probeModule(wish, 'probed', silent)
+    equal(found.objectsAfter, found.objectsBefore)
+    ok(found.mechanisms.length > 20)
+    const quirks = QUIRKS.parse(found.quirks)
+    const known = models().get('softhsm2')
+    deepEqual(quirks.oaep, known?.oaep)
+    equal(quirks.pss.otherMask, known?.pss.otherMask)
+    equal(quirks.hmacKeyBytesMin, known?.hmacKeyBytesMin)
+    equal(quirks.ecdhPoint, known?.ecdhPoint)
+    deepEqual(quirks.broken, [])
+    deepEqual(quirks.ciphers, {})
+  })
+
+  it('takes its PIN from Secret Data in another keystore', async () => {
+    const { register } = await import('#core/operations/register.ts')
+    const material = { type: ItemType.ByteString, value: Buffer.from(SOFTHSM_PIN), tag: 0 }
+    const keyBlock = {
+      keyFormatType: KeyFormatType.Opaque,
+      keyValue: { keyMaterial: material, attributes: [] },
+    }
+    const value = { secretDataType: SecretDataType.Password, keyBlock }
+    const { id } = await register(await context('Register'), {
+      objectType: ObjectType.SecretData,
+      object: { tag: Tag.SecretData, value } as ObjectInMessage,
+      given: { attributes: [] },
+    })
+    equal(await pinOfObject(house.services, id), SOFTHSM_PIN)
+    await house.close()
+    house = await open('never', { pinFile: undefined, pinObject: id })
+    equal(hsmStatus(house)[0]?.state, 'running')
+    await rejects(pinOfObject(house.services, 'nobody'), /there is no object "nobody"/)
+  })
+
+  it('has one source of its PIN', async () => {
+    await house.close()
+    await rejects(open('never', { pinPrompt: true }), /has pinFile and pinPrompt; one is enough/)
+    await rejects(
+      open('never', { model: 'nothing' }),
+      /there is no model "nothing"; there are: aws/,
+    )
+    house = await open('never')
   })
 })

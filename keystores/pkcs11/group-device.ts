@@ -1,10 +1,10 @@
 /**
  * Identical HSMs as one device: they have the same keys, by whatever means of their maker.
  *
- * Work goes to the member with the least to do. When
- * a member is away, the others go on: what had not begun goes to the next one, and so does what changes
- * nothing; anything else may have happened, and is not tried twice. A key that a member does not have
- * yet is looked for in the others.
+ * Work goes to the member with the least to do. When a member is away, the others go on: what had
+ * not begun goes to the next one, and so does what changes nothing; anything else may have
+ * happened, and is not tried twice. A key that a member does not have yet is looked for in the
+ * others.
  *
  * @module
  */

@@ -479,6 +479,7 @@ export class HostDevice implements Device {
     if (host === undefined || host.exitCode !== null) return
     // Its lanes are closed: it ends by itself, unless the module hangs.
     const ended = new Promise<void>((resolve) => host.once('exit', () => resolve()))
+    if (!this.#quirks.finalise) host.kill('SIGKILL')
     const timer = setTimeout(() => host.kill('SIGKILL'), STOP_MILLISECONDS)
     await ended
     clearTimeout(timer)

@@ -16,6 +16,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { KeyInUse } from '#core/keystore.ts'
 import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
+import { CKM } from '#spec/pkcs11/constants.ts'
 import { keystoreContract } from '../contract.ts'
 import { SoftwareKeystore } from '../software/software.ts'
 import { GroupDevice } from './group-device.ts'
@@ -219,6 +220,36 @@ describe('the sessions of an HSM', { skip, timeout: 60_000 }, () => {
     const keystore = new Pkcs11Keystore({ name: 'small' }, device, beside())
     const many = Array.from({ length: 20 }, () => keystore.random(8))
     equal((await Promise.all(many)).length, 20)
+    await keystore.close()
+  })
+})
+
+describe('what a model says of itself', { skip, timeout: 60_000 }, () => {
+  const AES = { algorithm: 'AES', bits: 256 } as const
+  const iv = Buffer.alloc(12)
+
+  it('is heeded: its longest data, who makes the IV, what it lists in vain', async () => {
+    const quirks = { ...generic(), partBytesMax: 100, broken: [CKM.AES_ECB] }
+    const device = await HostDevice.open({ ...newToken(), quirks })
+    const keystore = new Pkcs11Keystore({ name: 'odd' }, device, beside())
+    const made = await keystore.generate({ id: 'key', spec: AES })
+    const key: KeyInUse = { id: 'key', kind: 'secret', spec: AES, ...made }
+    await keystore.encrypt(key, { cipher: 'AES_GCM', iv }, Buffer.alloc(100))
+    const long = keystore.encrypt(key, { cipher: 'AES_GCM', iv }, Buffer.alloc(101))
+    await rejects(long, /generic takes 100 bytes at a time, these are 101/)
+    match(keystore.cannot({ cipher: 'AES_ECB' }) as string, /does not offer CKM_AES_ECB/)
+    await rejects(keystore.encrypt(key, { cipher: 'AES_ECB' }, Buffer.alloc(16)), /does not offer/)
+    await keystore.close()
+  })
+
+  it('is heeded by encrypting, not only by who asks before', async () => {
+    const quirks = { ...generic(), gcmIv: 'device' as const }
+    const device = await HostDevice.open({ ...newToken(), quirks })
+    const keystore = new Pkcs11Keystore({ name: 'odd' }, device, beside())
+    const made = await keystore.generate({ id: 'key', spec: AES })
+    const key: KeyInUse = { id: 'key', kind: 'secret', spec: AES, ...made }
+    const call = keystore.encrypt(key, { cipher: 'AES_GCM', iv }, Buffer.alloc(1))
+    await rejects(call, /makes the IV of AES-GCM by itself/)
     await keystore.close()
   })
 })

@@ -338,10 +338,16 @@ export class Pkcs11Keystore implements Keystore {
   #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array) {
     assertAlgorithm(key, mechanism)
     assertLength(mechanism, data)
+    const { partBytesMax = Infinity, model } = this.#device.quirks
+    if (data.length > partBytesMax) {
+      const what = `${model} takes ${partBytesMax} bytes at a time, these are ${data.length}`
+      throw new KmsError('dataLength', `Cannot use ${mechanism.cipher}: ${what}`)
+    }
     const { cipher, hash, mgfHash } = mechanism
     const pMechanism = cipherOf(mechanism, data.length, this.#abilities.mechanismOf(cipher))
     const way = this.#abilities.wayOf(cipher)
-    if (way === undefined || cipher === 'RSA_PKCS_OAEP') {
+    const isChecked = cipher === 'RSA_PKCS_OAEP' || cipher === 'AES_GCM'
+    if (way === undefined || isChecked) {
       const label = mechanism.label !== undefined && mechanism.label.length > 0
       this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label })
     }
