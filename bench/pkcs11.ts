@@ -1,6 +1,6 @@
 /**
- * `node bench/pkcs11.ts [names] [--seconds N] [--json]`: a C program that uses our module, SoftHSM2,
- * and SoftHSM2 behind p11-kit, in the same run, one after the other; see README.md.
+ * `node bench/pkcs11.ts [names] [--seconds N] [--json]`: a C program that uses our module, then
+ * SoftHSM2, then SoftHSM2 behind p11-kit, in the same run, one after the other; see README.md.
  *
  * Exits with 1 when something could not be measured; a missed target is reported, and no failure.
  *
@@ -47,8 +47,8 @@ const OPERATIONS: readonly Operation[] = [
 
 const USAGE = `Usage: node bench/pkcs11.ts [options] [NAME…]
 
-Measures operations of PKCS#11 through our module, beside SoftHSM2 in the process and SoftHSM2 behind
-p11-kit. Needs a C compiler.
+Measures operations of PKCS#11 through our module, beside SoftHSM2 in the process and SoftHSM2
+behind p11-kit. Needs a C compiler.
 Names: ${OPERATIONS.map(({ name }) => name).join(', ')} (default: all)
 
 Options:

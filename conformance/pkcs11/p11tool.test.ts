@@ -13,12 +13,12 @@ import {
   freePort,
   LABEL,
   listening,
-  type OwnToken,
   outputOf,
   PIN,
   SO_PIN,
-  startOwnToken,
-} from './own-token.ts'
+  startToken,
+  type TokenUnderTest,
+} from './token-under-test.ts'
 
 const TOKEN = `pkcs11:token=${LABEL}`
 
@@ -32,9 +32,9 @@ const PAIRS = [
 ] as const
 
 describe('GnuTLS', { skip: absent('p11tool', 'certtool', 'gnutls-serv'), timeout: 300_000 }, () => {
-  let token: OwnToken
+  let token: TokenUnderTest
   before(async () => {
-    token = await startOwnToken()
+    token = await startToken()
   })
   after(() => token?.stop())
 
@@ -54,7 +54,7 @@ describe('GnuTLS', { skip: absent('p11tool', 'certtool', 'gnutls-serv'), timeout
   })
 
   for (const { label, options, says } of PAIRS) {
-    it(`p11tool makes a key pair (${label}), signs with it and exports its public key`, async () => {
+    it(`p11tool makes a pair (${label}), signs with it and exports its public key`, async () => {
       const path = token.file(`${label}.pub`)
       await does('--login', ...options, `--label=${label}`, `--outfile=${path}`, TOKEN)
       match(readFileSync(path, 'utf8'), /^-----BEGIN PUBLIC KEY-----/m)
