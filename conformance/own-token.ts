@@ -1,6 +1,6 @@
 /**
- * A token of our own for tests: the PKCS#11 engine over a software keystore, all in memory, and keys
- * as the operations of the core make them.
+ * A token of our own for tests: the PKCS#11 engine over a software keystore, all in memory, and
+ * keys as the operations of the core make them.
  *
  * @module
  */
@@ -129,7 +129,9 @@ export async function newOwnToken(options: OwnTokenOptions = {}): Promise<OwnTok
   const handle = ({ id }: ManagedObject): number => application.handleOf(token, id)
   const finished = async (object: ManagedObject, { more }: KeyOptions): Promise<number> => {
     if (more !== undefined) {
-      const attributes = AttributeBag.of([...object.attributes.list(), ...more])
+      const given = new Set(more.map(({ id }) => id))
+      const others = [...object.attributes.list()].filter(({ id }) => !given.has(id))
+      const attributes = AttributeBag.of([...others, ...more])
       const after = { ...object, revision: object.revision + 1, attributes }
       await lasting.store.commit([{ before: object, after }], [])
     }

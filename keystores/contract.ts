@@ -57,6 +57,7 @@ import {
   UNFIT,
 } from './contract-bench.ts'
 import { derivation } from './contract-derivation.ts'
+import { streams } from './contract-streams.ts'
 
 const TEXT = Buffer.from('The quick brown fox jumps over the lazy dog, all 64 bytes of it.')
 const RSA: KeySpec = { algorithm: 'RSA', bits: 2048 }
@@ -89,6 +90,7 @@ export function keystoreContract({ name, open }: KeystoreUnderTest): void {
     describe('wrapping', () => wrapping(the))
     describe('signatures', () => signatures(the))
     describe('message authentication codes and digests', () => macsAndDigests(the))
+    describe('data in parts', () => streams(the))
     describe('derivation and agreement', () => derivation(the))
     describe('encapsulation', () => encapsulation(the))
     describe('the rest', () => rest(the))
@@ -508,6 +510,26 @@ function signatures(the: The): void {
     equal(await bench.keystore.verify(publicKey, mechanism, TEXT, signature), true)
     const bare = { scheme: 'ML_DSA' } as const
     equal(await bench.keystore.verify(publicKey, bare, TEXT, signature), false)
+  })
+  it('recovers the data of RSA signatures that carry it', async (context) => {
+    const bench = the()
+    if (bench.lacks(context, { signature: 'RSA_PKCS' }, { generate: RSA })) return
+    const { keystore } = bench
+    const { privateKey, publicKey } = await bench.pair(RSA)
+    const raw = Buffer.concat([Buffer.alloc(192), TEXT])
+    for (const [mechanism, data] of [
+      [{ scheme: 'RSA_PKCS', digested: true }, TEXT],
+      [{ scheme: 'RSA_X_509' }, raw],
+    ] as const) {
+      const signature = await keystore.sign(privateKey, mechanism, data)
+      const back = await keystore.recover(publicKey, mechanism, signature)
+      deepEqual(Buffer.from(back), data)
+      equal(await keystore.verify(publicKey, mechanism, data, signature), true)
+    }
+    const pss = { scheme: 'RSA_PKCS_PSS', hash: 'SHA_256' } as const
+    await refuses(() => keystore.recover(publicKey, pss, Buffer.alloc(256)), UNFIT)
+    const wrong = () => keystore.recover(publicKey, { scheme: 'RSA_PKCS' }, Buffer.alloc(256, 1))
+    await refuses(wrong, ['cryptographicFailure'])
   })
   for (const [spec, mechanism] of WITHOUT_CONTEXT) {
     it(`refuses a context string for ${nameOfSpec(spec)} ${mechanism.scheme}`, async (test) => {

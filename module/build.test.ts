@@ -58,7 +58,7 @@ describe('the C of the module', () => {
       const dynamic = output('readelf', ['--dynamic', '--wide', target])
       const needed = [...dynamic.matchAll(/\(NEEDED\).*\[(.*)\]/g)].map(([, name]) => name)
       ok(
-        needed.every((name) => /^(libc|libpthread|ld-linux)/.test(name as string)),
+        needed.every((name) => /^(libc|libdl|libpthread|ld-linux)/.test(name as string)),
         needed.join(),
       )
       match(dynamic, /NODELETE/)

@@ -1278,7 +1278,8 @@ static const struct structure *of_authenticatedwrap(CK_MECHANISM_TYPE type)
     }
 }
 
-const struct structure *parameter_structure(CK_MECHANISM_TYPE type, enum parameter_use use)
+const struct structure *parameter_structure(CK_MECHANISM_TYPE type,
+                                            enum parameter_use use)
 {
     switch (use) {
     case OF_MECHANISM:
@@ -1599,7 +1600,7 @@ EXPORT CK_RV C_FindObjectsInit(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE *pTempla
                                CK_ULONG ulCount)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_FindObjectsInit, hSession, 0, PLAIN))
+    if (!call_begin(&call, CALL_C_FindObjectsInit, hSession, 0, SEARCHES))
         return call.rv;
     put_ulong(&call, hSession);
     put_template(&call, pTemplate, ulCount);
@@ -1611,7 +1612,7 @@ EXPORT CK_RV C_FindObjects(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE *phObjec
                            CK_ULONG ulMaxObjectCount, CK_ULONG *pulObjectCount)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_FindObjects, hSession, 0, PLAIN))
+    if (!call_begin(&call, CALL_C_FindObjects, hSession, 0, FINDS))
         return call.rv;
     put_ulong(&call, hSession);
     put_found(&call, phObject, ulMaxObjectCount, pulObjectCount);
@@ -1623,7 +1624,7 @@ EXPORT CK_RV C_FindObjects(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE *phObjec
 EXPORT CK_RV C_FindObjectsFinal(CK_SESSION_HANDLE hSession)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_FindObjectsFinal, hSession, 0, PLAIN))
+    if (!call_begin(&call, CALL_C_FindObjectsFinal, hSession, 0, FOUND))
         return call.rv;
     put_ulong(&call, hSession);
     call_run(&call);

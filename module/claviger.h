@@ -158,6 +158,9 @@ enum role {
     FLUSHES,   /* that, and looks at the operations of its session */
     OPENS,     /* makes a session */
     CLOSES,    /* ends its session */
+    SEARCHES,  /* begins to look for objects, and asks for the first ones */
+    FINDS,     /* takes objects that were found */
+    FOUND,     /* ends looking for them */
     WAITS      /* takes as long as it takes */
 };
 
@@ -176,7 +179,7 @@ struct call {
     /* Where the own request begins, behind others that travel with it. */
     size_t start;
     unsigned batched;
-    bool is_asked, is_answered, is_cancel, is_delivered;
+    bool is_asked, is_answered, is_cancel, is_delivered, is_search;
     CK_MECHANISM_TYPE mechanism;
     enum parameter_use use;
     /* For answering lengths without asking. */
@@ -184,6 +187,8 @@ struct call {
     const void *output;
     CK_ULONG *output_length;
     CK_SESSION_HANDLE opened;
+    /* Objects that were here before the server was asked for more. */
+    CK_ULONG *found, found_max, *found_count, found_here;
 };
 
 bool call_begin(struct call *call, uint32_t id, CK_SESSION_HANDLE session, unsigned operations,
@@ -199,7 +204,7 @@ void put_wanted(struct call *call, const void *data, CK_ULONG *length);
 void put_wanted_or_not(struct call *call, const void *data, CK_ULONG *length);
 void put_filled(struct call *call, const void *data, CK_ULONG length);
 void put_ulongs(struct call *call, const void *data, CK_ULONG *count);
-void put_found(struct call *call, const void *data, CK_ULONG max, CK_ULONG *count);
+void put_found(struct call *call, CK_ULONG *data, CK_ULONG max, CK_ULONG *count);
 void put_template(struct call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count);
 void put_values(struct call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count);
 void put_mechanism(struct call *call, const CK_MECHANISM *mechanism);
@@ -286,6 +291,14 @@ void memory_used(CK_SESSION_HANDLE session, unsigned operations, enum outcome ou
 /* The length of the output of a function, where Init has said how long it will be. */
 bool memory_length(const struct call *call, CK_ULONG *length);
 CK_MECHANISM_TYPE memory_message_mechanism(CK_SESSION_HANDLE session, unsigned operation);
+/* Objects that come with the beginning of a search, so that most searches are two round trips. */
+#define FOUND_MAX 64
+/* Whether there is room to keep them. */
+bool memory_search(CK_SESSION_HANDLE session);
+void memory_found(CK_SESSION_HANDLE session, struct reader *answer);
+/* Takes at most `max` of them; true: there is nothing more to ask for. */
+bool memory_take(CK_SESSION_HANDLE session, CK_ULONG *handles, CK_ULONG max, CK_ULONG *count);
+void memory_search_ended(CK_SESSION_HANDLE session);
 /* Something has changed: ask again. */
 void memory_forget(void);
 /* A session has ended or begun. */

@@ -1,6 +1,6 @@
 /**
- * libclaviger.so with the engine of `fronts/pkcs11` behind it: what the scenarios of the other tests
- * ask of a peer, asked of what answers in earnest.
+ * libclaviger.so with the engine of `fronts/pkcs11` behind it: what the scenarios of the other
+ * tests ask of a peer, asked of what answers in earnest.
  *
  * @module
  */

@@ -141,12 +141,15 @@ void put_ulongs(struct call *call, const void *data, CK_ULONG *count)
         put_capacity(call, data, *count, sizeof(CK_ULONG));
 }
 
-void put_found(struct call *call, const void *data, CK_ULONG max, CK_ULONG *count)
+void put_found(struct call *call, CK_ULONG *data, CK_ULONG max, CK_ULONG *count)
 {
     need(call, count);
+    call->found = data;
     if (data == NULL && max > 0)
         refuse(call, CKR_ARGUMENTS_BAD);
     put_capacity(call, call, max, sizeof(CK_ULONG));
+    call->found_max = max;
+    call->found_count = count;
 }
 
 static void put_attributes(struct call *call, const CK_ATTRIBUTE *attributes, CK_ULONG count,
@@ -525,12 +528,12 @@ void get_found(struct call *call, CK_ULONG *values, CK_ULONG max, CK_ULONG *coun
     const uint32_t found = read_u32(&call->answer);
     if (!has_ulongs(call, found) || call->rv != CKR_OK)
         return;
-    if (found > max) {
+    if (found > max - call->found_here) {
         reject(call);
         return;
     }
-    read_ulongs(call, values, found);
-    *count = found;
+    read_ulongs(call, values == NULL ? NULL : values + call->found_here, found);
+    *count = call->found_here + found;
 }
 
 /* A value that does not fit is unavailable, and the others are read all the same. */
@@ -848,6 +851,16 @@ static bool begin_batch(struct call *call)
     return bytes_put_u32(request, 0);
 }
 
+/* The first objects are asked for together with the search itself. */
+static bool begin_search(struct call *call)
+{
+    static const uint8_t stops = 1;
+    call->is_search = memory_search(call->session);
+    return !call->is_search ||
+           (bytes_put_u32(call->request, CALL_BATCH) && bytes_put(call->request, &stops, 1) &&
+            bytes_put_u32(call->request, 2) && bytes_put_u32(call->request, 0));
+}
+
 static bool write_beginning(struct call *call)
 {
     static const uint8_t header[HEADER_BYTES];
@@ -856,6 +869,8 @@ static bool write_beginning(struct call *call)
     const bool is_using = call->role == WHOLE || call->role == UPDATE || call->role == FINAL ||
                           call->role == FLUSHES;
     if (is_using && (call->operations & REPEATABLE) != 0 && !begin_batch(call))
+        return false;
+    if (call->role == SEARCHES && !begin_search(call))
         return false;
     call->start = call->request->length;
     return bytes_put_u32(call->request, call->id) &&
@@ -886,12 +901,33 @@ bool call_begin(struct call *call, uint32_t id, CK_SESSION_HANDLE session, unsig
     return false;
 }
 
+static void store_u32(uint8_t *place, uint32_t value)
+{
+    for (int index = 0; index < 4; index++)
+        place[index] = (uint8_t)(value >> (24 - 8 * index));
+}
+
+/* What has been found already, and if that is too little, the request for the rest. */
+static bool find_here(struct call *call)
+{
+    if (memory_take(call->session, call->found, call->found_max, &call->found_here)) {
+        *call->found_count = call->found_here;
+        return true;
+    }
+    const CK_ULONG left = call->found_max - call->found_here, most = BODY_MAX / sizeof(CK_ULONG);
+    store_u32(call->request->data + call->request->length - 4,
+              (uint32_t)(left < most ? left : most));
+    return false;
+}
+
 /* What can be answered without asking. */
 static bool answer_here(struct call *call)
 {
     CK_ULONG length;
     if (call->role == INIT)
         return memory_init(call, &call->connection->shape, &call->rv);
+    if (call->role == FINDS)
+        return find_here(call);
     if (call->output_length == NULL || call->output != NULL || !memory_length(call, &length))
         return false;
     *call->output_length = length;
@@ -900,13 +936,18 @@ static bool answer_here(struct call *call)
 
 static void finish_request(struct call *call)
 {
-    if (call->batched == 0)
+    if (call->batched == 0 && !call->is_search)
         return;
-    uint8_t *place = call->request->data + call->start - 4;
-    const uint32_t length = (uint32_t)(call->request->length - call->start);
-    for (int index = 0; index < 4; index++)
-        place[index] = (uint8_t)(length >> (24 - 8 * index));
-    memory_sent(call->session, call->operations);
+    store_u32(call->request->data + call->start - 4,
+              (uint32_t)(call->request->length - call->start));
+    if (call->batched > 0)
+        memory_sent(call->session, call->operations);
+    if (!call->is_search)
+        return;
+    put_u32(call, 4 + 8 + 4);
+    put_u32(call, CALL_C_FindObjects);
+    put_ulong(call, call->session);
+    put_u32(call, FOUND_MAX);
 }
 
 /* Reads the beginning of an answer, and whether results follow. */
@@ -951,6 +992,32 @@ static void open_batch(struct call *call, struct reader body)
         }
     }
     reject(call);
+}
+
+/* The answer to a search, and the first objects where it has begun. */
+static void open_search(struct call *call, struct reader body)
+{
+    open_answer(call, body, CALL_BATCH);
+    struct reader all = call->answer;
+    const uint32_t count = read_u32(&all);
+    const uint32_t length = read_u32(&all);
+    const uint8_t *own = read_bytes(&all, length);
+    if (own == NULL || call->rv != CKR_OK || count > 2) {
+        reject(call);
+        return;
+    }
+    open_answer(call, (struct reader){.at = own, .end = own + length}, call->id);
+    if (call->rv != CKR_OK || call->answer.is_bad)
+        return;
+    read_u32(&all);
+    const uint32_t id = read_u32(&all);
+    const CK_RV rv = read_u32(&all);
+    if (count != 2 || id != CALL_C_FindObjects)
+        all.is_bad = true;
+    else if (rv == CKR_OK)
+        memory_found(call->session, &all);
+    if (all.is_bad)
+        reject(call);
 }
 
 /* The flags that name operations in C_SessionCancel, in the order of ours. */
@@ -998,11 +1065,15 @@ void call_run(struct call *call)
         return;
     }
     finish_request(call);
+    if (call->rv != CKR_OK)
+        return;
     struct reader body;
     call->is_asked = true;
     const unsigned seconds = call->role == WAITS ? 0 : process_seconds();
     if (!connection_exchange(call->connection, call->request, seconds, &body))
         reject(call);
+    else if (call->is_search)
+        open_search(call, body);
     else if (call->batched > 0)
         open_batch(call, body);
     else
@@ -1044,6 +1115,10 @@ static void remember(struct call *call)
     case FORGETS:
     case FLUSHES:
         memory_forget();
+        /* The flags are the last argument, and this one is in their last byte. */
+        if (call->id == CALL_C_SessionCancel && call->rv == CKR_OK &&
+            (call->request->data[call->request->length - 1] & CKF_FIND_OBJECTS) != 0)
+            memory_search_ended(call->session);
         break;
     case OPENS:
         memory_close(call->opened);
@@ -1051,9 +1126,14 @@ static void remember(struct call *call)
     case CLOSES:
         memory_close(call->session);
         break;
+    case FOUND:
+        memory_search_ended(call->session);
+        break;
     case PLAIN:
     case MESSAGE:
     case WAITS:
+    case SEARCHES:
+    case FINDS:
         break;
     }
 }

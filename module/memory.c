@@ -43,6 +43,10 @@ struct session {
     struct session *next;
     CK_SESSION_HANDLE handle;
     struct operation operations[OPERATIONS];
+    /* A search, and what it has found that nobody has taken yet. */
+    bool is_searching, is_complete;
+    CK_ULONG found_count, found_next;
+    CK_OBJECT_HANDLE found[FOUND_MAX];
 };
 
 static struct bucket {
@@ -284,6 +288,60 @@ CK_MECHANISM_TYPE memory_message_mechanism(CK_SESSION_HANDLE handle, unsigned op
                                         : session->operations[index_of(operation)].mechanism;
     pthread_mutex_unlock(&bucket->lock);
     return found;
+}
+
+bool memory_search(CK_SESSION_HANDLE handle)
+{
+    struct bucket *bucket = lock_bucket(handle);
+    const bool has_room = find_or_make(bucket, handle) != NULL;
+    pthread_mutex_unlock(&bucket->lock);
+    return has_room;
+}
+
+void memory_found(CK_SESSION_HANDLE handle, struct reader *answer)
+{
+    const uint32_t count = read_u32(answer);
+    CK_OBJECT_HANDLE found[FOUND_MAX];
+    for (uint32_t index = 0; index < count && index < FOUND_MAX; index++)
+        found[index] = read_u64(answer);
+    if (answer->is_bad || count > FOUND_MAX)
+        return;
+    struct bucket *bucket = lock_bucket(handle);
+    struct session *session = find(bucket, handle);
+    if (session != NULL) {
+        session->is_searching = true;
+        session->is_complete = count < FOUND_MAX;
+        session->found_count = count;
+        session->found_next = 0;
+        memcpy(session->found, found, count * sizeof found[0]);
+    }
+    pthread_mutex_unlock(&bucket->lock);
+}
+
+bool memory_take(CK_SESSION_HANDLE handle, CK_ULONG *handles, CK_ULONG max, CK_ULONG *count)
+{
+    struct bucket *bucket = lock_bucket(handle);
+    struct session *session = find(bucket, handle);
+    bool is_all = false;
+    *count = 0;
+    if (session != NULL && session->is_searching) {
+        const CK_ULONG left = session->found_count - session->found_next;
+        *count = left < max ? left : max;
+        for (CK_ULONG index = 0; index < *count; index++)
+            handles[index] = session->found[session->found_next++];
+        is_all = session->is_complete || *count == max;
+    }
+    pthread_mutex_unlock(&bucket->lock);
+    return is_all;
+}
+
+void memory_search_ended(CK_SESSION_HANDLE handle)
+{
+    struct bucket *bucket = lock_bucket(handle);
+    struct session *session = find(bucket, handle);
+    if (session != NULL)
+        session->is_searching = false;
+    pthread_mutex_unlock(&bucket->lock);
 }
 
 void memory_forget(void)

@@ -160,6 +160,10 @@ describe('libclaviger.so', needsCompiler(), () => {
     ])
   })
 
+  it('finds objects in the order of the server, however many are taken at a time', async () => {
+    await scenario('searching')
+  })
+
   it('sends parameters by their members, and takes back what the token wrote', async () => {
     await scenario('parameters')
     const fieldsOf = (call: 'C_EncryptInit' | 'C_DecryptInit' | 'C_SignInit' | 'C_DeriveKey') =>
@@ -333,11 +337,14 @@ import(${JSON.stringify(PEER)}).then(async ({ Peer }) => {
   await peer.listen(${JSON.stringify(further)})
   const first = new Socket({ fd: 3 })
   peer.serve(first)
-  first.on('close', () => setInterval(() => {
-    if (peer.sockets.size > 0) return
-    rmSync(${JSON.stringify(further)}, { force: true })
-    process.exit(0)
-  }, 20))
+  first.on('close', () => {
+    const timer = setInterval(() => {
+      if (peer.sockets.size > 0) return
+      clearInterval(timer)
+      rmSync(${JSON.stringify(further)}, { force: true })
+      peer.stop()
+    }, 20)
+  })
 })
 `
 }

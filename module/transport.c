@@ -376,12 +376,26 @@ static bool receive(int fd, struct bytes *bytes, size_t least, int64_t until)
     return true;
 }
 
-static bool read_frame(struct connection *connection, int64_t until, struct reader *body)
+/* Most answers come in one piece, within the time that the socket itself waits: one call for it. */
+static bool receive_first(int fd, struct bytes *bytes)
+{
+    const ssize_t got = recv(fd, bytes->data, bytes->capacity, 0);
+    if (got < 0 && errno == EINTR)
+        return true;
+    bytes->length = got > 0 ? (size_t)got : 0;
+    return got > 0;
+}
+
+static bool read_frame(struct connection *connection, bool is_patient, int64_t until,
+                       struct reader *body)
 {
     struct bytes *answer = &connection->answer;
+    const int fd = connection->link.fd;
     answer->length = 0;
-    if (!bytes_reserve(answer, FIRST_BYTES) ||
-        !receive(connection->link.fd, answer, HEADER_BYTES, until))
+    if (!bytes_reserve(answer, FIRST_BYTES) || (is_patient && !receive_first(fd, answer)))
+        return false;
+    if (answer->length < HEADER_BYTES &&
+        !receive(fd, answer, HEADER_BYTES - answer->length, until))
         return false;
     struct reader header = {.at = answer->data, .end = answer->data + HEADER_BYTES};
     const uint32_t code = read_u32(&header), options = read_u32(&header);
@@ -390,7 +404,7 @@ static bool read_frame(struct connection *connection, int64_t until, struct read
         return false;
     if (answer->length < whole) {
         if (!bytes_reserve(answer, whole) ||
-            !receive(connection->link.fd, answer, whole - answer->length, until))
+            !receive(fd, answer, whole - answer->length, until))
             return false;
     }
     *body = (struct reader){.at = answer->data + HEADER_BYTES, .end = answer->data + whole};
@@ -409,7 +423,7 @@ bool connection_exchange(struct connection *connection, struct bytes *request, u
     store_u32(request->data + 4, 0);
     store_u32(request->data + 8, (uint32_t)(request->length - HEADER_BYTES));
     if (send_all(connection->link.fd, request->data, request->length, until) &&
-        read_frame(connection, until, body))
+        read_frame(connection, seconds == process_seconds(), until, body))
         return true;
     /* What comes later would be taken for the answer to something else. */
     connection_retire(connection);
@@ -437,6 +451,8 @@ static bool adopt(struct connection *connection, int fd, unsigned seconds)
         close(fd);
         return false;
     }
+    const struct timeval patience = {.tv_sec = process_seconds()};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     pthread_mutex_lock(&list);
     connection->link = (struct link){fd, found.st_dev, found.st_ino};
     pthread_mutex_unlock(&list);

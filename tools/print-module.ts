@@ -121,6 +121,9 @@ const ROLES: Readonly<Partial<Record<FunctionName, readonly [operations: string,
   C_DestroyObject:       ['0', 'FORGETS'],
   C_OpenSession:         ['0', 'OPENS'],
   C_CloseSession:        ['0', 'CLOSES'],
+  C_FindObjectsInit:     ['0', 'SEARCHES'],
+  C_FindObjects:         ['0', 'FINDS'],
+  C_FindObjectsFinal:    ['0', 'FOUND'],
   C_WaitForSlotEvent:    ['0', 'flags & CKF_DONT_BLOCK ? PLAIN : WAITS'],
 }
 
@@ -430,7 +433,8 @@ function parameterStructure(): string {
   const cases = USES.map(
     (use) => `    case ${USE_NAMES[use]}:\n        return of_${use.toLowerCase()}(type);`,
   )
-  return `const struct structure *parameter_structure(CK_MECHANISM_TYPE type, enum parameter_use use)
+  return `const struct structure *parameter_structure(CK_MECHANISM_TYPE type,
+                                            enum parameter_use use)
 {
     switch (use) {
 ${cases.join('\n')}

@@ -35,7 +35,7 @@ describe('Java', { skip: absent('keytool', 'jarsigner', 'jar'), timeout: 300_000
   }
 
   for (const { alias, options } of PAIRS) {
-    it(`keytool -genkeypair makes a pair of ${alias.toUpperCase()} with a certificate`, async () => {
+    it(`keytool -genkeypair makes ${alias.toUpperCase()} with a certificate`, async () => {
       const named = ['-alias', alias, '-dname', `CN=${alias}`, '-validity', '2']
       await keytool('-genkeypair', ...named, ...options)
     })

@@ -160,9 +160,17 @@ describe('attacks by way of the functions themselves', { timeout: 60_000 }, () =
     const wrapping = await make({ ...WRAPPING, SENSITIVE: true })
     const wrapped = await wrap(KWP, wrapping, secret)
     const open = { SENSITIVE: false, EXTRACTABLE: true }
-    await stops('unwrapped-stays-sensitive', () => unwrap(KWP, wrapping, wrapped, open))
+    await stops('unwrapped-stays-hidden', () => unwrap(KWP, wrapping, wrapped, open))
     const again = await unwrap(KWP, wrapping, wrapped, { EXTRACTABLE: true })
     equal(await bench.code(session, again, 'VALUE'), 'CKR_ATTRIBUTE_SENSITIVE')
+    const fixed = await unwrap(KWP, wrapping, wrapped, { SENSITIVE: false })
+    equal(await bench.code(session, fixed, 'VALUE'), 'CKR_ATTRIBUTE_SENSITIVE')
+    await refuses(CKR.KEY_UNEXTRACTABLE, () => wrap(KWP, wrapping, fixed))
+    await refuses(CKR.ATTRIBUTE_READ_ONLY, () => {
+      const args = { hSession: session, hObject: fixed }
+      const pTemplate = template({ EXTRACTABLE: true })
+      return bench.call.C_SetAttributeValue(bench.app, { ...args, pTemplate })
+    })
   })
 
   it('one wrapped key is unwrapped twice, to wrap with and to decrypt with', async () => {

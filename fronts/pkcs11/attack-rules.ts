@@ -58,8 +58,8 @@ export const RULES = {
     prevents: 'Known bytes are encrypted, then unwrapped as a key that passes for a secret one.',
     source: `${DKS}; ${TOOKAN}`, rv: 'KEY_FUNCTION_NOT_PERMITTED',
   },
-  'unwrapped-stays-sensitive': {
-    refuses: 'CKA_SENSITIVE false for what a key unwraps that cannot be read itself; it is true where nothing is said.',
+  'unwrapped-stays-hidden': {
+    refuses: 'CKA_SENSITIVE false with CKA_EXTRACTABLE true for what a key unwraps that cannot be read itself; CKA_SENSITIVE is true where nothing is said.',
     prevents: 'A sensitive key is wrapped, comes back as one that is not, and is read.',
     source: TOOKAN, rv: 'TEMPLATE_INCONSISTENT',
   },
@@ -176,13 +176,16 @@ export function ruled(list: List, type: number, value: boolean, rule: RuleName):
 export function unwrappedTemplate(list: List, unwrapping: ManagedObject): List {
   const isTrusted = flagOf(unwrapping, CKA.TRUSTED)
   let template = list
-  if (isHidden(unwrapping)) {
-    template = ruled(template, CKA.SENSITIVE, true, 'unwrapped-stays-sensitive')
+  const given = new Template(list)
+  const isReadable = given.flag(CKA.EXTRACTABLE) === true
+  // A key that is not extractable is shown to nobody either, and programs say false by habit.
+  if (isHidden(unwrapping) && (isReadable || given.flag(CKA.SENSITIVE) === undefined)) {
+    template = ruled(template, CKA.SENSITIVE, true, 'unwrapped-stays-hidden')
   }
   if (isTrusted) {
     return ruled(template, CKA.WRAP_WITH_TRUSTED, true, 'trusted-stays-trusted')
   }
-  const isSecret = new Template(list).number(CKA.CLASS) === CKO.SECRET_KEY
+  const isSecret = given.number(CKA.CLASS) === CKO.SECRET_KEY
   if (isSecret) template = ruled(template, CKA.WRAP, false, 'unwrapped-does-not-wrap')
   return ruled(template, CKA.UNWRAP, false, 'unwrapped-does-not-wrap')
 }

@@ -1,8 +1,8 @@
 /**
  * Encryption and decryption: what the functions that do it have in common.
  *
- * PKCS#11 3.2 §5.8 to §5.11 and §6. The tag of an AEAD stands behind the data. What a keystore cannot
- * do in parts, and what must not be seen before its tag is right, is gathered up to
+ * PKCS#11 3.2 §5.8 to §5.11 and §6. The tag of an AEAD stands behind the data. What a keystore
+ * cannot do in parts, and what must not be seen before its tag is right, is gathered up to
  * `bufferedBytesMax` and comes out of Final.
  *
  * @module

@@ -3,10 +3,10 @@
  *
  * node:crypto hashes before it signs with ECDSA, DSA and PSS, and has one hash for OAEP and PSS and
  * their mask generation function; PKCS#11's CKM_ECDSA, KMIP's Digested Data and Mask Generator
- * Hashing Algorithm want otherwise; and it signs with ML-DSA and SLH-DSA in their pure form only. This
- * module calls `EVP_PKEY_sign`, `EVP_PKEY_verify`,
- * `EVP_PKEY_encrypt` and `EVP_PKEY_decrypt` of the same OpenSSL that node:crypto is made of,
- * through node:ffi. Nothing is computed here. See `decisions/`.
+ * Hashing Algorithm want otherwise; and it signs with ML-DSA and SLH-DSA in their pure form only.
+ * This module calls `EVP_PKEY_sign`, `EVP_PKEY_verify`, `EVP_PKEY_encrypt` and `EVP_PKEY_decrypt`
+ * of the same OpenSSL that node:crypto is made of, through node:ffi. Nothing is computed here. See
+ * `decisions/`.
  *
  * Where the runtime has no node:ffi or does not show its OpenSSL, {@link openssl} is undefined, and
  * the keystore says which mechanisms it lacks for that reason.

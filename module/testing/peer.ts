@@ -2,7 +2,7 @@
  * A peer for the module's tests: speaks the dialect on a socket and answers from a small token of
  * its own, so that a test can say what the server does, and when it does nothing.
  *
- * The token signs with a hash, finds three objects, and knows as much of sessions as an application
+ * The token signs with a hash, finds 300 objects, and knows as much of sessions as an application
  * can tell from outside. It is no engine: `fronts/pkcs11` is.
  *
  * @module
@@ -15,7 +15,6 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Values } from '#spec/pkcs11/rpc/codec.ts'
 import { DIALECT, readBatch } from '#spec/pkcs11/rpc/dialect.ts'
-import { structureCodec } from '#spec/pkcs11/rpc/structures.ts'
 import type { Fields, Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
 import { FrameSplitter, HEADER_BYTES } from '#wire/pkcs11-rpc/frames.ts'
 import { Reader } from '#wire/pkcs11-rpc/reader.ts'
@@ -36,8 +35,8 @@ export interface PeerOptions {
 
 interface Session {
   readonly active: Set<string>
-  readonly key: Map<string, number>
-  found: number
+  /** Objects that a search has told of; undefined: there is none. */
+  found: number | undefined
 }
 
 /** What the connections of one application have in common. */
@@ -167,7 +166,6 @@ export class Peer {
     try {
       const results = await this.#run(link, codec.name, args)
       DIALECT.writeAnswer(writer, codec, results, args)
-      if (codec.name === 'C_DeriveKey') writeBack(writer, args['pMechanism'] as Mechanism)
     } catch (error) {
       if (!(error instanceof CryptokiError)) throw error
       writer.truncate(0)
@@ -189,7 +187,7 @@ export class Peer {
     if (plain !== undefined) return plain(args)
     if (name === 'C_OpenSession') {
       const handle = this.#next++
-      application.sessions.set(handle, { active: new Set(), key: new Map(), found: 0 })
+      application.sessions.set(handle, { active: new Set(), found: undefined })
       return { phSession: handle }
     }
     const session = application.sessions.get(args['hSession'] as number)
@@ -260,15 +258,12 @@ function use(session: Session, kind: string, part: string | undefined, args: Val
   return { pSignature: output, pDigest: output, pEncryptedData: output, pData: output }
 }
 
-/** A parameter that the token wrote to stands behind the results. */
-function writeBack(writer: Writer, mechanism: Mechanism): void {
-  const type = 'CK_SP800_108_KDF_PARAMS'
-  const fields = { ...(mechanism.parameter as Fields) }
+/** A mechanism with what the token has written to its parameter. */
+function written({ type, parameter }: Mechanism): Mechanism {
+  const fields = parameter as Fields
   const keys = fields['pAdditionalDerivedKeys'] as readonly Fields[]
-  fields['pAdditionalDerivedKeys'] = keys.map((one) => ({ ...one, phKey: 78 }))
-  writer.u8(3)
-  writer.u64(mechanism.type)
-  structureCodec(type, 'response')?.write(writer, fields)
+  const pAdditionalDerivedKeys = keys.map((one) => ({ ...one, phKey: 78 }))
+  return { type, parameter: { ...fields, pAdditionalDerivedKeys } }
 }
 
 const text = (value: string, bytes: number): Buffer => Buffer.from(value.padEnd(bytes))
@@ -327,22 +322,37 @@ const TOKEN_NUMBERS = [
   'ulFreePrivateMemory',
 ]
 
+const OBJECTS = Array.from({ length: 300 }, (_, index) => 1000 + index)
+
 type InSession = (args: Values, session: Session) => Values
 const SESSION: Readonly<Partial<Record<RemoteFunction, InSession>>> = {
   C_GetSessionInfo: () => ({ pInfo: { slotID: 1, state: 0, flags: 4, ulDeviceError: 0 } }),
   C_GenerateRandom: ({ pRandomData }) => ({ pRandomData: randomBytes(pRandomData as number) }),
   C_FindObjectsInit: (_args, session) => {
+    if (session.found !== undefined) throw refusal(CKR.OPERATION_ACTIVE)
     session.found = 0
     return {}
   },
   C_FindObjects: ({ phObject }, session) => {
-    const left = [1000, 1001, 1002].slice(session.found)
-    const handles = left.slice(0, phObject as number)
+    if (session.found === undefined) throw refusal(CKR.OPERATION_NOT_INITIALIZED)
+    const handles = OBJECTS.slice(session.found, session.found + (phObject as number))
     session.found += handles.length
     return { phObject: handles }
   },
+  C_FindObjectsFinal: (_args, session) => {
+    if (session.found === undefined) throw refusal(CKR.OPERATION_NOT_INITIALIZED)
+    session.found = undefined
+    return {}
+  },
+  C_SessionCancel: (_args, session) => {
+    session.found = undefined
+    return {}
+  },
   C_CreateObject: () => ({ phObject: 77 }),
-  C_DeriveKey: () => ({ phKey: 77 }),
+  C_DeriveKey: ({ pMechanism }) => ({
+    phKey: 77,
+    pMechanism: written(pMechanism as Mechanism),
+  }),
   C_GetAttributeValue: ({ pTemplate }) => attributes(pTemplate as readonly Wish[]),
   C_EncryptMessage: ({ pParameter }) => {
     // Bytes as they are: the module has not heard what mechanism it is.

@@ -274,8 +274,38 @@ static void buffers(void)
     OK(f->C_FindObjects(session, handles, 2, &found));
     CHECK(found == 2 && handles[0] == 1000);
     OK(f->C_FindObjects(session, handles, 4, &found));
-    CHECK(found == 1);
+    CHECK(found == 4 && handles[0] == 1002);
     OK(f->C_FindObjectsFinal(session));
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_FindObjects(session, handles, 4, &found));
+    OK(f->C_Finalize(NULL));
+}
+
+/* More objects than come with the beginning of a search, taken in pieces of every size. */
+static void searching(void)
+{
+    CK_OBJECT_HANDLE handles[400];
+    CK_ULONG found, all;
+    OK(f->C_Initialize(NULL));
+    CK_SESSION_HANDLE session = open_session();
+    for (CK_ULONG size = 1; size < 320; size += 7) {
+        OK(f->C_FindObjectsInit(session, NULL, 0));
+        RV(CKR_OPERATION_ACTIVE, f->C_FindObjectsInit(session, NULL, 0));
+        for (all = 0; all < 300; all += found) {
+            memset(handles, 0, sizeof handles);
+            OK(f->C_FindObjects(session, handles, size, &found));
+            CHECK(found == (size < 300 - all ? size : 300 - all));
+            for (CK_ULONG index = 0; index < found; index++)
+                CHECK(handles[index] == 1000 + all + index);
+            CHECK(handles[found] == 0);
+        }
+        OK(f->C_FindObjects(session, handles, size, &found));
+        CHECK(found == 0);
+        OK(f->C_FindObjectsFinal(session));
+        RV(CKR_OPERATION_NOT_INITIALIZED, f->C_FindObjectsFinal(session));
+    }
+    OK(f->C_FindObjectsInit(session, NULL, 0));
+    OK(f->C_SessionCancel(session, CKF_FIND_OBJECTS));
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_FindObjects(session, handles, 1, &found));
     OK(f->C_Finalize(NULL));
 }
 
@@ -446,6 +476,12 @@ static void memory(void)
     OK(f->C_Login(session, CKU_CONTEXT_SPECIFIC, (CK_UTF8CHAR *)"1", 1));
     OK(f->C_DigestFinal(session, out, &length));
     say("a login between: 4");
+    CK_OBJECT_HANDLE found[2];
+    OK(f->C_FindObjectsInit(session, NULL, 0));
+    OK(f->C_FindObjects(session, found, 2, &length));
+    OK(f->C_FindObjects(session, found, 2, &length));
+    OK(f->C_FindObjectsFinal(session));
+    say("a search: 2");
     OK(f->C_CloseSession(session));
     RV(CKR_SESSION_HANDLE_INVALID, f->C_SignInit(session, &plain, 7));
     OK(f->C_Finalize(NULL));
@@ -854,6 +890,33 @@ static void engine_objects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
     OK(f->C_FindObjectsFinal(session));
 }
 
+/* Two keys from one, the second of which is told in the parameter. */
+static void engine_derive(CK_SESSION_HANDLE session)
+{
+    CK_OBJECT_HANDLE base, key = 0, other = 0;
+    CK_ULONG length = 32, class = CKO_SECRET_KEY, type = CKK_GENERIC_SECRET;
+    CK_ATTRIBUTE template[] = {
+        {CKA_CLASS, &class, sizeof class}, {CKA_KEY_TYPE, &type, sizeof type},
+        {CKA_DERIVE, &yes, 1},             {CKA_SIGN, &yes, 1},
+        {CKA_VERIFY, &yes, 1},             {CKA_VALUE_LEN, &length, sizeof length},
+    };
+    OK(f->C_GenerateKey(session, &(CK_MECHANISM){CKM_GENERIC_SECRET_KEY_GEN, NULL, 0}, template, 6,
+                        &base));
+    CK_SP800_108_COUNTER_FORMAT counter = {CK_FALSE, 32};
+    memset((char *)&counter + 1, 0, 7);
+    CK_PRF_DATA_PARAM data[] = {
+        {CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter},
+        {CK_SP800_108_BYTE_ARRAY, "label", 5},
+    };
+    CK_DERIVED_KEY more = {template, 6, &other};
+    CK_SP800_108_KDF_PARAMS kdf = {CKM_SHA256_HMAC, 2, data, 1, &more};
+    OK(f->C_DeriveKey(session, &(CK_MECHANISM){CKM_SP800_108_COUNTER_KDF, &kdf, sizeof kdf}, base,
+                      template, 6, &key));
+    CHECK(other != 0 && other != key);
+    engine_sign(session, key);
+    engine_sign(session, other);
+}
+
 static CK_OBJECT_HANDLE shared_key;
 
 static void *engine_work(void *unused)
@@ -881,6 +944,7 @@ static void engine(void)
     engine_sign(session, shared_key);
     engine_encrypt(session, cipher);
     engine_objects(session, shared_key);
+    engine_derive(session);
     for (int index = 0; index < THREADS; index++)
         CHECK(pthread_create(&all[index], NULL, engine_work, NULL) == 0);
     const pid_t child = fork();
@@ -1009,10 +1073,14 @@ static void fuzz_lists(CK_SESSION_HANDLE session)
         f->C_GetMechanismList(1, list, &count);
         break;
     case 2:
+        f->C_FindObjectsInit(session, NULL, 0);
+        f->C_FindObjects(session, list, room, &count);
         f->C_FindObjects(session, list, room, &count);
         break;
     default:
         f->C_GenerateRandom(session, random, room);
+        f->C_FindObjectsInit(session, NULL, 0);
+        f->C_FindObjectsFinal(session);
     }
     free(list);
     free(random);
@@ -1079,7 +1147,7 @@ static const struct {
     {"workers", workers},       {"unloading", unloading},         {"closing", closing},
     {"exiting", exiting},       {"restart", restart},             {"deadline", deadline},
     {"agent", agent},           {"no_server", no_server},         {"fuzz", fuzz},
-    {"engine", engine},
+    {"engine", engine},         {"searching", searching},
 };
 
 int main(int count, char **arguments)

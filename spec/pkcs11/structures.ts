@@ -10,11 +10,11 @@
  * structure: the pointer's row names the length's, and the length's own row (`length`) says only
  * that it is one, and does not travel. A length in bits travels, for it says more than the bytes.
  *
- * In Claviger's own remote calls the members of a parameter travel in their order: ulong as u64; bool
- * and byte as u8; version as two; fixed and text as their bytes; bytes and pointed as u32 length
- * (0xffffffff: NULL) and the bytes, but in a request where the direction is `out` as the length
- * alone; structure as its members; structurePointer as u8 present and its members; array as u32
- * count (0xffffffff: NULL) and the members of each; template and mechanism as those arguments;
+ * In Claviger's own remote calls the members of a parameter travel in their order: ulong as u64;
+ * bool and byte as u8; version as two; fixed and text as their bytes; bytes and pointed as u32
+ * length (0xffffffff: NULL) and the bytes, but in a request where the direction is `out` as the
+ * length alone; structure as its members; structurePointer as u8 present and its members; array as
+ * u32 count (0xffffffff: NULL) and the members of each; template and mechanism as those arguments;
  * string as bytes without its NUL; handleOut as u8 present and, in a response, u64. Length and
  * lengthPointer do not travel, and a structure that has a `pointer` never does. A response that
  * brings a parameter back has it in the same form.

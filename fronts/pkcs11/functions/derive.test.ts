@@ -125,6 +125,15 @@ describe('keys that are derived', { timeout: 60_000 }, () => {
       await refuses(CKR.KEY_TYPE_INCONSISTENT, () => derive(CKM.ECDH1_DERIVE, ecdh(), wrong))
       await refuses(CKR.KEY_HANDLE_INVALID, () => derive(CKM.ECDH1_DERIVE, ecdh(), 99_999))
     })
+    it('are refused where each use needs consent, which nobody can give here', async () => {
+      const [, asking] = await bench.generatePair(
+        session,
+        CKM.EC_KEY_PAIR_GEN,
+        { EC_PARAMS: P256 },
+        { DERIVE: true, ALWAYS_AUTHENTICATE: true },
+      )
+      await refuses(CKR.USER_NOT_LOGGED_IN, () => derive(CKM.ECDH1_DERIVE, ecdh(), asking))
+    })
     it('work with X25519', async () => {
       const [open, hidden] = await bench.generatePair(
         session,

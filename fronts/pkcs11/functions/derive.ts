@@ -32,7 +32,7 @@ import { importObject } from '../objects/import.ts'
 import { makeSecret } from '../objects/make.ts'
 import { templateOf } from '../objects/rules.ts'
 import { Template } from '../objects/template.ts'
-import { type HeldKey, keyFor, use } from '../objects/use.ts'
+import { assertNeedsNoConsent, type HeldKey, keyFor, use } from '../objects/use.ts'
 import type { Session } from '../session.ts'
 import { objects } from './objects.ts'
 import { withoutLength } from './wrap.ts'
@@ -44,6 +44,7 @@ export const derive = {
     const offered = offeredFor(session.token, pMechanism, 'derive')
     const { plan: planned } = derivationOf(pMechanism.type) as Derivation
     const held = await keyFor(session, hBaseKey, 'derive', offered)
+    assertNeedsNoConsent(held)
     const list = new Template(pTemplate).and(templateOf(held.seen, CKA.DERIVE_TEMPLATE)).list()
     const asked = askedOf(held, pMechanism, list)
     const plan = await planned(asked)

@@ -32,6 +32,8 @@ import {
 import { Tag } from '#spec/kmip/tags.ts'
 import { CKA, CKC, CKK, CKM, CKO, CKP, CKR } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
+import { curveOfParams } from '../objects/classes.ts'
+import { pointOf } from '../objects/import.ts'
 
 /** A certificate that there always is: the authority's own. */
 function certificateOf({ house }: Workbench): Uint8Array {
@@ -150,6 +152,16 @@ describe('objects', { timeout: 120_000 }, () => {
         const { PUBLIC_KEY_INFO } = await bench.read(session, hidden, 'PUBLIC_KEY_INFO')
         deepEqual(PUBLIC_KEY_INFO, read.PUBLIC_KEY_INFO)
       }
+    })
+
+    it('a bare point that looks like an OCTET STRING, which one in 256 does', () => {
+      const curve = curveOfParams(Buffer.from('06082a8648ce3d030107', 'hex'))
+      ok(curve !== undefined)
+      const bare = Buffer.alloc(65, 9)
+      bare.set([0x04, 63])
+      deepEqual(pointOf(bare, curve), bare)
+      deepEqual(pointOf(Buffer.concat([Buffer.of(0x04, 65), bare]), curve), bare)
+      deepEqual(pointOf(Buffer.concat([Buffer.of(0x03, 66, 0), bare]), curve), bare)
     })
 
     it('Edwards, Montgomery and post-quantum keys', async () => {
@@ -430,8 +442,14 @@ describe('objects', { timeout: 120_000 }, () => {
       })
       ok(await bench.flag(session, key, 'SIGN'))
       ok(!(await bench.flag(session, key, 'SIGN_RECOVER')))
+      const pMechanism = { type: CKM.RSA_PKCS, parameter: undefined }
+      const use = { hSession: session, hKey: key, pMechanism }
+      await refuses(CKR.KEY_FUNCTION_NOT_PERMITTED, () => {
+        return bench.call.C_SignRecoverInit(bench.app, use)
+      })
       await set(key, { SIGN: false, SIGN_RECOVER: true })
       ok(!(await bench.flag(session, key, 'SIGN')))
+      await refuses(CKR.KEY_FUNCTION_NOT_PERMITTED, () => bench.call.C_SignInit(bench.app, use))
       ok(await bench.flag(session, key, 'SIGN_RECOVER'))
     })
 
@@ -734,9 +752,13 @@ describe('objects', { timeout: 120_000 }, () => {
       await refuses(CKR.SESSION_READ_ONLY, () => set(token, { LABEL: 'x' }, readOnly))
       await set(own, { LABEL: 'mine' }, readOnly)
       deepEqual(await bench.find(session, { LABEL: 'mine' }), [own])
+      const { store } = bench.app.volatile(bench.app.token(0))
+      const { ids } = await store.find({ conditions: [], limit: 10_000 })
       bench.call.C_CloseSession(bench.app, { hSession: readOnly })
       await refuses(CKR.OBJECT_HANDLE_INVALID, () => bench.read(session, own, 'CLASS'))
       deepEqual(await bench.find(session, { LABEL: 'mine' }), [])
+      const left = await store.find({ conditions: [], limit: 10_000 })
+      equal(left.ids.length, ids.length - 1)
     })
 
     it('without a login private objects are not there, and none is made', async () => {

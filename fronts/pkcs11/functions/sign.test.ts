@@ -188,6 +188,22 @@ describe('signing', { timeout: 60_000 }, () => {
     await init(undefined, 0)
   })
 
+  it('takes a context string where the algorithm has one', async () => {
+    const parameter = { phFlag: false, pContextData: Buffer.from('context') }
+    const mechanism = { type: CKM.EDDSA, parameter }
+    const ed25519 = await own.pair({ algorithm: 'Ed25519', bits: 256 })
+    const ed448 = await own.pair({ algorithm: 'Ed448', bits: 456 })
+    equal(await init(mechanism, ed25519.privateKey), 'CKR_MECHANISM_PARAM_INVALID')
+    const hashed = { ...mechanism, parameter: { ...parameter, phFlag: true } }
+    equal(await init(hashed, ed448.privateKey), 'CKR_MECHANISM_PARAM_INVALID')
+    equal(await init(mechanism, ed448.privateKey), 'CKR_OK')
+    const made = Buffer.from((await sign()) as Uint8Array)
+    await verifyInit({ type: CKM.EDDSA, parameter: undefined }, ed448.publicKey)
+    equal(await verify(made), 'CKR_SIGNATURE_INVALID')
+    await verifyInit(mechanism, ed448.publicKey)
+    equal(await verify(made), 'CKR_OK')
+  })
+
   it('refuses keys: none, of another type, without the flag', async () => {
     const verifies = await own.pair(P256, { mask: Mask.Verify })
     const macVerifies = await own.secret(

@@ -31,6 +31,7 @@ import { makePrivate, makeSecret } from '../objects/make.ts'
 import { assertMayWrap } from '../objects/rules.ts'
 import { Template } from '../objects/template.ts'
 import {
+  assertNeedsNoConsent,
   type HeldKey,
   keyFor,
   UNWRAPPING_KEY_CODES,
@@ -69,7 +70,8 @@ export const wrap = {
     const iv = await withMade(session, mechanism.iv, madeBytes)
     const wrapped = await wrappedBy(session, asked, hWrappingKey, hKey, { ...mechanism, iv })
     const answer = { pWrappedKey: fitting(wrapped, args.pWrappedKey) }
-    return madeBytes === 0 ? answer : { ...answer, pMechanism: withIv(asked.mechanism, iv) }
+    const isMade = madeBytes > 0 && answer.pWrappedKey instanceof Uint8Array
+    return isMade ? { ...answer, pMechanism: withIv(asked.mechanism, iv) } : answer
   },
 
   C_UnwrapKey: async (application, args) => {
@@ -198,6 +200,7 @@ async function unwrapped(session: Session, asked: Asked, wish: UnwrapWish): Prom
   const { wrapped } = wish
   if (wrapped === undefined) throw new CryptokiError(CKR.ARGUMENTS_BAD, 'pWrappedKey is NULL')
   const held = await keyFor(session, wish.hUnwrappingKey, 'unwrap', offered, UNWRAPPING_KEY_CODES)
+  assertNeedsNoConsent(held)
   const { isPrivate, keyType } = classOf(wish.template, wrapping)
   assertUnwrapsOnly(held.object, held.key.kind !== 'secret')
   const template = unwrappedTemplate(wish.template, held.object)

@@ -41,8 +41,10 @@ import {
   WITH_RESULTS,
 } from './codec.ts'
 import {
+  authenticatedMechanismBackCodec,
   authenticatedMechanismCodec,
   fixed,
+  mechanismBackCodec,
   mechanismCodec,
   parameterCodec,
   structureCodec,
@@ -207,8 +209,28 @@ function make(name: RemoteFunction): Codec {
     return codec === undefined ? [] : [[argument, codec] as const]
   })
   if ((INIT_FUNCTIONS as readonly string[]).includes(name)) returned.push(...INIT)
+  const back = BACK[name]
+  if (back !== undefined) returned.push(['pMechanism', back])
   const codec = makeCodec(name, id, given, returned)
+  if (back !== undefined) return withBack(codec)
   return name === 'C_SignMessageNext' ? withLast(codec) : codec
+}
+
+/** Functions whose mechanism may come back, with what the token has written into its parameter. */
+const BACK: Partial<Readonly<Record<RemoteFunction, AnyReturned>>> = {
+  C_DeriveKey: mechanismBackCodec,
+  C_WrapKeyAuthenticated: authenticatedMechanismBackCodec,
+}
+
+/** A mechanism that has not come back is no result. */
+function withBack(codec: Codec): Codec {
+  return {
+    ...codec,
+    readResults(r, args) {
+      const { pMechanism, ...results } = codec.readResults(r, args)
+      return pMechanism === undefined ? results : { ...results, pMechanism }
+    },
+  }
 }
 
 /** C_SignMessageNext: whether a signature is expected travels in its capacity. */

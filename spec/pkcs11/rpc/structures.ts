@@ -173,13 +173,16 @@ const FORMS = { null: 0, none: 1, raw: 2, fields: 3 } as const
 type StructureOf = (type: number) => string | undefined
 
 /** CK_MECHANISM, its parameter by fields where `structureOf` knows a structure for its type. */
-function mechanismWith(structureOf: StructureOf): GivenCodec<Mechanism | undefined> {
+function mechanismWith(
+  structureOf: StructureOf,
+  way: Way = 'request',
+): GivenCodec<Mechanism | undefined> {
   return {
     read(r) {
       const form = r.u8()
       if (form === FORMS.null) return undefined
       const type = r.u64()
-      return { type, parameter: readParameter(r, form, structureOf(type)) }
+      return { type, parameter: readParameter(r, form, structureOf(type), way) }
     },
     write(w, value) {
       if (value === undefined) {
@@ -191,19 +194,24 @@ function mechanismWith(structureOf: StructureOf): GivenCodec<Mechanism | undefin
       w.u64(type)
       if (parameter === undefined) return
       if (parameter instanceof Uint8Array) w.byteArray(parameter)
-      else fieldsCodec(structureOf(type), 'request').write(w, parameter)
+      else fieldsCodec(structureOf(type), way).write(w, parameter)
     },
   }
 }
 
-function readParameter(r: Reader, form: number, type: string | undefined): Mechanism['parameter'] {
+function readParameter(
+  r: Reader,
+  form: number,
+  type: string | undefined,
+  way: Way,
+): Mechanism['parameter'] {
   switch (form) {
     case FORMS.none:
       return undefined
     case FORMS.raw:
       return r.byteArray()
     case FORMS.fields:
-      return fieldsCodec(type, 'request').read(r)
+      return fieldsCodec(type, way).read(r)
     default:
       throw malformed(`a mechanism has form ${form}; 0 to 3 are allowed`)
   }
@@ -214,14 +222,31 @@ function formOf(parameter: Mechanism['parameter']): number {
   return parameter instanceof Uint8Array ? FORMS.raw : FORMS.fields
 }
 
-const plainMechanism = mechanismWith((type) => mechanismRow(type)?.parameter)
+const structureOfPlain: StructureOf = (type) => mechanismRow(type)?.parameter
+const structureOfAuthenticated: StructureOf = (type) => {
+  const row = mechanismRow(type)
+  return row?.authenticatedWrap ?? row?.parameter
+}
+
+const plainMechanism = mechanismWith(structureOfPlain)
 /** The mechanism of every function but the two below. */
 export const mechanismCodec = plainMechanism
 /** The mechanism of C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated. */
-export const authenticatedMechanismCodec = mechanismWith((type) => {
-  const row = mechanismRow(type)
-  return row?.authenticatedWrap ?? row?.parameter
-})
+export const authenticatedMechanismCodec = mechanismWith(structureOfAuthenticated)
+
+/** A mechanism that comes back at the end of an answer; where it does not, nothing is there. */
+function backWith(structureOf: StructureOf): GivenCodec<Mechanism | undefined> {
+  const codec = mechanismWith(structureOf, 'response')
+  return {
+    read: (r) => (r.remaining === 0 ? undefined : codec.read(r)),
+    write(w, value) {
+      if (value !== undefined) codec.write(w, value)
+    },
+  }
+}
+
+export const mechanismBackCodec = backWith(structureOfPlain)
+export const authenticatedMechanismBackCodec = backWith(structureOfAuthenticated)
 
 /** The parameter of one message. */
 export function parameterCodec(way: Way): GivenCodec<MessageParameter> {
