@@ -1,11 +1,6 @@
 /**
-<<<<<<< HEAD
  * `node bench/pkcs11.ts [names] [--seconds N] [--json]`: a C program that uses our module, then
  * SoftHSM2, then SoftHSM2 behind p11-kit, in the same run, one after the other; see README.md.
-=======
- * `node bench/pkcs11.ts [names] [--seconds N] [--json]`: a C program that uses our module,
- * SoftHSM2, and SoftHSM2 behind p11-kit, in the same run, one after the other; see README.md.
->>>>>>> w-engine
  *
  * Exits with 1 when something could not be measured; a missed target is reported, and no failure.
  *

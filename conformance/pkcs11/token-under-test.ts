@@ -2,13 +2,8 @@
  * A token for programs of other people: a server, an initialised token, the environment in which a
  * program finds both, and a folder for its files.
  *
-<<<<<<< HEAD:conformance/pkcs11/token-under-test.ts
  * The scenarios say nothing about whose module they run with. With
  * `CLAVIGER_CONFORMANCE_MODULE=softhsm2` they run with SoftHSM2 instead, which shows whether it is
-=======
- * The scenarios say nothing about whose module they run with.
- * `CLAVIGER_CONFORMANCE_MODULE=softhsm2` runs them with SoftHSM2 instead, which shows whether it is
->>>>>>> w-engine:conformance/pkcs11/own-token.ts
  * the scenario that is wrong.
  *
  * @module
