@@ -215,6 +215,9 @@ describe('the server on the command line', () => {
 
   it('lets a client in, and out', async () => {
     await done('credential create app1')
+    const twice = await claviger('credential register app2 -', readFileSync(file('pki/app1.pem')))
+    strictEqual(twice.code, 1)
+    match(twice.errors, /its certificate is that of "app1"/)
     strictEqual((await done('keys list --as app1')).text, 'There are none.\n')
     await done('credential revoke app1')
     const refused = await claviger('keys list --as app1')
@@ -281,6 +284,25 @@ describe('usage', () => {
       const { code, errors } = await run(LAUNCHER, line.split(' '))
       strictEqual(code, 2, line)
       match(errors, says)
+    }
+  })
+
+  it('that is wrong is told to a machine as one JSON object, whatever is wrong', async () => {
+    const wrong = [
+      ['--json', /^a command is missing/],
+      ['--json keys crate', /^unknown command 'crate' \(Did you mean create\?\)$/],
+      ['keys list --bogus --json', /^unknown option '--bogus'$/],
+      ['keys show --json', /^missing required argument 'key'$/],
+      ['random none --json', /whole number/],
+      ['keys list --data /nonexistent --json', /name the data directory/],
+    ] as const
+    for (const [line, says] of wrong) {
+      const { code, text, errors } = await run(LAUNCHER, line.split(' '))
+      strictEqual(code, 2, line)
+      strictEqual(text, '', line)
+      const { error, ...rest } = JSON.parse(errors) as { error: { message: string } }
+      match(error.message, says)
+      deepStrictEqual(rest, {})
     }
   })
 

@@ -8,7 +8,7 @@
 import { resolve } from 'node:path'
 import { Command } from 'commander'
 import type { Credential } from '#core/credentials.ts'
-import { wholeNumber } from './bytes.ts'
+import { readInput, wholeNumber } from './bytes.ts'
 import { control, type GlobalOptions } from './environment.ts'
 import { date, list as lines, print, table } from './output.ts'
 
@@ -48,6 +48,43 @@ Examples:
       return lines({ name, certificate: files['cert'], key: files['key'], authority: files['ca'] })
     })
   })
+
+interface RegisterOptions extends GlobalOptions {
+  readonly scope?: string | undefined
+}
+
+const register = new Command('register')
+  .description('let a client in with a certificate that another authority has issued')
+  .argument('<name>', NAME)
+  .argument('<certificate>', 'its certificate (PEM); - for standard input')
+  .option('--scope <scope>', 'share the keys of this scope; default: keys of its own')
+  .addHelpText(
+    'after',
+    `
+The authority must be in kmip.tls.clientCa of the configuration, or the client cannot shake hands.
+The certificate alone is the credential: when it is renewed, register the new one under a new name
+and the same scope, and revoke the old one.
+
+Examples:
+  claviger credential register app3 app3.pem
+  claviger credential register app3-2027 app3-2027.pem --scope app3`,
+  )
+  .action(async (name: string, path: string, _options, command: Command) => {
+    const options = command.optsWithGlobals<RegisterOptions>()
+    const certificate = (await readInput({ in: path })).toString()
+    const wish = { name, scope: options.scope, certificate }
+    const answer = (await control(options, 'credential.register', wish)) as {
+      readonly credential: Credential
+      readonly trusted: boolean
+    }
+    print(options.json, { ...answer.credential, trusted: answer.trusted }, () => {
+      const { state: _state, ...shown } = row(answer.credential)
+      return lines({ ...shown, note: answer.trusted ? undefined : NOT_TRUSTED })
+    })
+  })
+
+const NOT_TRUSTED =
+  'none of kmip.tls.clientCa has issued it itself: the client must send what is in between'
 
 const listAll = new Command('list')
   .description('who may connect')
@@ -95,4 +132,4 @@ Examples:
   claviger credential create app1
   claviger credential revoke app1`,
   )
-for (const command of [create, listAll, revoke]) credential.addCommand(command)
+for (const command of [create, register, listAll, revoke]) credential.addCommand(command)

@@ -4,10 +4,13 @@
  * @module
  */
 import { CommanderError } from 'commander'
-import { fail } from './output.ts'
-import { program } from './program.ts'
+import { fail, UsageError } from './output.ts'
+import { program, wantsJson } from './program.ts'
 
 const USAGE_EXIT_CODE = 2
+
+/** Where Commander would have printed the help. */
+const NO_COMMAND = 'a command is missing; see --help'
 
 // Who reads our output may stop reading: `claviger keys list | head -1`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -17,7 +20,18 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   await program.parseAsync()
 } catch (error) {
-  // Commander has told the user already.
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : USAGE_EXIT_CODE
-  else fail(error, program.opts<{ json: boolean }>().json)
+  if (error instanceof CommanderError) misused(error)
+  else fail(error, wantsJson())
+}
+
+/** Commander has told a person already, but not a machine. */
+function misused({ exitCode, code, message }: CommanderError): void {
+  if (exitCode === 0) process.exitCode = 0
+  else if (!wantsJson()) process.exitCode = USAGE_EXIT_CODE
+  else fail(new UsageError(code === 'commander.help' ? NO_COMMAND : oneLine(message)), true)
+}
+
+/** Without the label, which the JSON object is itself. */
+function oneLine(message: string): string {
+  return message.replace(/^error: /, '').replaceAll('\n', ' ')
 }

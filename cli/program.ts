@@ -10,6 +10,7 @@ import { Command } from 'commander'
 import { VERSION } from './about.ts'
 import { audit, data, status } from './administration.ts'
 import { agent } from './agent.ts'
+import { authority } from './authority.ts'
 import { completion } from './completion.ts'
 import { config } from './config.ts'
 import { credential } from './credential.ts'
@@ -61,6 +62,7 @@ const COMMANDS = [
   credential,
   token,
   agent,
+  authority,
   rootkey,
   wirelog,
   audit,
@@ -71,9 +73,22 @@ const COMMANDS = [
 ]
 for (const command of COMMANDS) program.addCommand(command)
 
+/** Whether a machine reads; known as soon as the options of the program are read. */
+export function wantsJson(): boolean {
+  return program.opts<{ readonly json: boolean }>().json
+}
+
+/** For machines, `main.ts` says what was wrong, and nothing else does. */
+const OUTPUT = {
+  writeErr: (text: string): void => {
+    if (!wantsJson()) process.stderr.write(text)
+  },
+}
+
 /** Wrong usage is told in one way everywhere, and does not end the process by itself. */
 function agree(command: Command): void {
   command.exitOverride().showHelpAfterError('(see --help)').showSuggestionAfterError()
+  command.configureOutput(OUTPUT)
   for (const inner of command.commands) agree(inner)
 }
 agree(program)

@@ -111,7 +111,7 @@ function readyLine(child: ChildProcess, log: readonly string[]): Promise<string>
     let text = ''
     child.stdout?.on('data', (chunk: Buffer) => {
       text += chunk.toString()
-      const match = /^ready .*?kmip (?:\S+:\/\/)?(\S+)/m.exec(text)
+      const match = /^ready .*?kmip (?:\S+:\/\/)?([^\s,]+)/m.exec(text)
       if (match?.[1] === undefined) return
       clearTimeout(timer)
       child.removeAllListeners('exit')

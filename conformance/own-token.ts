@@ -1,6 +1,6 @@
 /**
- * A token of our own for tests: the PKCS#11 engine over a software keystore, all in memory, and keys
- * as the operations of the core make them.
+ * A token of our own for tests: the PKCS#11 engine over a software keystore, all in memory, and
+ * keys as the operations of the core make them.
  *
  * @module
  */
@@ -33,7 +33,8 @@ import {
 } from '#spec/kmip/enumerations.ts'
 import type { ObjectInMessage } from '#spec/kmip/objects.ts'
 import { Tag } from '#spec/kmip/tags.ts'
-import { CKF } from '#spec/pkcs11/constants.ts'
+import { CKF, CKR } from '#spec/pkcs11/constants.ts'
+import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
 
 /** Every use that a key can be put to. */
@@ -128,7 +129,9 @@ export async function newOwnToken(options: OwnTokenOptions = {}): Promise<OwnTok
   const handle = ({ id }: ManagedObject): number => application.handleOf(token, id)
   const finished = async (object: ManagedObject, { more }: KeyOptions): Promise<number> => {
     if (more !== undefined) {
-      const attributes = AttributeBag.of([...object.attributes.list(), ...more])
+      const given = new Set(more.map(({ id }) => id))
+      const others = [...object.attributes.list()].filter(({ id }) => !given.has(id))
+      const attributes = AttributeBag.of([...others, ...more])
       const after = { ...object, revision: object.revision + 1, attributes }
       await lasting.store.commit([{ before: object, after }], [])
     }
@@ -166,7 +169,8 @@ export async function newOwnToken(options: OwnTokenOptions = {}): Promise<OwnTok
     async imported(kind, spec, format, bytes) {
       const wish = {
         objectType: OBJECT_TYPES[kind],
-        object: bodyOf(kind, spec, format, bytes),
+        // A copy: registering wipes what it is given.
+        object: bodyOf(kind, spec, format, Uint8Array.from(bytes)),
         given: given(spec, {}),
       }
       return handle(await register(context('Register'), wish))
@@ -225,5 +229,16 @@ function bodyOf(
       return { tag: Tag.PublicKey, value: { keyBlock } }
     default:
       return { tag: Tag.SecretData, value: { secretDataType: SecretDataType.Seed, keyBlock } }
+  }
+}
+
+/** Name of the return value that comes of a call. */
+export async function rvOf(work: () => unknown): Promise<string> {
+  try {
+    await work()
+    return rvName(CKR.OK)
+  } catch (error) {
+    if (error instanceof CryptokiError) return rvName(error.rv)
+    throw error
   }
 }

@@ -31,6 +31,9 @@ export interface Credential {
   readonly revoked?: number | undefined
 }
 
+/** Whether the certificate is from our own authority or was brought to us. */
+export type Origin = 'issued' | 'registered'
+
 /** Told when a credential is revoked, so that its connections end. */
 export type OnRevoked = (credential: Credential) => void
 
@@ -56,8 +59,14 @@ export class Credentials {
   }
 
   /** @throws {@link KmsError} `exists` when the name or the certificate is taken. */
-  async add(credential: Credential, by: string): Promise<void> {
-    await this.#write(undefined, credential, 'CreateCredential', by)
+  async add(credential: Credential, by: string, origin: Origin = 'issued'): Promise<void> {
+    const known = await this.#holderOf(credential.fingerprint)
+    if (known !== undefined) {
+      const what = `Cannot add credential "${credential.name}": its certificate is that of "${known}"`
+      throw new KmsError('exists', what)
+    }
+    const operation = origin === 'issued' ? 'CreateCredential' : 'RegisterCredential'
+    await this.#write(undefined, credential, operation, by)
   }
 
   async named(name: string): Promise<Credential | undefined> {
@@ -103,12 +112,7 @@ export class Credentials {
    * @throws {@link KmsError} `notAuthenticated` when nobody has, or not any more.
    */
   async principalOf(fingerprint: string): Promise<Principal> {
-    const found = await this.#database.find({
-      kind: 'credential',
-      conditions: [{ is: termOf(fingerprint) }],
-      limit: 1,
-    })
-    const [name] = found.ids
+    const name = await this.#holderOf(fingerprint)
     const credential = name === undefined ? undefined : await this.named(name)
     if (credential === undefined) {
       const what = 'Cannot let client in: its certificate is not a credential of this server'
@@ -118,6 +122,13 @@ export class Credentials {
       throw new KmsError('notAuthenticated', `Cannot let "${credential.name}" in: it is revoked`)
     }
     return { name: credential.name, scope: credential.scope }
+  }
+
+  /** Name of the credential with this certificate, revoked or not. */
+  async #holderOf(fingerprint: string): Promise<string | undefined> {
+    const conditions = [{ is: termOf(fingerprint) }]
+    const found = await this.#database.find({ kind: 'credential', conditions, limit: 1 })
+    return found.ids[0]
   }
 
   #seconds(): number {

@@ -90,6 +90,14 @@ export interface AuditQuery {
   readonly limit: number
 }
 
+/** What of the audit trail is to go; an entry goes for either reason. */
+export interface AuditTrim {
+  /** Entries that ended before, in milliseconds since the epoch. */
+  readonly before: number
+  /** How many of the newest stay. */
+  readonly keep: number
+}
+
 export interface Database {
   /**
    * Reads a record.
@@ -119,6 +127,15 @@ export interface Database {
   audit(query: AuditQuery): Promise<readonly AuditEntry[]>
 
   /**
+   * Removes the oldest audit entries, up to the first that is to stay, but never the newest. What
+   * remains can be verified as before.
+   *
+   * @returns How many were removed.
+   * @throws `KmsError` `tampered` when one of them is not what was written; it is kept.
+   */
+  trimAudit(wish: AuditTrim): Promise<number>
+
+  /**
    * Replaces all sealed data keys, together.
    *
    * @param rootName Says which root key sealed them; see `server/rootkey.ts`.
@@ -126,7 +143,7 @@ export interface Database {
   replaceDataKeys(keys: readonly SealedDataKey[], rootName: string): Promise<void>
 
   /**
-   * Reads every record and checks it against the ledger.
+   * Reads every record and checks it against the ledger; walks over the audit trail.
    *
    * @returns Kind and identifier of each that is not what was written, with the reason.
    */

@@ -11,7 +11,7 @@ interface LimitRow {
   readonly default: number
   readonly min: number
   readonly max: number
-  readonly unit: 'bytes' | 'seconds' | 'milliseconds' | 'count'
+  readonly unit: 'bytes' | 'days' | 'seconds' | 'milliseconds' | 'count'
   /** Completes "How many ..." or "How long ...", for the documentation. */
   readonly what: string
 }
@@ -36,6 +36,8 @@ export const LIMITS = {
   objectCacheMax:         { default: 20_000,     min: 0,     max: 10_000_000,  unit: 'count',        what: 'Objects kept decoded in memory' },
   auditQueueMax:          { default: 50_000,     min: 100,   max: 10_000_000,  unit: 'count',        what: 'Distinct audit entries that wait to be written; requests wait beyond' },
   auditFlushMilliseconds: { default: 200,        min: 10,    max: 60_000,      unit: 'milliseconds', what: 'Time that uses of keys are gathered before they are written' },
+  auditDaysMax:           { default: 3_650,      min: 1,     max: 36_500,      unit: 'days',         what: 'Time that entries of the audit trail are kept; the oldest are removed' },
+  auditEntriesMax:        { default: 10_000_000, min: 100,   max: 1_000_000_000, unit: 'count',      what: 'Entries of the audit trail that are kept; looked after every hour' },
   writeQueueMax:          { default: 10_000,     min: 10,    max: 1_000_000,   unit: 'count',        what: 'Changes that wait to be written; further ones are refused' },
   callBytesMax:           { default: 4_194_304,  min: 65_536, max: 268_435_456, unit: 'bytes',       what: 'Size of one PKCS#11 call; a longer one ends the connection' },
   callConnectionsMax:     { default: 2_000,      min: 1,     max: 100_000,     unit: 'count',        what: 'Connections of PKCS#11 applications at a time; a further one is closed at once' },

@@ -321,6 +321,24 @@ function audit(the: The): void {
     equal(second?.time, 7_000)
     equal((await the().audit({ operation: 'Whole', limit: 1 }))[0]?.time, 7_000)
   })
+  it('removes the oldest entries, by their age or their number, and remains whole', async () => {
+    await the().commit([], [entry('Trimmed', { time: 500 })])
+    await the().trimAudit({ before: Infinity, keep: 0 })
+    const times = [1_000, 2_000, 9_000, 3_000, 9_500, 9_600]
+    for (const time of times) await the().commit([], [entry('Trimmed', { time })])
+    const left = async () => (await the().audit({ limit: 10 })).map(({ time }) => time).reverse()
+    equal(await the().trimAudit({ before: 0, keep: 7 }), 0)
+    equal(await the().trimAudit({ before: 5_000, keep: 7 }), 3)
+    deepEqual(await left(), [9_000, 3_000, 9_500, 9_600], 'up to the first that stays')
+    equal(await the().trimAudit({ before: 0, keep: 2 }), 2)
+    deepEqual(await left(), [9_500, 9_600])
+    deepEqual(await the().verify(), [])
+    equal(await the().trimAudit({ before: Infinity, keep: 0 }), 1)
+    deepEqual(await left(), [9_600], 'the newest stays')
+    await the().commit([], [entry('Trimmed', { time: 9_700 })])
+    deepEqual(await left(), [9_600, 9_700])
+    deepEqual(await the().verify(), [])
+  })
   it('finds entries by time, principal, operation and object', async () => {
     const entries = [
       entry('Sought', { time: 100, principal: 'ann', object: 'o-1' }),

@@ -57,6 +57,7 @@ import {
   UNFIT,
 } from './contract-bench.ts'
 import { derivation } from './contract-derivation.ts'
+import { streams } from './contract-streams.ts'
 
 const TEXT = Buffer.from('The quick brown fox jumps over the lazy dog, all 64 bytes of it.')
 const RSA: KeySpec = { algorithm: 'RSA', bits: 2048 }
@@ -89,6 +90,7 @@ export function keystoreContract({ name, open }: KeystoreUnderTest): void {
     describe('wrapping', () => wrapping(the))
     describe('signatures', () => signatures(the))
     describe('message authentication codes and digests', () => macsAndDigests(the))
+    describe('data in parts', () => streams(the))
     describe('derivation and agreement', () => derivation(the))
     describe('encapsulation', () => encapsulation(the))
     describe('the rest', () => rest(the))
@@ -434,7 +436,8 @@ function wrapping(the: The): void {
   for (const [cipher, spec, parameters] of cases) {
     const { hash, mgfHash, ephemeralBits } = parameters
     const details = [hash, mgfHash, ephemeralBits && `AES of ${ephemeralBits} bits`]
-    it(`unwraps what it wrapped with ${[cipher, ...details.filter(Boolean)].join(', ')}`, async (context) => {
+    const label = [cipher, ...details.filter(Boolean)].join(', ')
+    it(`unwraps what it wrapped with ${label}`, async (context) => {
       const bench = the()
       if (bench.lacks(context, { cipher }, { generate: spec })) return
       const { keystore } = bench
@@ -463,7 +466,7 @@ function signatures(the: The): void {
     const row = pairRow(spec.algorithm as PairAlgorithm)
     if (!row.does.includes('sign')) continue
     for (const scheme of schemesOfNode(row.node)) {
-      for (const mechanism of mechanismsOf(scheme)) {
+      for (const mechanism of mechanismsOf(scheme, spec)) {
         const form = [mechanism.hash, mechanism.digested && 'digest', mechanism.encoding]
         const name = [nameOfSpec(spec), scheme, ...form.filter(Boolean)].join(' ')
         it(`signs and verifies: ${name}`, async (context) => {
@@ -508,6 +511,37 @@ function signatures(the: The): void {
     const bare = { scheme: 'ML_DSA' } as const
     equal(await bench.keystore.verify(publicKey, bare, TEXT, signature), false)
   })
+  it('recovers the data of RSA signatures that carry it', async (context) => {
+    const bench = the()
+    if (bench.lacks(context, { signature: 'RSA_PKCS' }, { generate: RSA })) return
+    const { keystore } = bench
+    const { privateKey, publicKey } = await bench.pair(RSA)
+    const raw = Buffer.concat([Buffer.alloc(192), TEXT])
+    for (const [mechanism, data] of [
+      [{ scheme: 'RSA_PKCS', digested: true }, TEXT],
+      [{ scheme: 'RSA_X_509' }, raw],
+    ] as const) {
+      const signature = await keystore.sign(privateKey, mechanism, data)
+      const back = await keystore.recover(publicKey, mechanism, signature)
+      deepEqual(Buffer.from(back), data)
+      equal(await keystore.verify(publicKey, mechanism, data, signature), true)
+    }
+    const pss = { scheme: 'RSA_PKCS_PSS', hash: 'SHA_256' } as const
+    await refuses(() => keystore.recover(publicKey, pss, Buffer.alloc(256)), UNFIT)
+    const wrong = () => keystore.recover(publicKey, { scheme: 'RSA_PKCS' }, Buffer.alloc(256, 1))
+    await refuses(wrong, ['cryptographicFailure'])
+  })
+  for (const [spec, mechanism] of WITHOUT_CONTEXT) {
+    it(`refuses a context string for ${nameOfSpec(spec)} ${mechanism.scheme}`, async (test) => {
+      const bench = the()
+      if (bench.lacks(test, { generate: spec }, abilityOf(mechanism))) return
+      const { privateKey, publicKey } = await bench.pair(spec)
+      const context = { ...mechanism, context: Buffer.from('context') }
+      const signature = await bench.keystore.sign(privateKey, mechanism, TEXT)
+      await refuses(() => bench.keystore.sign(privateKey, context, TEXT), UNFIT)
+      await refuses(() => bench.keystore.verify(publicKey, context, TEXT, signature), UNFIT)
+    })
+  }
   for (const answer of ED25519_ANSWERS) {
     const length = answer.message.length / 2
     it(`gives the answer of RFC 8032 §7.1 for a message of ${length} bytes`, async (context) => {
@@ -527,9 +561,29 @@ function signatures(the: The): void {
   }
 }
 
-function mechanismsOf(scheme: SignatureScheme): readonly SignatureMechanism[] {
+/** Nothing in these signatures could hold one: it must not be dropped. RFC 8032 §5.1, RFC 8017. */
+const WITHOUT_CONTEXT: readonly (readonly [KeySpec, SignatureMechanism])[] = [
+  [P256, { scheme: 'ECDSA', hash: 'SHA_256' }],
+  [RSA, { scheme: 'RSA_PKCS', hash: 'SHA_256' }],
+  [RSA, { scheme: 'RSA_PKCS_PSS', hash: 'SHA_256' }],
+  [{ algorithm: 'Ed25519', bits: 256 }, { scheme: 'EDDSA' }],
+]
+
+function mechanismsOf(scheme: SignatureScheme, spec: KeySpec): readonly SignatureMechanism[] {
   const row = signatureRow(scheme)
-  if (row.input !== 'digest') return [{ scheme }]
+  if (row.input !== 'digest') {
+    // The slow ones are tried in one form.
+    const slow = scheme === 'SLH_DSA' && !spec.algorithm.endsWith('_128f')
+    if (row.ckmHash === undefined || slow) return [{ scheme }]
+    const context = Buffer.from('context')
+    return [
+      { scheme },
+      { scheme, context },
+      { scheme, hash: 'SHA_256' },
+      { scheme, hash: 'SHA3_512', context },
+      { scheme, hash: 'SHA_512', digested: true },
+    ]
+  }
   const hashes = Object.keys(row.ckmWith ?? {}) as Hash[]
   const bare = scheme === 'ECDSA' || scheme === 'DSA'
   return [
@@ -542,8 +596,8 @@ function mechanismsOf(scheme: SignatureScheme): readonly SignatureMechanism[] {
 }
 
 function abilityOf({ scheme, hash, digested, mgfHash }: SignatureMechanism) {
-  const bare = digested || mgfHash !== undefined
-  return { signature: scheme, ...(bare ? {} : { hash: hash ?? ('SHA_256' as const) }) }
+  const bare = hash === undefined || digested || mgfHash !== undefined
+  return { signature: scheme, ...(bare ? {} : { hash }) }
 }
 
 /** Made inside, or, where only taking in is offered, made here. */

@@ -40,6 +40,14 @@ const tls = z.strictObject({
     .describe(
       'Further DNS names and IP addresses for the certificate that Claviger issues itself.',
     ),
+  days: z
+    .number()
+    .gt(0)
+    .max(825)
+    .default(397)
+    .describe(
+      'Validity of the certificate that Claviger issues itself; renewed when less than a third is left.',
+    ),
   clientCa: z
     .array(z.string())
     .default([])

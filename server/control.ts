@@ -24,6 +24,7 @@ import type { WireLog } from '#fronts/kmip/wire-log.ts'
 import { type Token, USER } from '#fronts/pkcs11/token.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { House } from './house.ts'
+import { pkiPaths } from './pki.ts'
 
 /** What commands work on. */
 export interface Controlled {
@@ -31,6 +32,8 @@ export interface Controlled {
   /** Absent where no server runs. */
   readonly wireLog?: WireLog | undefined
   readonly status?: (() => object) | undefined
+  /** Shows new certificates to clients. */
+  readonly renewed?: (() => Promise<void>) | undefined
 }
 
 interface Command<S extends z.ZodType> {
@@ -49,6 +52,7 @@ function command<S extends z.ZodType>(
 const OPERATOR = 'operator'
 
 const AUDIT_MAX = 10_000
+const CERTIFICATE_CHARACTERS_MAX = 32_768
 const name = z.string().min(1).max(64)
 
 /** Its length is the token's affair. */
@@ -64,10 +68,25 @@ export const COMMANDS = {
     }),
     async ({ house }, input) => house.createCredential(input, OPERATOR),
   ),
+  'credential.register': command(
+    z.strictObject({
+      name,
+      scope: z.string().min(1).max(64).optional(),
+      certificate: z.string().min(1).max(CERTIFICATE_CHARACTERS_MAX),
+    }),
+    async ({ house }, input) => house.registerCredential(input, OPERATOR),
+  ),
   'credential.list': command(z.strictObject({}), async ({ house }) => house.credentials.list()),
   'credential.revoke': command(z.strictObject({ name }), async ({ house }, input) =>
     house.credentials.revoke(input.name, OPERATOR),
   ),
+  'authority.show': command(z.strictObject({}), async ({ house }) => authorityOf(house)),
+  'authority.renew': command(z.strictObject({}), async ({ house, renewed }) => {
+    await house.authority.renew()
+    await renewed?.()
+    await noted(house, 'RenewAuthority')
+    return authorityOf(house)
+  }),
   'rootkey.show': command(z.strictObject({}), async ({ house }) => house.rootName),
   'rootkey.rotate': command(
     z.strictObject({
@@ -150,6 +169,10 @@ export const COMMANDS = {
   status: command(z.strictObject({}), async ({ status }) => status?.() ?? { running: false }),
 } as const
 export type CommandName = keyof typeof COMMANDS
+
+function authorityOf({ dataDir, authority }: House) {
+  return { certificate: pkiPaths(dataDir).ca, expires: authority.expires }
+}
 
 /** Leaves in the audit trail what changes no record. */
 async function noted(house: House, operation: string, object?: string): Promise<void> {

@@ -6,12 +6,16 @@
 import assert from 'node:assert/strict'
 import {
   chmodSync,
+  closeSync,
   existsSync,
+  linkSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -25,6 +29,8 @@ import { House } from './house.ts'
 import { LockedError } from './lock.ts'
 import { createLog } from './log.ts'
 import {
+  adoptNext,
+  eraseFile,
   findFileKey,
   newFileKey,
   nextPath,
@@ -120,7 +126,45 @@ describe('a data directory', { timeout: 120_000 }, () => {
       assert.deepEqual(found.key.expose(), known.key.expose())
       assert.ok(!existsSync(nextPath(path)))
       assert.deepEqual(readFileKey(path).name, known.name)
+      assert.deepEqual(readdirSync(dataDir), ['root.key'])
     }
+  })
+
+  it('finishes a rotation that stopped between two names, or while the new key was written', () => {
+    const path = join(dataDir, 'root.key')
+    const [old, next] = [newFileKey(), newFileKey()]
+    assert.ok(old.name.kind === 'file' && next.name.kind === 'file')
+    writeFileKey(`${path}.old`, old)
+    writeFileKey(nextPath(path), next)
+    assert.deepEqual(findFileKey(path, next.name).name, next.name)
+    assert.deepEqual(readdirSync(dataDir), ['root.key'])
+    writeFileKey(`${path}.old`, old)
+    assert.deepEqual(findFileKey(path, next.name).name, next.name)
+    assert.deepEqual(readdirSync(dataDir), ['root.key'])
+    writeFileSync(nextPath(path), 'claviger', { mode: 0o600 })
+    assert.deepEqual(findFileKey(path, next.name).name, next.name)
+    assert.deepEqual(readdirSync(dataDir), ['root.key'])
+  })
+
+  it('overwrites a key file that goes, but not what a link leads to', () => {
+    const path = join(dataDir, 'root.key')
+    const [backup, link] = [join(dataDir, 'backup'), join(dataDir, 'link')]
+    writeFileKey(path, newFileKey())
+    writeFileKey(nextPath(path), newFileKey())
+    const text = readFileSync(path, 'utf8')
+    const file = openSync(path, 'r')
+    adoptNext(path)
+    // What is open can be read when its name is gone.
+    assert.deepEqual(readFileSync(file), Buffer.alloc(text.length))
+    closeSync(file)
+    assert.deepEqual(readdirSync(dataDir), ['root.key'])
+    linkSync(path, backup)
+    eraseFile(path)
+    assert.match(readFileSync(backup, 'utf8'), /^claviger root key 1\n/)
+    symlinkSync(backup, link)
+    eraseFile(link)
+    assert.match(readFileSync(backup, 'utf8'), /^claviger root key 1\n/)
+    assert.deepEqual(readdirSync(dataDir), ['backup'])
   })
 
   it('changes its root key while it serves, and starts again with the new one', async () => {
@@ -150,6 +194,53 @@ describe('a data directory', { timeout: 120_000 }, () => {
     client.close()
     assert.equal(await again.stop(), 0)
     await (await open({}, 'new words')).close()
+  })
+
+  it('lets in whoever has a certificate of another authority that was registered', async () => {
+    const elsewhere = mkdtempSync(join(tmpdir(), 'claviger-elsewhere-'))
+    const config = readConfig(undefined, {})
+    const other = await House.open({ dataDir: elsewhere, config, log: SILENT })
+    const issued = await other.authority.issueClient('far', 1)
+    const authority = readFileSync(join(elsewhere, 'pki', 'ca.pem'), 'utf8')
+    await other.close()
+    const env = { CLAVIGER_KMIP_TLS_CLIENT_CA: `[${join(elsewhere, 'pki', 'ca.pem')}]` }
+    const server = await startOwnServer({ dataDir, env })
+    const ask = (name: 'credential.register' | 'credential.revoke', input: object) =>
+      askServer(dataDir, name, input)
+    const asks = async (): Promise<void> => {
+      const options = { ...server.client('admin'), cert: issued.certPem, key: issued.keyPem }
+      await using client = new KmipClient(options)
+      await client.call('Query', { queryFunction: [1] })
+    }
+    await assert.rejects(asks(), 'an authority that is trusted is not enough')
+    const wish = { name: 'far', scope: 'shared', certificate: issued.certPem }
+    const { credential, trusted } = (await ask('credential.register', wish)) as {
+      readonly credential: { readonly fingerprint: string; readonly scope: string }
+      readonly trusted: boolean
+    }
+    assert.equal(credential.fingerprint, issued.fingerprint)
+    assert.equal(credential.scope, 'shared')
+    assert.ok(trusted)
+    await asks()
+    const register = (more: object) => ask('credential.register', { ...wish, ...more })
+    await assert.rejects(register({}), /the name is taken/)
+    await assert.rejects(register({ name: 'again' }), /its certificate is that of "far"/)
+    await assert.rejects(register({ name: 'ca', certificate: authority }), /of an authority/)
+    await assert.rejects(register({ name: 'x', certificate: 'hello' }), /no X\.509 certificate/)
+    const own = readFileSync(join(dataDir, 'pki', 'admin.pem'), 'utf8')
+    await assert.rejects(register({ name: 'y', certificate: own }), /that of "admin"/)
+    const list = (await askServer(dataDir, 'audit.list', {
+      operation: 'RegisterCredential',
+    })) as readonly { readonly object: string }[]
+    assert.deepEqual(
+      list.map(({ object }) => object),
+      ['far'],
+    )
+    await ask('credential.revoke', { name: 'far' })
+    await assert.rejects(asks())
+    await assert.rejects(register({ name: 'again' }), /that of "far"/, 'revoked is for ever')
+    await server.stop()
+    rmSync(elsewhere, { recursive: true, force: true })
   })
 
   it('refuses commands that it does not know, or with input that does not fit', async () => {

@@ -8,11 +8,11 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Journal } from '#core/audit.ts'
 import type { Services } from '#core/context.ts'
-import { Credentials } from '#core/credentials.ts'
+import { type Credential, Credentials } from '#core/credentials.ts'
 import type { Database, SealedDataKey } from '#core/database.ts'
 import { KmsError } from '#core/errors.ts'
 import type { Keystore } from '#core/keystore.ts'
@@ -29,10 +29,11 @@ import { type Config, ConfigError } from './config.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
 import { openTokens } from './pkcs11.ts'
-import { Authority, writeFile } from './pki.ts'
+import { Authority, clientCertificate, fingerprintOf, isIssuedBy, writeFile } from './pki.ts'
 import {
   adoptNext,
   dropNext,
+  eraseFile,
   findFileKey,
   newFileKey,
   newPassphraseKey,
@@ -48,6 +49,7 @@ import {
 
 export const ADMIN = 'admin'
 const ADMIN_DAYS = 3_650
+const DAY_MILLISECONDS = 86_400_000
 
 export interface HouseOptions {
   readonly dataDir: string
@@ -127,7 +129,7 @@ export class House {
     this.settings = new Settings(database, sealer)
     this.#sealer = sealer
     this.credentials = new Credentials(database, sealer, clock)
-    this.authority = new Authority(dataDir, this.settings)
+    this.authority = new Authority(dataDir, this.settings, config.kmip.tls.days)
     this.services = {
       store: new Store(database, sealer, limits.objectCacheMax),
       keystores: new Keystores(keystoresOf(config, sealer)),
@@ -165,11 +167,7 @@ export class House {
     by: string,
   ): Promise<{ readonly cert: string; readonly key: string; readonly ca: string }> {
     const { name, scope = name, days } = wish
-    assertName(name)
-    if ((await this.credentials.named(name)) !== undefined) {
-      const what = `Cannot create credential "${name}": the name is taken, and names are not reused`
-      throw new KmsError('exists', what)
-    }
+    await this.#assertNewName(name)
     const { certPem, keyPem, fingerprint, serial, expires } = await this.authority.issueClient(
       name,
       days,
@@ -204,6 +202,55 @@ export class House {
     return this.#tokens
   }
 
+  /**
+   * Lets a client in with a certificate that another authority has issued.
+   *
+   * @returns Whether an authority that this server trusts has issued it itself: else the client
+   * must show the certificates in between, or cannot shake hands.
+   * @throws `KmsError` `exists`, `invalidField`.
+   */
+  async registerCredential(
+    wish: {
+      readonly name: string
+      readonly scope?: string | undefined
+      readonly certificate: string
+    },
+    by: string,
+  ): Promise<{ readonly credential: Credential; readonly trusted: boolean }> {
+    const { name, scope = name } = wish
+    await this.#assertNewName(name)
+    const certificate = clientCertificate(name, wish.certificate)
+    const now = Math.floor(this.services.clock() / 1000)
+    const credential = {
+      name,
+      fingerprint: fingerprintOf(certificate),
+      serial: certificate.serialNumber.toLowerCase(),
+      scope,
+      created: now,
+      expires: Math.floor(Date.parse(certificate.validTo) / 1000),
+    }
+    if (credential.expires <= now) {
+      const what = `Cannot register credential "${name}": its certificate has expired`
+      throw new KmsError('invalidField', what)
+    }
+    await this.credentials.add(credential, by, 'registered')
+    const trusted = this.clientAuthorities().some((pem) => isIssuedBy(certificate, pem))
+    return { credential, trusted }
+  }
+
+  /** PEM of every authority whose certificates may be credentials. */
+  clientAuthorities(): readonly string[] {
+    const others = this.config.kmip.tls.clientCa.map((path) => readFileSync(path, 'utf8'))
+    return [this.authority.certificate, ...others]
+  }
+
+  async #assertNewName(name: string): Promise<void> {
+    assertName(name)
+    if ((await this.credentials.named(name)) === undefined) return
+    const what = `Cannot create credential "${name}": the name is taken, and names are not reused`
+    throw new KmsError('exists', what)
+  }
+
   /** What the root key is now, without the key. */
   get rootName(): RootName {
     return this.#root.name
@@ -226,10 +273,21 @@ export class House {
     }
     await this.database.replaceDataKeys(sealed(this.#dataKeys, next), rootNameText(next.name))
     if (source === 'file') adoptNext(path)
-    else rmSync(path, { force: true })
+    else eraseFile(path)
     this.#root.key[Symbol.dispose]()
     this.#root = next
     return next.name
+  }
+
+  /** Removes audit entries that are too old or too many; that it did is an entry itself. */
+  async trimAudit(): Promise<void> {
+    const { auditDaysMax, auditEntriesMax } = this.config.limits
+    const before = this.services.clock() - auditDaysMax * DAY_MILLISECONDS
+    const removed = await this.database.trimAudit({ before, keep: auditEntriesMax })
+    if (removed === 0) return
+    const event = { principal: 'clock', front: 'clock', operation: 'TrimAudit' } as const
+    const detail = `${removed} of the oldest entries were removed`
+    await this.services.journal.record({ ...event, outcome: 'success', detail })
   }
 
   /** Writes what waits and lets go of everything. */

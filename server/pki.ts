@@ -20,6 +20,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { KmsError } from '#core/errors.ts'
 import { Secret } from '#core/secret.ts'
 import type { Settings } from '#core/settings.ts'
 import type { ServerIdentity } from '#fronts/kmip/server.ts'
@@ -28,10 +29,8 @@ const CA_SETTING = 'certificate authority key'
 
 const DAY_SECONDS = 86_400
 const CA_DAYS = 3_650
-/** The CA/Browser Forum's bound for server certificates; nobody distrusts a shorter one. */
-const SERVER_DAYS = 397
-/** A certificate that ends sooner is replaced. */
-export const RENEW_DAYS = 30
+/** A certificate of the server with less than this part of its time left is replaced. */
+const RENEW_PART = 1 / 3
 
 const EC = { name: 'ECDSA', namedCurve: 'P-256' } as const
 const EC_SIGNING = { name: 'ECDSA', hash: 'SHA-256' } as const
@@ -83,10 +82,13 @@ async function x509(): Promise<X509> {
 export class Authority {
   readonly #settings: Settings
   readonly #paths: PkiPaths
+  readonly #serverDays: number
 
-  constructor(dataDir: string, settings: Settings) {
+  /** @param serverDays How long certificates of the server are valid. */
+  constructor(dataDir: string, settings: Settings, serverDays: number) {
     this.#settings = settings
     this.#paths = pkiPaths(dataDir)
+    this.#serverDays = serverDays
   }
 
   get certificate(): string {
@@ -97,27 +99,33 @@ export class Authority {
   async establish(): Promise<void> {
     mkdirSync(this.#paths.folder, { recursive: true, mode: 0o700 })
     if (existsSync(this.#paths.ca) && (await this.#settings.get(CA_SETTING)) !== undefined) return
-    const lib = await x509()
-    const keys = (await webcrypto.subtle.generateKey(EC, true, [
+    const { privateKey, publicKey } = (await webcrypto.subtle.generateKey(EC, true, [
       'sign',
       'verify',
     ])) as webcrypto.CryptoKeyPair
-    const cert = await lib.X509CertificateGenerator.createSelfSigned({
-      name: `CN=Claviger CA ${randomBytes(4).toString('hex')}`,
-      keys,
-      signingAlgorithm: EC_SIGNING,
-      serialNumber: newSerial(),
-      ...validity(CA_DAYS),
-      extensions: [
-        new lib.BasicConstraintsExtension(true, 0, true),
-        new lib.KeyUsagesExtension(lib.KeyUsageFlags.keyCertSign | lib.KeyUsageFlags.cRLSign, true),
-        await lib.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      ],
-    })
-    const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey)
+    const name = `CN=Claviger CA ${randomBytes(4).toString('hex')}`
+    const pem = await authorityPem(await x509(), name, publicKey, privateKey)
+    const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', privateKey)
     using secret = new Secret(new Uint8Array(pkcs8))
     await this.#settings.put(CA_SETTING, secret)
-    writeFile(this.#paths.ca, cert.toString('pem'), 0o644)
+    writeFile(this.#paths.ca, pem, 0o644)
+  }
+
+  /**
+   * A new certificate of the authority with the same name and key, valid from now on: whoever has
+   * the old one trusts what is issued until that ends, and certificates of clients stay good.
+   */
+  async renew(): Promise<void> {
+    const lib = await x509()
+    const { subject, publicKey } = new lib.X509Certificate(this.certificate)
+    const key = await publicKey.export()
+    const pem = await authorityPem(lib, subject, key, await this.#signingKey())
+    writeFile(this.#paths.ca, pem, 0o644)
+  }
+
+  /** When the authority ends, in seconds since the epoch. */
+  get expires(): number {
+    return Math.floor(Date.parse(new X509Certificate(this.certificate).validTo) / 1000)
   }
 
   /** A certificate for a client. @param days From now. */
@@ -135,7 +143,7 @@ export class Authority {
   async serverIdentities(names: readonly string[]): Promise<readonly ServerIdentity[]> {
     const identities: ServerIdentity[] = []
     for (const [index, { cert, key }] of this.#paths.server.entries()) {
-      if (!isFresh(cert, key, names)) {
+      if (!this.#isFresh(cert, key, names)) {
         const issued = await this.#issueServer(index === 0 ? EC : RSA, names)
         writeFile(cert, issued.certPem, 0o644)
         writeFile(key, issued.keyPem, 0o600)
@@ -145,9 +153,23 @@ export class Authority {
     return identities
   }
 
+  /** There, with its key, from this authority, valid for a while yet, and for all names. */
+  #isFresh(cert: string, key: string, names: readonly string[]): boolean {
+    if (!existsSync(cert) || !existsSync(key)) return false
+    const certificate = new X509Certificate(readFileSync(cert))
+    const left = Date.parse(certificate.validTo) - Date.now()
+    if (left < RENEW_PART * this.#serverDays * DAY_SECONDS * 1_000) return false
+    if (!isIssuedBy(certificate, this.certificate)) return false
+    if (!certificate.checkPrivateKey(createPrivateKey(readFileSync(key)))) return false
+    return serverNames(names).every((name) => {
+      const found = isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)
+      return found !== undefined
+    })
+  }
+
   #issueServer(algorithm: typeof EC | typeof RSA, names: readonly string[]): Promise<Issued> {
     const all = serverNames(names)
-    return this.#issue('Claviger', algorithm, SERVER_DAYS, (lib) => [
+    return this.#issue('Claviger', algorithm, this.#serverDays, (lib) => [
       new lib.ExtendedKeyUsageExtension([lib.ExtendedKeyUsage.serverAuth], false),
       new lib.SubjectAlternativeNameExtension(
         all.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }) as const),
@@ -206,6 +228,30 @@ export class Authority {
   }
 }
 
+/** A certificate of the authority, signed by itself. */
+async function authorityPem(
+  lib: X509,
+  name: string,
+  publicKey: CryptoKey,
+  signingKey: CryptoKey,
+): Promise<string> {
+  const cert = await lib.X509CertificateGenerator.create({
+    subject: name,
+    issuer: name,
+    publicKey,
+    signingKey,
+    signingAlgorithm: EC_SIGNING,
+    serialNumber: newSerial(),
+    ...validity(CA_DAYS),
+    extensions: [
+      new lib.BasicConstraintsExtension(true, 0, true),
+      new lib.KeyUsagesExtension(lib.KeyUsageFlags.keyCertSign | lib.KeyUsageFlags.cRLSign, true),
+      await lib.SubjectKeyIdentifierExtension.create(publicKey),
+    ],
+  })
+  return cert.toString('pem')
+}
+
 function keyObject(jwk: webcrypto.JsonWebKey): KeyObject {
   return createPrivateKey({ key: jwk, format: 'jwk' })
 }
@@ -228,16 +274,37 @@ function serverNames(names: readonly string[]): readonly string[] {
   return [...new Set(['localhost', '127.0.0.1', '::1', hostname(), ...names])]
 }
 
-/** There, valid for a while yet, and for all names. */
-function isFresh(cert: string, key: string, names: readonly string[]): boolean {
-  if (!existsSync(cert) || !existsSync(key)) return false
-  const certificate = new X509Certificate(readFileSync(cert))
-  const left = Date.parse(certificate.validTo) - Date.now()
-  if (left < RENEW_DAYS * DAY_SECONDS * 1000) return false
-  return serverNames(names).every((name) => {
-    return (
-      (isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)) !== undefined
-    )
+/**
+ * The certificate of a client, which somebody else has issued.
+ *
+ * @param name Of the credential, for the message.
+ * @throws `KmsError` `invalidField` when it is none, or that of an authority.
+ */
+export function clientCertificate(name: string, pem: string): X509Certificate {
+  const refused = (why: string): KmsError => {
+    return new KmsError('invalidField', `Cannot register credential "${name}": ${why}`)
+  }
+  let certificate: X509Certificate
+  try {
+    certificate = new X509Certificate(pem)
+  } catch {
+    throw refused('what was given is no X.509 certificate in PEM')
+  }
+  if (certificate.ca) throw refused('its certificate is that of an authority, not of a client')
+  return certificate
+}
+
+/** SHA-256 of the DER, hexadecimal. */
+export function fingerprintOf({ raw }: X509Certificate): string {
+  return createHash('sha256').update(raw).digest('hex')
+}
+
+/** Whether one of the certificates of a PEM file has signed it. */
+export function isIssuedBy(certificate: X509Certificate, authoritiesPem: string): boolean {
+  const blocks = authoritiesPem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)
+  return (blocks ?? []).some((pem) => {
+    const authority = new X509Certificate(pem)
+    return certificate.checkIssued(authority) && certificate.verify(authority.publicKey)
   })
 }
 

@@ -7,7 +7,8 @@
  *
  * Rotation seals the data keys under a new root key. The new file is on the disk before the
  * database speaks of it, and the old one goes when the database does: whenever the machine stops in
- * between, one of the two files fits.
+ * between, one of the two files fits. A key file that goes is overwritten with zeros first; what a
+ * file system with copies of its own, or a drive that spreads its writes, keeps of it, stays.
  *
  * @module
  */
@@ -17,6 +18,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -122,39 +124,88 @@ export function nextPath(path: string): string {
   return `${path}.new`
 }
 
-/** The new key takes the place of the old one, which is overwritten. */
+/** The new key takes the place of the old one, which is overwritten with zeros and removed. */
 export function adoptNext(path: string): void {
   if (!existsSync(nextPath(path))) return
+  // Under another name first: `path` itself must never hold zeros, whenever the machine stops.
+  if (existsSync(path)) renameSync(path, oldPath(path))
   renameSync(nextPath(path), path)
   syncFolder(path)
+  eraseFile(oldPath(path))
+}
+
+/** Where the old key is while the new one takes its place. */
+function oldPath(path: string): string {
+  return `${path}.old`
 }
 
 export function dropNext(path: string): void {
-  rmSync(nextPath(path), { force: true })
+  eraseFile(nextPath(path))
 }
+
+/**
+ * Overwrites a key file with zeros, on the disk, and removes it; where there is one.
+ *
+ * A link goes without the file that it leads to: that may be somebody's backup.
+ */
+export function eraseFile(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found === undefined) return
+  if (found.isFile() && found.nlink === 1) overwrite(path, found.size)
+  rmSync(path)
+  syncFolder(path)
+}
+
+function overwrite(path: string, bytes: number): void {
+  chmodSync(path, 0o600)
+  const file = openSync(path, 'r+')
+  try {
+    writeSync(file, Buffer.alloc(bytes), 0, bytes, 0)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+type FileName = Extract<RootName, { kind: 'file' }>
 
 /**
  * The key of the file that the database speaks of; finishes a rotation that was interrupted.
  *
  * @throws {@link KmsError} `storageUnavailable` when neither file fits.
  */
-export function findFileKey(path: string, name: Extract<RootName, { kind: 'file' }>): RootKey {
-  const next = nextPath(path)
-  if (existsSync(next)) {
-    const found = readFileKey(next)
-    if (found.name.kind === 'file' && found.name.id === name.id) {
-      adoptNext(path)
-      return found
-    }
-    dropNext(path)
+export function findFileKey(path: string, name: FileName): RootKey {
+  if (!existsSync(path) && existsSync(oldPath(path))) renameSync(oldPath(path), path)
+  const next = existsSync(nextPath(path)) ? nextKey(path, name) : undefined
+  if (next !== undefined) {
+    adoptNext(path)
+    return next
   }
   const found = readFileKey(path)
-  if (found.name.kind === 'file' && found.name.id === name.id) return found
+  if (fits(found, name)) {
+    dropNext(path)
+    eraseFile(oldPath(path))
+    return found
+  }
   const what = `Cannot open the database: ${path} holds another root key than it was sealed with`
   throw new KmsError(
     'storageUnavailable',
     `${what}; put the right file there (its id is ${name.id})`,
   )
+}
+
+function fits({ name: found }: RootKey, { id }: FileName): boolean {
+  return found.kind === 'file' && found.id === id
+}
+
+/** The key beside, where it is the one; a machine may have stopped while it was written. */
+function nextKey(path: string, name: FileName): RootKey | undefined {
+  try {
+    const found = readFileKey(nextPath(path))
+    return fits(found, name) ? found : undefined
+  } catch {
+    return undefined
+  }
 }
 
 export async function newPassphraseKey(passphrase: string): Promise<RootKey> {

@@ -14,9 +14,18 @@ import type { House } from './house.ts'
 import type { Logger } from './log.ts'
 import { listenPkcs11 } from './pkcs11.ts'
 
-/** How often time's changes are written down, and certificates looked after. */
+/** How often time's changes are written down, audit entries removed, certificates looked after. */
 const SWEEP_MILLISECONDS = 60_000
-const RENEW_MILLISECONDS = 86_400_000
+const TRIM_MILLISECONDS = 3_600_000
+const RENEW_MILLISECONDS = 3_600_000
+const DAY_MILLISECONDS = 86_400_000
+
+/** Looks at a certificate in its time: one of a few seconds is looked at every second. */
+const LOOKS = 20
+const RENEW_MILLISECONDS_MIN = 1_000
+
+/** Days before its end from which on the authority is spoken of in the log. */
+const AUTHORITY_WARN_DAYS = 365
 
 export interface RunningServer {
   /** Where KMIP clients connect: HOST:PORT. */
@@ -44,12 +53,16 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
     uptimeSeconds: Math.floor((Date.now() - started) / 1000),
     memoryBytes: process.memoryUsage.rss(),
   })
-  const control = await serveControl({ house, wireLog, status })
+  const renewal = new Renewal(house, kmip, log)
+  const control = await serveControl({ house, wireLog, status, renewed: () => renewal.look() })
   const timers = [
     setInterval(() => void attempt(log, () => sweep(house.services)), SWEEP_MILLISECONDS),
-    setInterval(() => void attempt(log, () => renew(house, kmip)), RENEW_MILLISECONDS),
+    setInterval(() => void attempt(log, () => house.trimAudit()), TRIM_MILLISECONDS),
+    setInterval(() => void attempt(log, () => renewal.look()), renewal.interval),
   ]
   for (const timer of timers) timer.unref()
+  void attempt(log, () => house.trimAudit())
+  renewal.warn()
   const end = async (): Promise<void> => {
     for (const timer of timers) clearInterval(timer)
     await Promise.all([kmip.close(), pkcs11?.close()])
@@ -74,7 +87,7 @@ async function kmipServer(house: House, wireLog: WireLog, log: Logger): Promise<
     host: listen.slice(0, at).replace(/^\[|\]$/g, ''),
     port: Number(listen.slice(at + 1)),
     identities: await identities(house),
-    clientAuthorities: authorities(house),
+    clientAuthorities: house.clientAuthorities(),
     minVersion: tls.minVersion,
     ciphers: tls.ciphers,
     messageCredentials,
@@ -91,16 +104,51 @@ async function identities({ config, authority }: House): Promise<readonly Server
   return [{ cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }]
 }
 
-function authorities({ config, authority }: House): readonly string[] {
-  return [
-    authority.certificate,
-    ...config.kmip.tls.clientCa.map((path) => readFileSync(path, 'utf8')),
-  ]
-}
+/** Certificates that end soon, or whose files are others now, are replaced while it serves. */
+class Renewal {
+  readonly #house: House
+  readonly #kmip: KmipServer
+  readonly #log: Logger
+  #shown: string | undefined
+  #turn: Promise<void> = Promise.resolve()
 
-/** Certificates that end soon are replaced while the server runs. */
-async function renew(house: House, kmip: KmipServer): Promise<void> {
-  kmip.renew(await identities(house), authorities(house))
+  constructor(house: House, kmip: KmipServer, log: Logger) {
+    this.#house = house
+    this.#kmip = kmip
+    this.#log = log
+  }
+
+  /** Milliseconds between two looks. */
+  get interval(): number {
+    const life = this.#house.config.kmip.tls.days * DAY_MILLISECONDS
+    return Math.max(RENEW_MILLISECONDS_MIN, Math.min(RENEW_MILLISECONDS, life / LOOKS))
+  }
+
+  /** One look at a time, or two of them would write the same files. */
+  look(): Promise<void> {
+    const look = this.#turn.then(() => this.#look())
+    this.#turn = look.catch(() => {})
+    return look
+  }
+
+  async #look(): Promise<void> {
+    const shown = await identities(this.#house)
+    const trusted = this.#house.clientAuthorities()
+    const all = JSON.stringify([shown, trusted])
+    if (all === this.#shown) return
+    this.#kmip.renew(shown, trusted)
+    if (this.#shown !== undefined) this.#log.info('new certificates for connections from now on')
+    this.#shown = all
+    this.warn()
+  }
+
+  /** The authority is renewed by a person, who must pass its certificate on. */
+  warn(): void {
+    const { expires } = this.#house.authority
+    if (expires * 1_000 - Date.now() > AUTHORITY_WARN_DAYS * DAY_MILLISECONDS) return
+    const ends = new Date(expires * 1_000).toISOString()
+    this.#log.warn({ ends }, 'the certificate authority ends; do: claviger authority renew')
+  }
 }
 
 async function attempt(log: Logger, work: () => Promise<void>): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * Prints the pages of `docs/` that are tables: operations, attributes, algorithms, commands,
- * configuration, limits, and the JSON Schema of the configuration.
+ * configuration, limits, rules of PKCS#11, and the JSON Schema of the configuration.
  *
  * Each comes from the rows that the program itself works with; `tools/docs.test.ts` sees to it that
  * the committed pages are what this prints. Run `node tools/print-docs.ts` after changing a table.
@@ -18,6 +18,8 @@ import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
 import type { Call } from '#fronts/kmip/call.ts'
 import { handlerOf } from '#fronts/kmip/handlers.ts'
+import { RULES, type Rule } from '#fronts/pkcs11/attack-rules.ts'
+import { type AttributeRow, CLASSES, tableFor } from '#fronts/pkcs11/objects/table.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { configSchema, variableName } from '#server/config.ts'
 import {
@@ -171,6 +173,75 @@ not in the table: Sensitive only turns true, Extractable only turns false. Clien
 (\`x-...\` in KMIP 1.x) and vendor attributes may be of any type, several, changed and deleted;
 \`y-...\` belong to the server.`,
     table(['Attribute', 'Tag', 'KMIP versions', 'Values', 'Set by', 'Changed', 'Deleted'], rows),
+  )
+}
+
+/** Footnotes of PKCS#11 in words; 2, 4 and 6 together are "the token". */
+const NOTES: Readonly<Record<number, string>> = {
+  1: 'must be given to create',
+  2: 'not given to create',
+  3: 'must be given to generate',
+  4: 'not given to generate',
+  5: 'must be given to unwrap',
+  6: 'not given to unwrap',
+  9: 'token-specific default',
+}
+
+function notesText({ notes }: AttributeRow): string {
+  const isTokens = [2, 4, 6].every((one) => notes.has(one))
+  if (isTokens) return 'set by the token'
+  return [...notes].flatMap((note) => NOTES[note] ?? []).join('; ')
+}
+
+function changeText({ notes }: AttributeRow): string {
+  if (notes.has(10)) return 'by the security officer'
+  if (!notes.has(8)) return 'never'
+  if (notes.has(11)) return 'to true'
+  return notes.has(12) ? 'to false' : 'always'
+}
+
+function homeText({ home, name }: AttributeRow): string {
+  if ('mask' in home) {
+    return `bit ${nameOf(E.CryptographicUsageMask, home.mask)} of Cryptographic Usage Mask`
+  }
+  if ('kmip' in home) return ATTRIBUTES[home.kmip].text
+  if ('material' in home) return `the material: ${home.material}`
+  if ('computed' in home) return home.computed
+  const usual = home.usual === undefined ? '' : `, usually ${home.usual}`
+  return name === 'PRIVATE'
+    ? `${home.vendor.replace(':', '-')}, usually true for private and secret keys`
+    : `${home.vendor.replace(':', '-')}${usual}`
+}
+
+function pkcs11AttributesPage(): string {
+  const sections = CLASSES.map(([title, kind, family]) => {
+    const rows = [...tableFor(kind, family).values()].map((row) => [
+      `CKA_${row.name}`,
+      homeText(row),
+      notesText(row),
+      changeText(row),
+      row.notes.has(7) ? 'yes' : '',
+    ])
+    const head = ['Attribute', 'Where it lives', 'Given', 'Changed', 'Hidden']
+    return `## ${title}\n\n${table(head, rows)}`
+  })
+  return page(
+    '# Attributes of PKCS#11',
+    'Rows of `fronts/pkcs11/objects/table.ts`, which the functions of objects apply.',
+    `A token object is an object of KMIP: each attribute has one home, so that a change by one front
+is seen by the other. What KMIP has no place for is a vendor attribute: \`x-CKA_...\`, which clients
+of KMIP may set, or \`y-CKA_...\`, which belongs to the server. "Hidden" values are not revealed
+where CKA_SENSITIVE is true or CKA_EXTRACTABLE is false.`,
+    `Where two flags share a bit (CKA_SIGN and CKA_SIGN_RECOVER), \`y-CKA_...\` keeps what an
+application has said otherwise. A label that is another object's Name becomes an Alternative Name.
+Keys are active at once, unless CKA_START_DATE lies ahead; C_DestroyObject revokes an active
+key (Cessation of Operation) and destroys it.`,
+    `Defaults that the standard leaves to the token: CKA_PRIVATE is true for private and secret keys;
+CKA_SENSITIVE is true for private keys and false for secret keys; CKA_EXTRACTABLE is false; a key
+may do what its type is for; CKA_WRAP, CKA_UNWRAP and CKA_DERIVE are false, but CKA_DERIVE is true
+for keys that can do nothing else. CKA_DECRYPT is false where CKA_WRAP is asked for, and CKA_ENCRYPT
+where CKA_UNWRAP is: no key has both.`,
+    ...sections,
   )
 }
 
@@ -358,15 +429,33 @@ function leaves(command: Command, above: string): readonly (readonly [string, Co
   return command.commands.flatMap((inner) => leaves(inner, path))
 }
 
+function rulesPage(): string {
+  const rows = Object.entries<Rule>(RULES).map(([name, { refuses, prevents, source, rv }]) => {
+    return [code(name), refuses, prevents, code(`CKR_${rv}`), source]
+  })
+  return page(
+    '# Rules against attacks on PKCS#11',
+    'Rules of `fronts/pkcs11/attack-rules.ts`. PKCS#11 lets keys be used against each other; ' +
+      'what the standard would allow and these rules refuse is refused on every token. A refusal ' +
+      "names its rule in the server's log; the application is told the code alone. What the " +
+      'standard itself asks for (`CKA_EXTRACTABLE`, `CKA_WRAP_WITH_TRUSTED`, ' +
+      '`CKA_WRAP_TEMPLATE`, `CKA_UNWRAP_TEMPLATE`, `CKA_DERIVE_TEMPLATE`) holds as well, and is ' +
+      'not listed. Each attack is played in `fronts/pkcs11/attack-rules.test.ts`.',
+    table(['Rule', 'What is refused', 'What it prevents', 'Code', 'Source'], rows),
+  )
+}
+
 /** Every printed page by its path. */
 export async function printedPages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ['docs/kmip-operations.md', await operationsPage()],
     ['docs/attributes.md', attributesPage()],
+    ['docs/pkcs11-attributes.md', pkcs11AttributesPage()],
     ['docs/algorithms.md', algorithmsPage()],
     ['docs/commands.md', commandsPage()],
     ['docs/configuration.md', configurationPage()],
     ['docs/limits.md', limitsPage()],
+    ['docs/pkcs11-rules.md', rulesPage()],
     ['docs/claviger.schema.json', `${JSON.stringify(configSchema(), null, 2)}\n`],
   ])
 }

@@ -23,6 +23,12 @@ export const ERRATA: readonly Erratum[] = [
     right: 'd9bcce11b0b437b90239552df3a360c9',
     why: 'the ciphertext is that of a key of another case; CS-BC-M-6-21 has the one of this key',
   },
+  {
+    name: /^TC_132_11_/,
+    published: 'SHA_1WithRSAEncryption',
+    right: 'SHA_1WithRSAEncryptionPKCS_1V1_5',
+    why: 'KMIP 1.1 §9.1.3.2.7 calls it SHA-1 with RSA Encryption (PKCS#1 v1.5); 2.0 shortened that',
+  },
 ]
 
 /** The case with what is known to be wrong put right. */

@@ -57,7 +57,7 @@ export async function locate(context: Context, wish: LocateWish): Promise<Locate
   if (wanted.some(({ id }) => id === 'state')) await sweep(services)
   const status = (wish.storageStatusMask ?? StorageStatusMask.OnLineStorage) & EVERYWHERE
   const limit = Math.min(wish.maximumItems ?? Infinity, services.limits.locateItemsMax)
-  if (status === 0 || limit === 0) return { objects: [], ...(wish.count && { total: 0 }) }
+  if (status === 0) return { objects: [], ...(wish.count && { total: 0 }) }
   const found = await services.store.find({
     scopes: scopesOf(principal),
     conditions: [...conditionsOf(wanted), storedAs(status)],

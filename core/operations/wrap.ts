@@ -1,9 +1,9 @@
 /**
  * A key that leaves, wrapped with another: the bytes alone, without a message around them.
  *
- * The rules are those of Get (KMIP 2.1 §6.1.19): what is not extractable stays, the first time makes
- * an object stale, and the journal has it as a Get. For fronts whose protocol wraps bytes and not key
- * blocks.
+ * The rules are those of Get (KMIP 2.1 §6.1.19): what is not extractable stays, the first time
+ * makes an object stale, and the journal has it as a Get. For fronts whose protocol wraps bytes and
+ * not key blocks.
  *
  * It does not ask whether the wrapping key may be used: `core/keys.ts` does.
  *

@@ -12,6 +12,7 @@
 import type { AuditEntry } from '#core/audit.ts'
 import type {
   AuditQuery,
+  AuditTrim,
   Condition,
   Database,
   Found,
@@ -181,6 +182,20 @@ export class MemoryDatabase implements Database {
       (operation ?? entry.operation) === entry.operation &&
       (object === undefined || object === entry.object)
     return this.#contents.entries.filter(fits).reverse().slice(0, limit)
+  }
+
+  async trimAudit({ before, keep }: AuditTrim): Promise<number> {
+    this.#assertOpen()
+    const { entries } = this.#contents
+    const surplus = entries.length - keep
+    let count = 0
+    while (count < entries.length - 1) {
+      const entry = entries[count] as AuditEntry
+      if (count >= surplus && entry.last >= before) break
+      count++
+    }
+    this.#contents.entries = entries.slice(count)
+    return count
   }
 
   /** There are none: what is never written down needs no sealing by a root key. */

@@ -8,7 +8,11 @@
  * own (HMAC-SHA-256 under a key that the root key protects). Whoever puts an old row back must put
  * back the whole path, and with it every other record: a single row, or any set of them, cannot be
  * rolled back. What remains is the whole database file, which nothing inside it can tell from a
- * restored backup.
+ * restored backup. Writing checks every page that it builds upon, or it would vouch for what others
+ * have put there.
+ *
+ * The root also says where the audit trail begins and ends, so that its newest entries cannot be
+ * cut off, nor more of the oldest than we have removed ourselves.
  *
  * Pure but for the pages, which the caller keeps.
  *
@@ -25,10 +29,35 @@ const CODE_BYTES = 16
 const KEY_BYTES = 10
 const REVISION_BYTES = 6
 const ENTRY_BYTES = KEY_BYTES + REVISION_BYTES
+const CODES_BYTES = FAN_OUT * CODE_BYTES
+/** Bytes of the number of an audit entry in the root. */
+const NUMBER_BYTES = 6
 
 const ROOT = 0
 const middlePage = (first: number): number => 1 + first
 const leafPage = (first: number, second: number): number => 1 + FAN_OUT + first * FAN_OUT + second
+
+/** Between which entries the audit trail is. */
+export interface Trail {
+  /** Number of the last entry that was removed because of its age; 0 when none was. */
+  readonly removed: number
+  /** Number of the newest entry; 0 when there is none. */
+  readonly last: number
+}
+
+/** Undefined in a root that an older version of this program has written. */
+function trailOf(root: Buffer): Trail | undefined {
+  if (root.length !== CODES_BYTES + 2 * NUMBER_BYTES + CODE_BYTES) return undefined
+  const number = (at: number): number => root.readUIntBE(at, NUMBER_BYTES)
+  return { removed: number(CODES_BYTES), last: number(CODES_BYTES + NUMBER_BYTES) }
+}
+
+function trailBytes({ removed, last }: Trail): Buffer {
+  const bytes = Buffer.alloc(2 * NUMBER_BYTES)
+  bytes.writeUIntBE(removed, 0, NUMBER_BYTES)
+  bytes.writeUIntBE(last, NUMBER_BYTES, NUMBER_BYTES)
+  return bytes
+}
 
 /** Pages by number, as they are stored. */
 export type ReadPage = (page: number) => Uint8Array | undefined
@@ -55,7 +84,7 @@ function codeOf(key: Uint8Array, page: number, bytes: Uint8Array): Buffer {
 }
 
 function emptyCodes(): Buffer {
-  return Buffer.alloc(FAN_OUT * CODE_BYTES)
+  return Buffer.alloc(CODES_BYTES)
 }
 
 const NO_CODE = Buffer.alloc(CODE_BYTES)
@@ -121,6 +150,29 @@ export class LedgerReader {
     return count
   }
 
+  /**
+   * Where the audit trail begins and ends; undefined when an older version has written the root.
+   *
+   * @throws `KmsError` `tampered` when the root was altered.
+   */
+  trail(): Trail | undefined {
+    const root = this.#checkedRoot()
+    return root === undefined ? { removed: 0, last: 0 } : trailOf(root)
+  }
+
+  /**
+   * A page that is what was written.
+   *
+   * @throws `KmsError` `tampered` when it is not.
+   */
+  page(number: number): Buffer | undefined {
+    if (number === ROOT) return this.#checkedRoot()
+    if (number <= FAN_OUT) return this.#middle(number - 1)
+    const index = number - 1 - FAN_OUT
+    const [first, second] = [Math.floor(index / FAN_OUT), index % FAN_OUT]
+    return this.#leaf(first, second, this.#middle(first))
+  }
+
   #middle(first: number): Buffer | undefined {
     const root = this.#checkedRoot()
     const code = root === undefined ? NO_CODE : codeAt(root, first)
@@ -144,8 +196,8 @@ export class LedgerReader {
     if (page === undefined) return undefined
     if (this.#root.equals(page)) return this.#root
     const bytes = Buffer.from(page)
-    const codes = bytes.subarray(0, FAN_OUT * CODE_BYTES)
-    if (!sameBytes(codeOf(this.#key, ROOT, codes), codeAt(bytes, FAN_OUT))) {
+    const content = bytes.subarray(0, Math.max(0, bytes.length - CODE_BYTES))
+    if (!sameBytes(codeOf(this.#key, ROOT, content), bytes.subarray(content.length))) {
       throw broken('the root of the ledger')
     }
     this.#root = bytes
@@ -171,12 +223,19 @@ export class LedgerReader {
 /** Gathers new revisions and gives the pages that hold them. */
 export class LedgerWriter {
   readonly #key: Uint8Array
-  readonly #read: ReadPage
+  readonly #reader: LedgerReader
   readonly #pages = new Map<number, Buffer>()
+  #trail: Trail | undefined
 
-  constructor(key: Uint8Array, read: ReadPage) {
+  /** @param reader Of the pages as they are stored, which it checks. */
+  constructor(key: Uint8Array, reader: LedgerReader) {
     this.#key = key
-    this.#read = read
+    this.#reader = reader
+  }
+
+  /** Where the audit trail begins and ends from now on. */
+  setTrail(trail: Trail): void {
+    this.#trail = trail
   }
 
   /** @param revision The last one from now on; undefined when the record is removed. */
@@ -201,13 +260,14 @@ export class LedgerWriter {
   pages(): ReadonlyMap<number, Uint8Array> {
     for (const number of [...this.#pages.keys()]) this.#codeInto(number)
     const firsts = new Set([...this.#pages.keys()].filter((n) => n > 0 && n <= FAN_OUT))
-    const root = this.#page(ROOT)?.subarray(0, FAN_OUT * CODE_BYTES) ?? emptyCodes()
-    const codes = Buffer.from(root)
+    const codes = Buffer.from(this.#page(ROOT)?.subarray(0, CODES_BYTES) ?? emptyCodes())
     for (const number of firsts) {
       const bytes = this.#pages.get(number) as Buffer
       codeOf(this.#key, number, bytes).copy(codes, (number - 1) * CODE_BYTES)
     }
-    this.#pages.set(ROOT, Buffer.concat([codes, codeOf(this.#key, ROOT, codes)]))
+    const trail = this.#trail ?? this.#reader.trail()
+    const content = trail === undefined ? codes : Buffer.concat([codes, trailBytes(trail)])
+    this.#pages.set(ROOT, Buffer.concat([content, codeOf(this.#key, ROOT, content)]))
     return this.#pages
   }
 
@@ -222,9 +282,6 @@ export class LedgerWriter {
   }
 
   #page(number: number): Buffer | undefined {
-    const staged = this.#pages.get(number)
-    if (staged !== undefined) return staged
-    const stored = this.#read(number)
-    return stored === undefined ? undefined : Buffer.from(stored)
+    return this.#pages.get(number) ?? this.#reader.page(number)
   }
 }

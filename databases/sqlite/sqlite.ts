@@ -14,6 +14,7 @@ import type { AuditEntry } from '#core/audit.ts'
 import { sameBytes } from '#core/bytes.ts'
 import type {
   AuditQuery,
+  AuditTrim,
   Database,
   Found,
   Query,
@@ -86,6 +87,14 @@ interface RecordRow {
 
 const SELECT_RECORD = `SELECT kind, id, scopes.name AS scope, revision, bytes FROM records
   JOIN scopes ON scopes.number = records.scope WHERE kind = ? AND id = ?`
+
+interface AuditRow extends AuditEntry {
+  readonly seq: number
+  readonly chain: Uint8Array
+}
+
+/** Audit entries that one transaction removes: the next request does not wait long for it. */
+const TRIM_ROWS = 1_000
 
 /** Prepared statements that are kept. */
 const STATEMENTS_MAX = 500
@@ -262,16 +271,73 @@ class SqliteDatabase implements Database {
     })
   }
 
-  #verifyAudit(): readonly string[] {
-    let before: Uint8Array = new Uint8Array(0)
-    for (const row of this.#prepared('SELECT * FROM audit ORDER BY seq').iterate()) {
-      const entry = row as unknown as AuditEntry & { seq: number; chain: Uint8Array }
-      if (!sameBytes(chainCode(this.#auditKey, before, entry), entry.chain)) {
-        return [`Audit entry ${entry.seq} was altered, or one before it was removed`]
-      }
-      before = entry.chain
+  async trimAudit(wish: AuditTrim): Promise<number> {
+    let removed = 0
+    for (;;) {
+      const { upTo, count } = this.#snapshot(() => this.#trimmable(wish))
+      if (count === 0) return removed
+      await this.#write({ changes: [], entries: [], trimAudit: upTo })
+      removed += count
     }
-    return []
+  }
+
+  /** The oldest entries that are too old or too many, as many as one transaction removes. */
+  #trimmable({ before, keep }: AuditTrim): { readonly upTo: number; readonly count: number } {
+    const newest = this.#newestEntry()
+    let upTo = this.#ledger.trail()?.removed ?? 0
+    let count = 0
+    for (const entry of this.#entries(TRIM_ROWS)) {
+      if (entry.seq >= newest || (entry.last >= before && newest - upTo <= keep)) break
+      upTo = entry.seq
+      count++
+    }
+    return { upTo, count }
+  }
+
+  #newestEntry(): number {
+    return Number(this.#prepared('SELECT max(seq) AS n FROM audit').get()?.['n'] ?? 0)
+  }
+
+  #verifyAudit(): readonly string[] {
+    return this.#snapshot(() => {
+      try {
+        let last = this.#ledger.trail()?.removed ?? 0
+        for (const { seq } of this.#entries()) last = seq
+        const end = this.#ledger.trail()?.last ?? last
+        if (last >= end) return []
+        return [`Audit entries ${last + 1} to ${end} were removed: the ledger has them`]
+      } catch (error) {
+        return [(error as Error).message]
+      }
+    })
+  }
+
+  /**
+   * Walks over the audit trail, oldest entry first.
+   *
+   * @throws `KmsError` `tampered` at the first that is not the one that was written there.
+   */
+  *#entries(limit = -1): Generator<AuditRow> {
+    let { chain, seq } = this.#anchor()
+    const rows = this.#prepared('SELECT * FROM audit ORDER BY seq LIMIT ?')
+    for (const row of rows.iterate(limit)) {
+      const entry = row as unknown as AuditRow
+      const expected = chainCode(this.#auditKey, chain, entry)
+      if (entry.seq !== seq + 1 || !sameBytes(expected, entry.chain)) {
+        const what = `Audit entry ${entry.seq} was altered, or one before it was removed`
+        throw new KmsError('tampered', what)
+      }
+      yield entry
+      ;({ chain, seq } = entry)
+    }
+  }
+
+  /** What the oldest entry is chained to: the last one that was removed because of its age. */
+  #anchor(): { readonly seq: number; readonly chain: Uint8Array } {
+    const seq = this.#ledger.trail()?.removed ?? 0
+    if (seq === 0) return { seq, chain: new Uint8Array(0) }
+    const row = this.#prepared("SELECT value FROM meta WHERE key = 'audit_anchor'").get()
+    return { seq, chain: Buffer.from(String(row?.['value'] ?? ''), 'hex') }
   }
 
   async close(): Promise<void> {

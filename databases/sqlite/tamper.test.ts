@@ -7,6 +7,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -164,6 +165,33 @@ describe('a database file that another program has written', { timeout: 60_000 }
     await refused('two', /ledger/)
   })
 
+  it('is refused still when others have been written since its pages were rolled back', async () => {
+    const pagesOf = (file: DatabaseSync) => {
+      return file.prepare('SELECT page, bytes FROM ledger WHERE page > 0').all()
+    }
+    let [pages, old]: [ReturnType<typeof pagesOf>, Record<string, unknown> | undefined] = [[], {}]
+    await behind((file) => {
+      pages = pagesOf(file)
+      old = file.prepare("SELECT bytes FROM records WHERE id = 'two'").get()
+    })
+    await store.commit([{ before: objectOf('two'), after: objectOf('two', 2) }], [])
+    await behind((file) => {
+      const write = file.prepare('UPDATE ledger SET bytes = ? WHERE page = ?')
+      for (const { page, bytes } of pages) write.run(bytes as Uint8Array, page as number)
+      const put = file.prepare("UPDATE records SET bytes = ?, revision = 1 WHERE id = 'two'")
+      put.run(old?.['bytes'] as Uint8Array)
+    })
+    // Enough for every page of the middle level: one of them shares its page with the record.
+    const ids = Array.from({ length: 3_000 }, (_, index) => `another-${index}`)
+    for (let at = 0; at < ids.length; at += 50) {
+      const writes = ids.slice(at, at + 50).map((id) => store.commit([{ after: objectOf(id) }], []))
+      await Promise.allSettled(writes)
+    }
+    await refused('two', /ledger/)
+    const written = await store.objects(ids.slice(0, 100))
+    assert.ok(written.length > 90, `${written.length} of 100: others are not disturbed`)
+  })
+
   it('is refused when a record was deleted, and verify misses it', async () => {
     await behind((file) => file.exec("DELETE FROM records WHERE id = 'two'"))
     await refused('two', /its row is gone/)
@@ -199,5 +227,48 @@ describe('a database file that another program has written', { timeout: 60_000 }
     assert.deepEqual(await database.verify(), [])
     await behind((file) => file.exec('DELETE FROM audit WHERE seq = 2'))
     assert.match((await database.verify()).join('\n'), /Audit entry 3 was altered, or one before/)
+  })
+
+  it('misses audit entries that were cut off at the end, also when others have followed', async () => {
+    await behind((file) => {
+      file.exec('DELETE FROM audit WHERE seq > 2; UPDATE sqlite_sequence SET seq = 2')
+    })
+    assert.deepEqual(await database.verify(), [
+      'Audit entries 3 to 4 were removed: the ledger has them',
+    ])
+    await database.commit([], [ENTRY])
+    assert.match((await database.verify()).join('\n'), /Audit entry 5 .* one before it was removed/)
+  })
+
+  it('misses audit entries that were cut off at the beginning as if they had been trimmed', async () => {
+    await database.trimAudit({ before: 0, keep: 3 })
+    assert.deepEqual(await database.verify(), [])
+    await behind((file) => {
+      const chain = file.prepare('SELECT chain FROM audit WHERE seq = 2').get()?.['chain']
+      const anchor = Buffer.from(chain as Uint8Array).toString('hex')
+      file.exec('DELETE FROM audit WHERE seq = 2')
+      file.prepare("UPDATE meta SET value = ? WHERE key = 'audit_anchor'").run(anchor)
+    })
+    assert.match((await database.verify()).join('\n'), /Audit entry 3 .* one before it was removed/)
+    const trimmed = database.trimAudit({ before: Infinity, keep: 0 })
+    await assert.rejects(trimmed, { code: 'tampered' }, 'the evidence is kept')
+    assert.equal((await database.audit({ limit: 10 })).length, 2)
+  })
+
+  it('takes a ledger on that knows nothing of the audit trail yet', async () => {
+    const ledgerKey = sealer.subkey('ledger')
+    await behind((file) => {
+      const root = file.prepare('SELECT bytes FROM ledger WHERE page = 0').get()?.['bytes']
+      const codes = Buffer.from(root as Uint8Array).subarray(0, 4_096)
+      const code = createHmac('sha256', ledgerKey).update('ledger 0 ').update(codes).digest()
+      const old = Buffer.concat([codes, code.subarray(0, 16)])
+      file.prepare('UPDATE ledger SET bytes = ? WHERE page = 0').run(old)
+    })
+    assert.equal((await store.object('one'))?.revision, 2)
+    assert.deepEqual(await database.verify(), [])
+    await database.commit([], [ENTRY])
+    assert.deepEqual(await database.verify(), [])
+    await behind((file) => file.exec('DELETE FROM audit WHERE seq = 5'))
+    assert.match((await database.verify()).join('\n'), /Audit entries 5 to 5 were removed/)
   })
 })

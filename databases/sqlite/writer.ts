@@ -12,17 +12,25 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { AuditEntry } from '#core/audit.ts'
 import type { RecordChange, SealedDataKey } from '#core/database.ts'
 import { type FailureCode, KmsError } from '#core/errors.ts'
-import { LedgerWriter } from './ledger.ts'
+import { LedgerReader, LedgerWriter, type Trail } from './ledger.ts'
 
 /** One caller's changes; all or none. */
 export interface WriteRequest {
   readonly changes: readonly RecordChange[]
   readonly entries: readonly AuditEntry[]
   readonly dataKeys?: { readonly keys: readonly SealedDataKey[]; readonly rootName: string }
+  /** Removes the audit entries up to this number, but never the newest. */
+  readonly trimAudit?: number
 }
 
 /** Why a request failed; undefined when it was written. */
 export type WriteOutcome = { readonly code: FailureCode; readonly message: string } | undefined
+
+/** The newest audit entry: what the next one is chained to. */
+interface ChainEnd {
+  readonly seq: number
+  readonly chain: Uint8Array
+}
 
 interface Row {
   readonly seq: number
@@ -32,14 +40,17 @@ interface Row {
 export class Writer {
   readonly #database: DatabaseSync
   readonly #ledgerKey: Uint8Array
+  readonly #ledger: LedgerReader
   readonly #auditKey: Uint8Array
   readonly #statements = new Map<string, StatementSync>()
   readonly #scopes = new Map<string, number>()
-  #chain: Uint8Array | undefined
+  #chainEnd: ChainEnd | undefined
+  #trail: Trail = { removed: 0, last: 0 }
 
   constructor(database: DatabaseSync, ledgerKey: Uint8Array, auditKey: Uint8Array) {
     this.#database = database
     this.#ledgerKey = ledgerKey
+    this.#ledger = new LedgerReader(ledgerKey, (page) => this.#page(page))
     this.#auditKey = auditKey
   }
 
@@ -47,8 +58,10 @@ export class Writer {
   write(requests: readonly WriteRequest[]): readonly WriteOutcome[] {
     try {
       this.#database.exec('BEGIN IMMEDIATE')
-      const ledger = new LedgerWriter(this.#ledgerKey, (page) => this.#page(page))
+      const ledger = new LedgerWriter(this.#ledgerKey, this.#ledger)
+      this.#trail = this.#ledger.trail() ?? { removed: 0, last: this.#lastEntry().seq }
       const outcomes = requests.map((request) => this.#writeOne(request, ledger))
+      ledger.setTrail(this.#trail)
       for (const [page, bytes] of ledger.pages()) {
         this.#run('INSERT OR REPLACE INTO ledger (page, bytes) VALUES (?, ?)', page, bytes)
       }
@@ -64,18 +77,23 @@ export class Writer {
   #writeOne(request: WriteRequest, ledger: LedgerWriter): WriteOutcome {
     this.#database.exec('SAVEPOINT request')
     const done: RecordChange[] = []
+    const trail = this.#trail
     try {
       for (const change of request.changes) {
+        // Refuses this request alone where the pages that it would build upon were altered.
+        this.#ledger.revisionOf(change.kind, change.id)
         this.#apply(change)
         done.push(change)
       }
       if (request.dataKeys !== undefined) this.#replaceDataKeys(request.dataKeys)
+      if (request.trimAudit !== undefined) this.#trim(request.trimAudit)
       for (const entry of request.entries) this.#append(entry)
       this.#database.exec('RELEASE request')
     } catch (error) {
       if (!(error instanceof KmsError)) throw error
       this.#database.exec('ROLLBACK TO request; RELEASE request')
-      this.#chain = undefined
+      this.#chainEnd = undefined
+      this.#trail = trail
       return { code: error.code, message: error.message }
     }
     for (const { kind, id, bytes, revision } of done) {
@@ -172,21 +190,34 @@ export class Writer {
 
   #append(entry: AuditEntry): void {
     const { time, last, count, principal, front, operation, object, outcome, detail } = entry
-    const chain = chainCode(this.#auditKey, this.#lastChain(), entry)
+    const before = this.#lastEntry()
+    // Not the next row: where newest entries were cut off, a gap remains for `verify` to see.
+    const seq = Math.max(this.#trail.last, before.seq) + 1
+    const chain = chainCode(this.#auditKey, before.chain, entry)
     const sql = `INSERT INTO audit
-      (time, last, count, principal, front, operation, object, outcome, detail, chain)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+      (seq, time, last, count, principal, front, operation, object, outcome, detail, chain)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
     const words = [principal, front, operation, object ?? null, outcome, detail ?? null]
-    this.#run(sql, time, last, count, ...words, chain)
-    this.#chain = chain
+    this.#run(sql, seq, time, last, count, ...words, chain)
+    this.#chainEnd = { seq, chain }
+    this.#trail = { ...this.#trail, last: seq }
   }
 
-  #lastChain(): Uint8Array {
-    if (this.#chain === undefined) {
-      const row = this.#prepared('SELECT chain FROM audit ORDER BY seq DESC LIMIT 1').get()
-      this.#chain = (row?.['chain'] as Uint8Array | undefined) ?? new Uint8Array(0)
+  #trim(upTo: number): void {
+    const chain = this.#prepared('SELECT chain FROM audit WHERE seq = ?').get(upTo)?.['chain']
+    if (!(chain instanceof Uint8Array) || upTo >= this.#lastEntry().seq) return
+    this.#run('DELETE FROM audit WHERE seq <= ?', upTo)
+    const anchor = Buffer.from(chain).toString('hex')
+    this.#run("INSERT OR REPLACE INTO meta (key, value) VALUES ('audit_anchor', ?)", anchor)
+    this.#trail = { ...this.#trail, removed: upTo }
+  }
+
+  #lastEntry(): ChainEnd {
+    if (this.#chainEnd === undefined) {
+      const row = this.#prepared('SELECT seq, chain FROM audit ORDER BY seq DESC LIMIT 1').get()
+      this.#chainEnd = (row as ChainEnd | undefined) ?? { seq: 0, chain: new Uint8Array(0) }
     }
-    return this.#chain
+    return this.#chainEnd
   }
 
   #page(page: number): Uint8Array | undefined {
@@ -196,7 +227,7 @@ export class Writer {
 
   /** Undoes what a failed transaction has done, here and in the database. */
   #abandon(): void {
-    this.#chain = undefined
+    this.#chainEnd = undefined
     this.#scopes.clear()
     try {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
@@ -242,6 +273,7 @@ const REFUSALS: Readonly<Record<number, string>> = {
 }
 
 function refusalOf(error: unknown): NonNullable<WriteOutcome> {
+  if (error instanceof KmsError) return { code: error.code, message: error.message }
   const result = Number((error as { errcode?: number }).errcode ?? 0) & 0xff
   const why = REFUSALS[result] ?? `SQLite says: ${(error as Error).message}`
   return { code: 'storageUnavailable', message: `Cannot write: ${why}` }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type FailureCode, KmsError } from '#core/errors.ts'
 import type { OperationName, RequestOf, ResponseOf } from '#spec/kmip/operations.ts'
 import type { Call } from './call.ts'
 
@@ -23,6 +24,16 @@ export interface Answer<N extends OperationName> {
   /** Which references of KMIP 2.x now mean what. */
   readonly made?: readonly (readonly [from: number, id: string])[]
   readonly output?: readonly [from: number, data: Uint8Array]
+}
+
+/** A failure that has a payload nevertheless. */
+export class Refusal<N extends OperationName> extends KmsError {
+  readonly payload: ResponseOf<N>
+
+  constructor(code: FailureCode, message: string, payload: ResponseOf<N>) {
+    super(code, message)
+    this.payload = payload
+  }
 }
 
 export interface Handler<N extends OperationName> {

@@ -42,7 +42,7 @@ import {
   versionText,
 } from '#wire/ttlv/version.ts'
 import { type BatchState, type Call, newBatch } from './call.ts'
-import type { Answer } from './handler.ts'
+import { type Answer, Refusal } from './handler.ts'
 import { handlerOf } from './handlers.ts'
 
 /** What a message does as a whole: the strongest effect of its items. */
@@ -145,6 +145,8 @@ class Batch {
   readonly #state: BatchState = newBatch()
   readonly #done: ObjectChange[] | undefined
   readonly #now: number
+  /** For the journal's room, after a failure was noted. */
+  #room: Promise<void> | undefined
 
   constructor(
     request: Request,
@@ -242,7 +244,9 @@ class Batch {
       }
     } catch (error) {
       this.#state.placeholder = undefined
-      return { answer: this.#failure(error, operation, uniqueBatchItemID), failed: true }
+      const answer = this.#failure(error, operation, uniqueBatchItemID)
+      if (this.#room !== undefined) await this.#room
+      return { answer, failed: true }
     }
   }
 
@@ -307,15 +311,24 @@ class Batch {
       this.#services.log.error({ err: error, operation: label }, 'a KMIP operation failed')
     }
     const resultMessage = failureMessage(error)
-    void this.#journal(label, undefined, code, resultMessage)
+    this.#room = this.#journal(label, undefined, code, resultMessage)
     return {
       operation,
       uniqueBatchItemID,
       resultStatus: ResultStatus.OperationFailed,
       resultReason: resultReason(code, this.#version),
       resultMessage,
+      responsePayload: this.#refused(error, operation),
       messageExtension: [],
     }
+  }
+
+  /** The payload of a failure, where it has one. */
+  #refused(error: unknown, operation: Operation | undefined): Item | undefined {
+    const name = operation && operationName(operation)
+    if (name === undefined || !(error instanceof Refusal)) return undefined
+    const { response } = payloadCoders(name)
+    return response.encode(Tag.ResponsePayload, error.payload, encoding(this.#version))
   }
 
   #encoded(answers: readonly ItemAnswer[]): Item {

@@ -192,6 +192,14 @@ describe('a KMIP server with small limits', { timeout: 120_000 }, () => {
     const { uniqueIdentifier, locatedItems } = await kmip.call('Locate', wish)
     assert.equal(uniqueIdentifier.length, 2)
     assert.equal(locatedItems, 3)
+    const total = async (version: Version, maximumItems?: number) => {
+      return (await kmip.call('Locate', { attribute: [], maximumItems }, { version })).locatedItems
+    }
+    assert.equal(await total(12), undefined, 'KMIP 1.2 does not have it')
+    for (const version of [13, 14, 20, 21] as const) {
+      assert.equal(await total(version), 3, `${version}`)
+      assert.equal(await total(version, 0), 3, `${version}, none wanted`)
+    }
   })
 
   it('keeps no more attributes than attributeInstancesMax and attributeBytesMax', async () => {
@@ -297,6 +305,23 @@ describe('a KMIP server with small limits', { timeout: 120_000 }, () => {
   })
 })
 
+describe('a KMIP server that is told to stop', { timeout: 60_000 }, () => {
+  it('waits drainSeconds for a client that does not read its answers, and no longer', async () => {
+    const server = await startOwnServer({ env: { CLAVIGER_LIMITS_DRAIN_SECONDS: '2' } })
+    const raw = await RawClient.open(await server.newClient())
+    raw.socket.pause()
+    const random = { operation: 'RNGRetrieve', payload: { dataLength: 262_144 } } as const
+    // More than the buffers of the operating system take.
+    raw.send(Buffer.concat(Array<Uint8Array>(60).fill(encodeItem(encodeRequest([random], 14)))))
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const start = performance.now()
+    assert.equal(await server.stop(), 0)
+    const took = performance.now() - start
+    assert.ok(took > 1_900 && took < 7_000, `it has stopped after ${took} ms`)
+    raw.close()
+  })
+})
+
 describe('a KMIP server', { timeout: 120_000 }, () => {
   let server: OwnServer
   let options: ConnectOptions
@@ -375,6 +400,30 @@ describe('a KMIP server', { timeout: 120_000 }, () => {
         [true, true, false, false],
       )
     }
+  })
+
+  it('says in the payload of a refused Check what is refused, in KMIP 1.x', async () => {
+    const uniqueIdentifier = await created(kmip)
+    const raw = await RawClient.open(options)
+    const check = {
+      uniqueIdentifier,
+      cryptographicUsageMask: 1,
+      usageLimitsCount: 5n,
+      leaseTime: 9,
+    }
+    const payloadAt = async (version: Version): Promise<readonly Item[] | undefined> => {
+      raw.send(encodeItem(encodeRequest([{ operation: 'Check', payload: check }], version)))
+      const answer = (await raw.next()) as Item
+      assert.notEqual(reasonOf(answer, version), undefined)
+      const [, batchItem] = answer.value as readonly Item[]
+      const fields = batchItem?.value as readonly Item[]
+      return fields.find(({ tag }) => tag === Tag.ResponsePayload)?.value as readonly Item[]
+    }
+    const mask = { tag: Tag.CryptographicUsageMask, type: ItemType.Integer, value: 1 }
+    assert.deepEqual(await payloadAt(10), [mask])
+    assert.deepEqual(await payloadAt(14), [mask])
+    assert.equal(await payloadAt(21), undefined, 'the published cases of 2.1 have no payload')
+    raw.close()
   })
 
   it('stops at the first failure of a batch by default', async () => {

@@ -8,7 +8,8 @@
  *
  * @module
  */
-import type { Principal, Services } from '#core/context.ts'
+import { commit } from '#core/change.ts'
+import type { Context, Principal, Services } from '#core/context.ts'
 import { isDestroyed } from '#core/lifecycle.ts'
 import type { ManagedObject } from '#core/objects.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
@@ -168,10 +169,14 @@ export class Application implements Contract {
     return count
   }
 
-  /** Forgets a handle. */
-  drop({ handle, id }: Reference): void {
-    this.#references.delete(handle)
-    this.#handles.delete(id)
+  /** Forgets a handle; a session object ends with it. */
+  drop(reference: Reference): void {
+    this.#references.delete(reference.handle)
+    this.#handles.delete(reference.id)
+    if (reference.session === undefined) return
+    const context = reference.session.context('Destroy', false)
+    // What fails here is out of sight already, and ends with the application.
+    void discard(context, reference.id).catch(() => undefined)
   }
 
   /**
@@ -236,4 +241,10 @@ export interface Seen {
 
 function noObject(handle: number, code: number): CryptokiError {
   return new CryptokiError(code, `handle ${handle} stands for no object that this session may see`)
+}
+
+/** Removes a session object, if it is still there. */
+async function discard(context: Context, id: string): Promise<void> {
+  const object = await context.services.store.object(id)
+  if (object !== undefined) await commit(context, [{ before: object }])
 }

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import process from 'node:process'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Application, ApplicationInfo, Engine } from './contract.ts'
@@ -71,7 +72,9 @@ export class Applications<A extends Application> {
    */
   enter(name: Uint8Array | undefined, info: ApplicationInfo): Membership<A> {
     if (name === undefined) return this.#opened(info, () => {}).join()
-    const key = `${info.peer.uid ?? ''} ${Buffer.from(name).toString('hex')}`
+    // A stream that somebody has handed to this process is as good as one of its own user's.
+    const uid = info.peer.uid ?? process.getuid?.()
+    const key = `${uid} ${Buffer.from(name).toString('hex')}`
     const known = this.#named.get(key)
     if (known !== undefined) return known.join()
     const membership = this.#opened(info, () => this.#named.delete(key))

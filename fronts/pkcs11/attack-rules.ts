@@ -2,13 +2,14 @@
  * Rules against known attacks on PKCS#11: what each prevents, and who has described it.
  *
  * PKCS#11 lets keys be used against each other: a key that wraps and decrypts gives every wrapped
- * key away, and so on. The standard allows what these rules refuse. They are on for every token, and
- * a refusal names its rule in the log. `docs/pkcs11-rules.md` is printed from {@link RULES}; what the
- * standard itself asks for (CKA_EXTRACTABLE, CKA_WRAP_TEMPLATE, ...) is not listed.
+ * key away, and so on. The standard allows what these rules refuse. They are on for every token,
+ * and a refusal names its rule in the log. `docs/pkcs11-rules.md` is printed from {@link RULES};
+ * what the standard itself asks for (CKA_EXTRACTABLE, CKA_WRAP_TEMPLATE, ...) is not listed.
  *
  * @module
  */
-import type { ManagedObject } from '#core/objects.ts'
+import { kindOf } from '#core/keys.ts'
+import { type ManagedObject, objectTypeOf } from '#core/objects.ts'
 import { CryptographicUsageMask as Mask } from '#spec/kmip/enumerations.ts'
 import { CKA, CKO, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
@@ -37,20 +38,30 @@ const ORACLES =
 
 // biome-ignore format: a table
 export const RULES = {
+  'roles-apart': {
+    refuses: 'CKA_WRAP together with CKA_DECRYPT, and CKA_UNWRAP together with CKA_ENCRYPT, in whatever way a key is made or changed, unless it is a secret key whose value can be read anyway.',
+    prevents: 'A key that does both is the shortest way to the first two attacks below.',
+    source: `${CLULOW}; ${TOOKAN}`, rv: 'TEMPLATE_INCONSISTENT',
+  },
   'wrap-and-decrypt': {
     refuses: 'Wrapping a sensitive key with a key that decrypts too, or whose private half decrypts.',
     prevents: 'The wrapped key is decrypted as if it were data.',
     source: `${CLULOW}; ${DKS}`, rv: 'KEY_FUNCTION_NOT_PERMITTED',
+  },
+  'no-known-wrapping-key': {
+    refuses: 'Wrapping a sensitive key with a secret key whose value can be read.',
+    prevents: 'The wrapped key is decrypted elsewhere, with the value of the wrapping key.',
+    source: `${CLULOW}; ${TOOKAN}`, rv: 'KEY_NOT_WRAPPABLE',
   },
   'unwrap-and-encrypt': {
     refuses: 'Unwrapping with a secret key that encrypts too.',
     prevents: 'Known bytes are encrypted, then unwrapped as a key that passes for a secret one.',
     source: `${DKS}; ${TOOKAN}`, rv: 'KEY_FUNCTION_NOT_PERMITTED',
   },
-  'unwrapped-stays-sensitive': {
-    refuses: 'CKA_SENSITIVE false for what a sensitive key unwraps; it is true where nothing is said.',
+  'unwrapped-stays-hidden': {
+    refuses: 'CKA_SENSITIVE false with CKA_EXTRACTABLE true for what a key unwraps that cannot be read itself; CKA_SENSITIVE is true where nothing is said.',
     prevents: 'A sensitive key is wrapped, comes back as one that is not, and is read.',
-    source: `${TOOKAN}`, rv: 'TEMPLATE_INCONSISTENT',
+    source: TOOKAN, rv: 'TEMPLATE_INCONSISTENT',
   },
   'unwrapped-does-not-wrap': {
     refuses: 'CKA_WRAP and CKA_UNWRAP for what an untrusted key unwraps; they are false where nothing is said.',
@@ -65,7 +76,7 @@ export const RULES = {
   'no-block-wrapping': {
     refuses: 'ECB, CTR and bare RSA for wrapping and unwrapping at all, and CBC without padding for sensitive keys.',
     prevents: 'Keys are altered, cut and put together block by block; halves of a key are searched one at a time.',
-    source: `${CLULOW}`, rv: 'KEY_NOT_WRAPPABLE',
+    source: CLULOW, rv: 'KEY_NOT_WRAPPABLE',
   },
   'one-answer': {
     refuses: 'To say what is wrong with a wrapped key: padding, tag, length and encoding give one code.',
@@ -78,7 +89,7 @@ export const RULES = {
     source: `${CLULOW}; PKCS#11 3.2, miscellaneous simple key derivation mechanisms`, rv: 'TEMPLATE_INCONSISTENT',
   },
   'no-short-pieces': {
-    refuses: 'Keys of less than 112 bits that are cut or combined of a sensitive key.',
+    refuses: 'Keys of less than 112 bits that are cut or combined of a key that cannot be read.',
     prevents: 'A key is searched piece by piece, each of which is short enough.',
     source: `${CLULOW} (reduced key space)`, rv: 'KEY_SIZE_RANGE',
   },
@@ -99,6 +110,11 @@ export function refusedBy(name: RuleName, what: string): CryptokiError {
 /** 112 bits, NIST SP 800-57 part 1 §5.6. */
 const PIECE_BYTES_MIN = 14
 
+/** Whether nobody is shown its value. */
+function isHidden({ attributes }: ManagedObject): boolean {
+  return attributes.get('sensitive') === true || attributes.get('extractable') === false
+}
+
 export function isSensitive({ attributes }: ManagedObject): boolean {
   return attributes.get('sensitive') === true
 }
@@ -114,8 +130,15 @@ export function assertWrapsOnly(
   privateHalf: ManagedObject | undefined,
 ): void {
   if (!isSensitive(target)) return
-  if (!has(wrapping, Mask.Decrypt) && !(privateHalf && has(privateHalf, Mask.Decrypt))) return
-  throw refusedBy('wrap-and-decrypt', `key ${wrapping.id} shall wrap, and it or its half decrypts`)
+  if (
+    has(wrapping, Mask.Decrypt) ||
+    (privateHalf !== undefined && has(privateHalf, Mask.Decrypt))
+  ) {
+    const what = `key ${wrapping.id} shall wrap, and it or its half decrypts`
+    throw refusedBy('wrap-and-decrypt', what)
+  }
+  if (isHidden(wrapping) || kindOf(objectTypeOf(wrapping)) === 'public') return
+  throw refusedBy('no-known-wrapping-key', `key ${wrapping.id} shall wrap, and can be read`)
 }
 
 /** A public key encrypts for everybody: of pairs there is nothing to refuse. */
@@ -130,8 +153,8 @@ export function assertWhole(
   bytes: number,
   available: number,
 ): void {
-  if (bytes >= PIECE_BYTES_MIN || bytes >= available || !bases.some(isSensitive)) return
-  throw refusedBy('no-short-pieces', `${bytes} bytes of a sensitive key`)
+  if (bytes >= PIECE_BYTES_MIN || bytes >= available || !bases.some(isHidden)) return
+  throw refusedBy('no-short-pieces', `${bytes} bytes of a key that cannot be read`)
 }
 
 export function assertDerivesOnly(base: ManagedObject): void {
@@ -153,13 +176,16 @@ export function ruled(list: List, type: number, value: boolean, rule: RuleName):
 export function unwrappedTemplate(list: List, unwrapping: ManagedObject): List {
   const isTrusted = flagOf(unwrapping, CKA.TRUSTED)
   let template = list
-  if (isSensitive(unwrapping)) {
-    template = ruled(template, CKA.SENSITIVE, true, 'unwrapped-stays-sensitive')
+  const given = new Template(list)
+  const isReadable = given.flag(CKA.EXTRACTABLE) === true
+  // A key that is not extractable is shown to nobody either, and programs say false by habit.
+  if (isHidden(unwrapping) && (isReadable || given.flag(CKA.SENSITIVE) === undefined)) {
+    template = ruled(template, CKA.SENSITIVE, true, 'unwrapped-stays-hidden')
   }
   if (isTrusted) {
     return ruled(template, CKA.WRAP_WITH_TRUSTED, true, 'trusted-stays-trusted')
   }
-  const isSecret = new Template(list).number(CKA.CLASS) === CKO.SECRET_KEY
+  const isSecret = given.number(CKA.CLASS) === CKO.SECRET_KEY
   if (isSecret) template = ruled(template, CKA.WRAP, false, 'unwrapped-does-not-wrap')
   return ruled(template, CKA.UNWRAP, false, 'unwrapped-does-not-wrap')
 }

@@ -1,8 +1,8 @@
 /**
  * Encryption and decryption: what the functions that do it have in common.
  *
- * PKCS#11 3.2 §5.8 to §5.11 and §6. The tag of an AEAD stands behind the data. What a keystore cannot
- * do in parts, and what must not be seen before its tag is right, is gathered up to
+ * PKCS#11 3.2 §5.8 to §5.11 and §6. The tag of an AEAD stands behind the data. What a keystore
+ * cannot do in parts, and what must not be seen before its tag is right, is gathered up to
  * `bufferedBytesMax` and comes out of Final.
  *
  * @module
@@ -333,13 +333,20 @@ export function final(
   ciphering: Ciphering,
   capacity: number | undefined,
 ): Awaitable<Uint8Array | number> {
-  if (ciphering.last !== undefined) return fitting(ciphering.last, capacity)
+  if (ciphering.last !== undefined) return given(ciphering, ciphering.last, capacity)
   return after(partsOf(ciphering), (parts) => {
     if (capacity === undefined) return parts.finalLength()
-    return after(parts.final(), (last) => {
-      const answer = fitting(last, capacity)
-      if (typeof answer === 'number') ciphering.last = last
-      return answer
-    })
+    return after(parts.final(), (last) => given(ciphering, last, capacity))
   })
+}
+
+/** What is not given is kept until it is asked for again, and goes with the operation. */
+function given(
+  ciphering: Ciphering,
+  last: Uint8Array,
+  capacity: number | undefined,
+): Uint8Array | number {
+  const answer = fitting(last, capacity)
+  ciphering.last = typeof answer === 'number' ? last : undefined
+  return answer
 }

@@ -1,10 +1,10 @@
 /**
  * Mechanisms of `C_DeriveKey`: what each asks a keystore for.
  *
- * PKCS#11 3.2 §5.18.5, and in §6 the sections on ECDH, on derivation by encryption and by digest, on
- * HKDF, SP 800-108 and TLS 1.2, and on the simple mechanisms that join, cut and combine values. One
- * row for each: the keys that it takes, and how its parameter is read. A plan says how many bytes
- * there are, and where a shorter key is cut from.
+ * PKCS#11 3.2 §5.18.5, and in §6 the sections on ECDH, on derivation by encryption and by digest,
+ * on HKDF, SP 800-108 and TLS 1.2, and on the simple mechanisms that join, cut and combine values.
+ * One row for each: the keys that it takes, and how its parameter is read. A plan says how many
+ * bytes there are, and where a shorter key is cut from.
  *
  * The curves have a cofactor of 1, or their function takes care of it: `ECDH1_COFACTOR_DERIVE` is
  * `ECDH1_DERIVE`. TLS 1.0 and 1.1, X9.42 and the key blocks of TLS, whose initialisation vectors

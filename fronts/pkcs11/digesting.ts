@@ -1,8 +1,8 @@
 /**
  * Digests that run, and copies of them.
  *
- * PKCS#11 3.2 §5.12 and §5.6.4 (operation state). Where a keystore does not digest in parts they are
- * gathered up to `bufferedBytesMax`.
+ * PKCS#11 3.2 §5.12 and §5.6.4 (operation state). Where a keystore does not digest in parts they
+ * are gathered up to `bufferedBytesMax`.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Mechanisms of `C_EncapsulateKey` and `C_DecapsulateKey`.
  *
- * PKCS#11 3.2 §5.18.8 and §5.18.9; FIPS 203 (ML-KEM). With ECDH the ciphertext is the public key of a
- * pair that is made for it, in the form that `C_DeriveKey` takes the other side's in.
+ * PKCS#11 3.2 §5.18.8 and §5.18.9; FIPS 203 (ML-KEM). With ECDH the ciphertext is the public key of
+ * a pair that is made for it, in the form that `C_DeriveKey` takes the other side's in.
  *
  * @module
  */

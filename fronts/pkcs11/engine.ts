@@ -40,12 +40,12 @@ type Offered = Engine<Application>['handlers']
 const FUNCTIONS = {
   ...general,
   ...sessions,
+  ...mechanisms,
   ...objects,
   ...generation,
   ...wrap,
   ...derive,
   ...kem,
-  ...mechanisms,
   ...ciphers,
   ...digest,
   ...sign,

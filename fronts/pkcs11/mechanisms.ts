@@ -1,9 +1,9 @@
 /**
  * The mechanisms that a token offers: the rows of the algorithms under their numbers in PKCS#11.
  *
- * PKCS#11 3.2 §6: which keys and functions go with a mechanism. What is offered follows from the rows of `spec/algorithms.ts` and
- * from what the token's keystore says that it cannot do; the flags are what the functions of this
- * front serve. Parameters are read in `parameters.ts`.
+ * PKCS#11 3.2 §6: which keys and functions go with a mechanism. What is offered follows from the
+ * rows of `spec/algorithms.ts` and from what the token's keystore says that it cannot do; the flags
+ * are what the functions of this front serve. Parameters are read in `parameters.ts`.
  *
  * @module
  */
@@ -118,6 +118,7 @@ const KEY_MECHANISMS: readonly KeyMechanism[] = [
     algorithms,
     keyBits,
   })),
+  { ckm: CKM.PKCS5_PBKD2, serves: ['generate'], algorithms: [] },
   ...ENCAPSULATIONS.map(({ ckm, algorithms }) => ({
     ckm,
     serves: ['encapsulate', 'decapsulate'] as const,
@@ -176,7 +177,7 @@ function* signatureCandidates(): Iterable<Candidate> {
       yield { ckm, does: { ...does, hash }, serves: SIGNING, needs }
     }
     if (row.ckmHash === undefined) continue
-    const needs = { signature: scheme } as const
+    const needs = { signature: scheme, hash: 'SHA_256' } as const
     const given = { ...does, hashGiven: true } as const
     yield { ckm: row.ckmHash, does: given, serves: SIGNING, needs }
   }
@@ -295,7 +296,7 @@ function newTable(keystore: Keystore): ReadonlyMap<number, Offered> {
   return table
 }
 
-/** One number may be several rows: a cipher and a signature of RSA, the parameter sets of ML-DSA. */
+/** One number may be several rows: cipher and signature of RSA, parameter sets of ML-DSA. */
 function joined(one: Offered, two: Offered): Offered {
   const does: Partial<Record<Service, Does>> = { ...one.does }
   for (const [name, more] of Object.entries(two.does)) {

@@ -1,10 +1,10 @@
 /**
  * Parameters of mechanisms, read into what a keystore is asked.
  *
- * PKCS#11 3.2 §6, the structure of each mechanism's section. Strictly: what is missing, is more than
- * the mechanism has, or says what the mechanism does not allow is refused with
- * `CKR_MECHANISM_PARAM_INVALID`. Where a structure leaves something open, the comment beside it says
- * which programs are meant.
+ * PKCS#11 3.2 §6, the structure of each mechanism's section. Strictly: what is missing, is more
+ * than the mechanism has, or says what the mechanism does not allow is refused with
+ * `CKR_MECHANISM_PARAM_INVALID`. Where a structure leaves something open, the comment beside it
+ * says which programs are meant.
  *
  * @module
  */
@@ -17,7 +17,11 @@ import {
   hashOfCkg,
   hashOfCkm,
   hashRow,
+  isNodeType,
+  isPair,
+  type KeySpec,
   macRow,
+  pairRow,
   signatureRow,
 } from '#spec/algorithms.ts'
 import { CKH, CKR, CKZ } from '#spec/pkcs11/constants.ts'
@@ -286,6 +290,17 @@ export function assertSaltFits(
   const max = Math.ceil((bits - 1) / 8) - hashRow(hash).bytes - 2
   if (saltBytes <= max) return
   throw parameterInvalid(offered, `a salt of ${max} bytes at most, not ${saltBytes}`)
+}
+
+/** @throws `CryptokiError` `CKR_MECHANISM_PARAM_INVALID` when the key takes no context string. */
+export function assertContextFits(
+  offered: Offered,
+  { scheme, context }: SignatureMechanism,
+  { algorithm }: KeySpec,
+): void {
+  if (context === undefined || context.length === 0 || !isPair(algorithm)) return
+  if (isNodeType(signatureRow(scheme).context ?? [], pairRow(algorithm).node)) return
+  throw parameterInvalid(offered, `${algorithm} takes no context string`)
 }
 
 type MacDoes = Extract<Does, { kind: 'mac' }>

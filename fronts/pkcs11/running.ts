@@ -1,9 +1,9 @@
 /**
  * Operations that run: what holds for all kinds of them, whatever they compute.
  *
- * PKCS#11 3.2 §5.2 (lengths of results) and §5.8 to §5.17: an operation begins with Init; a question
- * for the length and a buffer that is too small leave it as it is; success of the last function ends
- * it, and so does every other error.
+ * PKCS#11 3.2 §5.2 (lengths of results) and §5.8 to §5.17: an operation begins with Init; a
+ * question for the length and a buffer that is too small leave it as it is; success of the last
+ * function ends it, and so does every other error.
  *
  * Nothing here waits where nothing is pending.
  *

@@ -23,6 +23,7 @@ import { DIALECT } from '#spec/pkcs11/rpc/dialect.ts'
 import type { AttributeAnswer, AttributeWish, Handlers } from '#spec/pkcs11/types.ts'
 import { Writer } from '#wire/pkcs11-rpc/writer.ts'
 import type { Application, ApplicationInfo, Engine } from './contract.ts'
+import { UNKNOWN_PEER } from './peer.ts'
 import { Pkcs11Server } from './server.ts'
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
@@ -63,6 +64,7 @@ function needsSlot(slotID: number): void {
 class FewFunctions implements Engine<Counted> {
   readonly opened: Counted[] = []
   closed = 0
+  waiting = 0
   #found = false
 
   open(info: ApplicationInfo): Counted {
@@ -152,7 +154,10 @@ class FewFunctions implements Engine<Counted> {
       return { pSignature: Buffer.from('sig') }
     },
     C_SignFinal: async () => ({ pSignature: Buffer.from('sig') }),
-    C_WaitForSlotEvent: () => new Promise(() => {}),
+    C_WaitForSlotEvent: () => {
+      this.waiting++
+      return new Promise(() => {})
+    },
     C_Verify: () => {
       throw new Error('a bug')
     },
@@ -441,7 +446,7 @@ describe('applications', () => {
     const { path, engine, server } = await start()
     const client = await open(path)
     const call = client.call('C_WaitForSlotEvent', { flags: 0 })
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await until(() => engine.waiting === 1)
     client.close()
     await assert.rejects(call, /closed/)
     await until(() => engine.closed === 1)
@@ -598,31 +603,29 @@ describe('the socket', () => {
     client.close()
   })
 
-  it('is not needed: a stream that is connected will do', async () => {
-    const engine = new FewFunctions()
-    const server = new Pkcs11Server({ engine, limits: limitsWith(), log: SILENT })
-    const path = join(folder, 'pair')
-    const ends = await new Promise<readonly [Socket, Socket]>((resolve) => {
-      const listener = createServer((socket) => {
-        listener.close()
-        resolve([socket, client])
-      }).listen(path)
-      const client = connect({ path })
-    })
-    server.attach(ends[0])
-    const client = await Pkcs11Client.over(ends[1])
-    await client.initialize()
+  it('is not needed: a stream that is connected will do, beside connections of the socket', async () => {
+    const { path, engine, server } = await start()
+    const [near, far] = await socketPair()
+    server.attach(near, UNKNOWN_PEER)
+    const args = { application: Buffer.alloc(16, 5), processId: 1, reserved: Buffer.from('x') }
+    const first = await Pkcs11Client.over(far)
+    await first.call('C_Initialize', args)
     assert.equal(engine.opened[0]?.info.peer.uid, undefined)
-    client.close()
+    assert.equal(engine.opened[0]?.info.reserved, 'x')
+    const second = await Pkcs11Client.connect(path)
+    await second.call('C_Initialize', args)
+    assert.equal(server.applications, 1)
+    first.close()
+    second.close()
     await until(() => server.connections === 0)
-    await server.close()
+    assert.equal(engine.closed, 1)
   })
 
   it('lets a call that runs be answered before it closes', async () => {
-    const { path, server } = await start()
+    const { path, engine, server } = await start()
     const client = await open(path)
     const call = client.call('C_GenerateRandom', { hSession: 1, pRandomData: 4 })
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    await until(() => engine.opened[0]?.calls === 1)
     const closed = server.close()
     assert.equal((await call).pRandomData.length, 4)
     await closed
@@ -667,6 +670,17 @@ describe('the client of p11-kit', {
     assert.equal(Buffer.from(random, 'latin1').toString('hex').slice(0, 16), '0101010101010101')
   })
 })
+
+function socketPair(): Promise<readonly [Socket, Socket]> {
+  const path = join(folder, 'pair')
+  return new Promise((resolve) => {
+    const listener = createServer({ allowHalfOpen: true }, (socket) => {
+      listener.close()
+      resolve([socket, client])
+    }).listen(path)
+    const client = connect({ path })
+  })
+}
 
 async function until(condition: () => boolean): Promise<void> {
   const end = performance.now() + 5_000

@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, Socket } from 'node:net'
 import process from 'node:process'
 import type { Duplex } from 'node:stream'
 import type { Limits } from '#core/limits.ts'
@@ -85,7 +85,7 @@ export class Pkcs11Server<A extends Application> {
   }
 
   /** Serves a stream that is connected already, such as one half of a socket pair. */
-  attach(stream: Duplex, peer: Peer = UNKNOWN_PEER): void {
+  attach(stream: Duplex, peer: Peer = knownPeer(stream)): void {
     if (this.#isStopping) {
       stream.destroy()
       return
@@ -152,6 +152,10 @@ export class Pkcs11Server<A extends Application> {
       }
     })
   }
+}
+
+function knownPeer(stream: Duplex): Peer {
+  return stream instanceof Socket ? peerOf(stream) : UNKNOWN_PEER
 }
 
 /** Removes a socket that nobody listens on. */

@@ -21,7 +21,7 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { InitResults, Mechanism } from '#spec/pkcs11/types.ts'
 import { type Offered, offeredFor } from './mechanisms.ts'
 import { type HeldKey, keyFor, use } from './objects/use.ts'
-import { assertSaltFits, macMeaning, signatureMeaning } from './parameters.ts'
+import { assertContextFits, assertSaltFits, macMeaning, signatureMeaning } from './parameters.ts'
 import { after, consent, Gathered, NOTHING, type Running } from './running.ts'
 import type { Session } from './session.ts'
 
@@ -66,6 +66,7 @@ export function newSigning(
     const { spec } = held.key
     if (work.kind === 'signature' && spec !== undefined) {
       assertSaltFits(offered, work.mechanism, spec.bits)
+      assertContextFits(offered, work.mechanism, spec)
     }
     const length = lengthOf(work, spec)
     const exact = { length: length ?? DSA_BYTES_MAX, isExact: length !== undefined }

@@ -3,9 +3,10 @@
  *
  * node:crypto hashes before it signs with ECDSA, DSA and PSS, and has one hash for OAEP and PSS and
  * their mask generation function; PKCS#11's CKM_ECDSA, KMIP's Digested Data and Mask Generator
- * Hashing Algorithm want otherwise. This module calls `EVP_PKEY_sign`, `EVP_PKEY_verify`,
- * `EVP_PKEY_encrypt` and `EVP_PKEY_decrypt` of the same OpenSSL that node:crypto is made of,
- * through node:ffi. Nothing is computed here. See `decisions/`.
+ * Hashing Algorithm want otherwise; and it signs with ML-DSA and SLH-DSA in their pure form only.
+ * This module calls `EVP_PKEY_sign`, `EVP_PKEY_verify`, `EVP_PKEY_encrypt` and `EVP_PKEY_decrypt`
+ * of the same OpenSSL that node:crypto is made of, through node:ffi. Nothing is computed here. See
+ * `decisions/`.
  *
  * Where the runtime has no node:ffi or does not show its OpenSSL, {@link openssl} is undefined, and
  * the keystore says which mechanisms it lacks for that reason.
@@ -18,8 +19,10 @@ import { KmsError } from '#core/errors.ts'
 
 type Ffi = typeof import('node:ffi')
 
-/** Longest output: RSA of 16,384 bits. */
+/** Longest output of RSA, of 16,384 bits. */
 const OUTPUT_BYTES_MAX = 2_048
+/** Longest signature: SLH-DSA of the category 5, fast. */
+const SIGNATURE_BYTES_MAX = 49_856
 
 const SIGNATURES = {
   d2i_AutoPrivateKey: { arguments: ['pointer', 'buffer', 'i64'], return: 'pointer' },
@@ -36,6 +39,9 @@ const SIGNATURES = {
   EVP_PKEY_encrypt: { arguments: ['pointer', 'buffer', 'buffer', 'buffer', 'u64'], return: 'i32' },
   EVP_PKEY_decrypt_init: { arguments: ['pointer'], return: 'i32' },
   EVP_PKEY_decrypt: { arguments: ['pointer', 'buffer', 'buffer', 'buffer', 'u64'], return: 'i32' },
+  EVP_SIGNATURE_fetch: { arguments: ['pointer', 'string', 'pointer'], return: 'pointer' },
+  EVP_PKEY_sign_message_init: { arguments: ['pointer', 'pointer', 'pointer'], return: 'i32' },
+  EVP_PKEY_verify_message_init: { arguments: ['pointer', 'pointer', 'pointer'], return: 'i32' },
   ERR_clear_error: { arguments: [], return: 'void' },
   RAND_seed: { arguments: ['buffer', 'i32'], return: 'void' },
 } as const
@@ -50,6 +56,14 @@ export interface OpenSsl {
     key: KeyObject,
     settings: readonly Setting[],
     digest: Uint8Array,
+    signature: Uint8Array,
+  ): boolean
+  /** Signs a message, with an algorithm that hashes by itself. */
+  signMessage(key: KeyObject, settings: readonly Setting[], message: Uint8Array): Buffer
+  verifyMessage(
+    key: KeyObject,
+    settings: readonly Setting[],
+    message: Uint8Array,
     signature: Uint8Array,
   ): boolean
   encrypt(key: KeyObject, settings: readonly Setting[], data: Uint8Array): Buffer
@@ -116,8 +130,13 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
   }
 
   type Transform = typeof ssl.EVP_PKEY_sign
-  function output(call: Transform, context: bigint, data: Uint8Array): Buffer {
-    const out = Buffer.alloc(OUTPUT_BYTES_MAX)
+  function output(
+    call: Transform,
+    context: bigint,
+    data: Uint8Array,
+    bytesMax = OUTPUT_BYTES_MAX,
+  ): Buffer {
+    const out = Buffer.alloc(bytesMax)
     const length = Buffer.alloc(8)
     length.writeBigUInt64LE(BigInt(out.length))
     const input = Buffer.from(data.buffer, data.byteOffset, data.length)
@@ -125,17 +144,46 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
     return out.subarray(0, Number(length.readBigUInt64LE()))
   }
 
+  const algorithms = new Map<string, bigint>()
+
+  /** The algorithm of a key; it stays as long as the process. */
+  function algorithmOf({ asymmetricKeyType }: KeyObject): bigint {
+    const name = String(asymmetricKeyType)
+    const algorithm = algorithms.get(name) ?? ssl.EVP_SIGNATURE_fetch(0n, name, 0n)
+    if (algorithm === 0n) throw failed(`find ${name}`)
+    algorithms.set(name, algorithm)
+    return algorithm
+  }
+
+  function verified(context: bigint, data: Uint8Array, signature: Uint8Array): boolean {
+    const [sig, message] = [Buffer.from(signature), Buffer.from(data)]
+    const sizes = [BigInt(sig.length), BigInt(message.length)] as const
+    return ssl.EVP_PKEY_verify(context, sig, sizes[0], message, sizes[1]) === 1
+  }
+
   return {
+    signMessage: (key, settings, message) =>
+      withContext(
+        key,
+        (context) => ssl.EVP_PKEY_sign_message_init(context, algorithmOf(key), 0n),
+        settings,
+        (context) => output(ssl.EVP_PKEY_sign, context, message, SIGNATURE_BYTES_MAX),
+      ),
+    verifyMessage: (key, settings, message, signature) =>
+      withContext(
+        key,
+        (context) => ssl.EVP_PKEY_verify_message_init(context, algorithmOf(key), 0n),
+        settings,
+        (context) => verified(context, message, signature),
+      ),
     sign: (key, settings, digest) =>
       withContext(key, ssl.EVP_PKEY_sign_init, settings, (context) =>
         output(ssl.EVP_PKEY_sign, context, digest),
       ),
     verify: (key, settings, digest, signature) =>
-      withContext(key, ssl.EVP_PKEY_verify_init, settings, (context) => {
-        const [sig, data] = [Buffer.from(signature), Buffer.from(digest)]
-        const sizes = [BigInt(sig.length), BigInt(data.length)] as const
-        return ssl.EVP_PKEY_verify(context, sig, sizes[0], data, sizes[1]) === 1
-      }),
+      withContext(key, ssl.EVP_PKEY_verify_init, settings, (context) =>
+        verified(context, digest, signature),
+      ),
     encrypt: (key, settings, data) =>
       withContext(key, ssl.EVP_PKEY_encrypt_init, settings, (context) =>
         output(ssl.EVP_PKEY_encrypt, context, data),

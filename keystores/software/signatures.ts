@@ -2,9 +2,8 @@
  * Signatures with node:crypto, by the rows of `spec/algorithms/signatures.ts`.
  *
  * KMIP 2.1 §6.1.56 (Sign), §6.1.57 (Signature Verify); RFC 8017 §8, FIPS 186-5, RFC 8032, FIPS 204,
- * FIPS
- * 205. A digest given as it is goes through `openssl.ts`, but for PKCS#1 v1.5, which is DigestInfo
- * and the bare operation of node:crypto.
+ * FIPS 205. A digest given as it is goes through `openssl.ts`, but for PKCS#1 v1.5, which is
+ * DigestInfo and the bare operation of node:crypto.
  *
  * Private operations that take long run on the thread pool; short ones at once.
  *
@@ -27,6 +26,7 @@ import {
   curveRow,
   type Hash,
   hashRow,
+  isNodeType,
   type SignatureRow,
   signatureRow,
 } from '#spec/algorithms.ts'
@@ -54,6 +54,9 @@ export function sign(
 ): Awaitable<Uint8Array> {
   const row = checked(key, mechanism, data)
   if (row.input === 'raw') return rawSign(key, data)
+  if (row.input === 'whole' && mechanism.hash !== undefined) {
+    return native(mechanism).signMessage(key, ENCODED, preHashed(mechanism, data))
+  }
   if (mechanism.digested || needsNative(mechanism)) return signDigest(key, mechanism, data)
   const algorithm = row.input === 'whole' ? null : hashRow(mechanism.hash as Hash).node
   const options = optionsFor(key, mechanism)
@@ -77,8 +80,13 @@ export function verify(
   signature: Uint8Array,
 ): boolean {
   const row = checked(key, mechanism, data)
+  if (!isModulusLong(key, signature)) return false
   try {
     if (row.input === 'raw') return rawVerify(key, data, signature)
+    if (row.input === 'whole' && mechanism.hash !== undefined) {
+      const message = preHashed(mechanism, data)
+      return native(mechanism).verifyMessage(key, ENCODED, message, signature)
+    }
     if (mechanism.digested || needsNative(mechanism)) {
       return verifyDigest(key, mechanism, data, signature)
     }
@@ -90,19 +98,25 @@ export function verify(
   }
 }
 
+/** RFC 8017 §8.1.2 and §8.2.2, step 1: OpenSSL takes one without its leading zeros as well. */
+function isModulusLong(key: KeyObject, signature: Uint8Array): boolean {
+  if (key.asymmetricKeyType !== 'rsa') return true
+  return signature.length === Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
+}
+
 function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array): SignatureRow {
   const row = signatureRow(mechanism.scheme)
   const type = key.asymmetricKeyType ?? 'secret'
-  if (!row.node.some((name) => (name.endsWith('-') ? type.startsWith(name) : type === name))) {
+  if (!isNodeType(row.node, type)) {
     throw unsupported(mechanism, `a key of type ${type} does not do it`)
   }
-  const contextBytes = mechanism.context?.length ?? 0
-  if (contextBytes > CONTEXT_BYTES_MAX) {
-    throw unsupported(mechanism, `a context of ${contextBytes} bytes, ${CONTEXT_BYTES_MAX} at most`)
-  }
-  if (row.input !== 'digest') {
+  assertContext(type, row, mechanism)
+  if (row.input !== 'digest' && mechanism.hash === undefined) {
     if (mechanism.digested) throw unsupported(mechanism, 'it takes the message, not its digest')
     return row
+  }
+  if (row.input !== 'digest' && row.ckmHash === undefined) {
+    throw unsupported(mechanism, 'it has no hash')
   }
   const bare = mechanism.scheme !== 'RSA_PKCS_PSS'
   if (mechanism.hash === undefined && !(mechanism.digested && bare)) {
@@ -116,6 +130,18 @@ function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array
     )
   }
   return row
+}
+
+function assertContext(type: string, row: SignatureRow, mechanism: SignatureMechanism): void {
+  const bytes = mechanism.context?.length ?? 0
+  if (bytes === 0) return
+  if (!isNodeType(row.context ?? [], type)) {
+    const takers = 'Ed448, ML-DSA and SLH-DSA do'
+    throw unsupported(mechanism, `a key of type ${type} takes no context string; ${takers}`)
+  }
+  if (bytes > CONTEXT_BYTES_MAX) {
+    throw unsupported(mechanism, `a context of ${bytes} bytes, ${CONTEXT_BYTES_MAX} at most`)
+  }
 }
 
 function unsupported({ scheme }: SignatureMechanism, why: string): KmsError {
@@ -171,6 +197,22 @@ function verifyDigest(
     mechanism.encoding === 'raw' ? derOfRaw(signature, orderBytes(key)) : Buffer.from(signature)
   if (der === undefined) return false
   return native(mechanism).verify(key, settings(mechanism, 'auto'), digestOf(mechanism, data), der)
+}
+
+/** The message stands as FIPS 204 and FIPS 205 encode it, and is not encoded once more. */
+const ENCODED: readonly Setting[] = [['message-encoding', '0']]
+
+/**
+ * The message of HashML-DSA and HashSLH-DSA: FIPS 204 §5.4.1, algorithm 4; FIPS 205 §10.2.2,
+ * algorithm 23.
+ */
+function preHashed(mechanism: SignatureMechanism, data: Uint8Array): Buffer {
+  const { hash, context = new Uint8Array(0) } = mechanism
+  // The object identifier stands in DigestInfo, behind the heads of its two sequences.
+  const info = Buffer.from(hashRow(hash as Hash).digestInfo, 'hex')
+  const oid = info.subarray(4, 6 + (info[5] as number))
+  const head = Buffer.of(1, context.length)
+  return Buffer.concat([head, context, oid, digestOf(mechanism, data)])
 }
 
 /** PSS with a mask hash of its own has the message here, everything else the digest. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { deepEqual } from 'node:assert/strict'
+import { deepEqual, rejects } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
@@ -40,5 +40,14 @@ describe('software keystore', () => {
     deepEqual([...made.handle.subarray(1, 5)], [0, 0, 0, 2])
     deepEqual([...handle.subarray(1, 5)], [0, 0, 0, 1])
     deepEqual(format, KeyFormatType.Raw)
+  })
+  it('says what takes a context string where the key does not', async () => {
+    const keystore = new SoftwareKeystore('software', new Sealer(new Map([[1, dataKey()]])))
+    const spec = { algorithm: 'Ed25519', bits: 256 } as const
+    const pair = await keystore.generatePair({ privateId: 'one', publicId: 'two', spec })
+    const key = { id: 'one', kind: 'private', spec, ...pair.privateKey } as const
+    const mechanism = { scheme: 'EDDSA', context: Buffer.from('context') } as const
+    const why = /type ed25519 takes no context string; Ed448, ML-DSA and SLH-DSA do/
+    await rejects(async () => keystore.sign(key, mechanism, Buffer.from('x')), why)
   })
 })

@@ -46,6 +46,7 @@ import {
   type KeySpec,
   pairRow,
   secretKeyRow,
+  signatureRow,
 } from '#spec/algorithms.ts'
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
 import { decrypt, encrypt, rsaDecrypt, rsaEncrypt } from './ciphers.ts'
@@ -100,8 +101,8 @@ export class SoftwareKeystore implements Keystore {
 
   cannot(ability: Ability): string | undefined {
     if ('generate' in ability) return cannotGenerate(ability.generate)
-    if ('signature' in ability && ability.hash === undefined && openssl === undefined) {
-      return 'signing a digest needs node:ffi, which this runtime does not have'
+    if ('signature' in ability && openssl === undefined && needsOpenSsl(ability)) {
+      return 'it needs node:ffi, which this runtime does not have'
     }
     return undefined
   }
@@ -333,6 +334,13 @@ function openKey({ kind, format, spec }: KeyInUse, bytes: Uint8Array): Omit<Open
   using twice = new Secret(key.export())
   const three = Buffer.concat([twice.expose(), twice.expose().subarray(0, 8)])
   return { key: crypto.createSecretKey(three), bits: 192 }
+}
+
+/** Digests that are signed as they are, and schemes with a hash that is not their own. */
+function needsOpenSsl({ signature, hash }: Extract<Ability, { signature: unknown }>): boolean {
+  const { input } = signatureRow(signature)
+  if (input === 'digest') return hash === undefined && signature !== 'RSA_PKCS'
+  return input === 'whole' && hash !== undefined
 }
 
 function cannotGenerate({ algorithm, bits, curve }: KeySpec): string | undefined {

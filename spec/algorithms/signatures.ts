@@ -13,6 +13,8 @@ import type { Hash } from './hashes.ts'
 export interface SignatureRow {
   /** Types of keys of node:crypto that can do it; a prefix counts for the whole family. */
   readonly node: readonly string[]
+  /** Those of them that take a context string: RFC 8032 gives Ed25519 none, and Ed448 one. */
+  readonly context?: readonly string[]
   /** Padding Method of KMIP, where that names the scheme. */
   readonly padding?: Padding
   /**
@@ -55,14 +57,14 @@ export const SIGNATURES = {
     ckmWith: { SHA_1: CKM.DSA_SHA1, SHA_224: CKM.DSA_SHA224, SHA_256: CKM.DSA_SHA256, SHA_384: CKM.DSA_SHA384, SHA_512: CKM.DSA_SHA512 },
     kmipWith: { SHA_1: Dsa.DSAWithSHA_1, SHA_224: Dsa.DSAWithSHA224, SHA_256: Dsa.DSAWithSHA256 },
   },
-  EDDSA:   { node: ['ed25519', 'ed448'], input: 'whole', ckm: CKM.EDDSA },
+  EDDSA:   { node: ['ed25519', 'ed448'], context: ['ed448'],    input: 'whole', ckm: CKM.EDDSA },
   ML_DSA: {
-    node: ['ml-dsa-'], input: 'whole', ckm: CKM.ML_DSA, ckmHash: CKM.HASH_ML_DSA,
+    node: ['ml-dsa-'], input: 'whole', ckm: CKM.ML_DSA, ckmHash: CKM.HASH_ML_DSA, context: ['ml-dsa-'],
     ckmWith: { SHA_224: CKM.HASH_ML_DSA_SHA224, SHA_256: CKM.HASH_ML_DSA_SHA256, SHA_384: CKM.HASH_ML_DSA_SHA384, SHA_512: CKM.HASH_ML_DSA_SHA512,
       SHA3_224: CKM.HASH_ML_DSA_SHA3_224, SHA3_256: CKM.HASH_ML_DSA_SHA3_256, SHA3_384: CKM.HASH_ML_DSA_SHA3_384, SHA3_512: CKM.HASH_ML_DSA_SHA3_512 },
   },
   SLH_DSA: {
-    node: ['slh-dsa-'], input: 'whole', ckm: CKM.SLH_DSA, ckmHash: CKM.HASH_SLH_DSA,
+    node: ['slh-dsa-'], input: 'whole', ckm: CKM.SLH_DSA, ckmHash: CKM.HASH_SLH_DSA, context: ['slh-dsa-'],
     ckmWith: { SHA_224: CKM.HASH_SLH_DSA_SHA224, SHA_256: CKM.HASH_SLH_DSA_SHA256, SHA_384: CKM.HASH_SLH_DSA_SHA384, SHA_512: CKM.HASH_SLH_DSA_SHA512,
       SHA3_224: CKM.HASH_SLH_DSA_SHA3_224, SHA3_256: CKM.HASH_SLH_DSA_SHA3_256, SHA3_384: CKM.HASH_SLH_DSA_SHA3_384, SHA3_512: CKM.HASH_SLH_DSA_SHA3_512 },
   },
@@ -76,10 +78,13 @@ export function signatureRow(scheme: SignatureScheme): SignatureRow {
 /** Schemes that a key of node:crypto can do, the usual one first. */
 export function schemesOfNode(type: string): readonly SignatureScheme[] {
   const rows = Object.entries<SignatureRow>(SIGNATURES)
-  const can = rows.filter(([, { node }]) => {
-    return node.some((name) => (name.endsWith('-') ? type.startsWith(name) : name === type))
-  })
+  const can = rows.filter(([, { node }]) => isNodeType(node, type))
   return can.map(([name]) => name as SignatureScheme)
+}
+
+/** Whether a column of the rows has this type of key, by itself or with its family. */
+export function isNodeType(names: readonly string[], type: string): boolean {
+  return names.some((name) => (name.endsWith('-') ? type.startsWith(name) : name === type))
 }
 
 /** Scheme and hash that a Digital Signature Algorithm of KMIP names. */

@@ -6,13 +6,14 @@
  *
  * @module
  */
-import { KmsError } from '#core/errors.ts'
+import { type FailureCode, KmsError } from '#core/errors.ts'
 import { labelOf, type ManagedObject } from '#core/objects.ts'
-import { activate, check, destroy, revoke } from '#core/operations/lifecycle.ts'
+import { activate, check, destroy, type Refused, revoke } from '#core/operations/lifecycle.ts'
 import { CryptographicUsageMask } from '#spec/kmip/enumerations.ts'
 import { nameOf } from '#spec/kmip/table.ts'
+import { VERSION_2 } from '#wire/ttlv/version.ts'
 import { idOf } from '../call.ts'
-import { handler } from '../handler.ts'
+import { handler, Refusal } from '../handler.ts'
 
 function named(object: ManagedObject) {
   return { payload: { uniqueIdentifier: object.id }, ids: [object.id] }
@@ -32,22 +33,35 @@ export const Destroy = handler('Destroy', 'change', async (request, call) => {
   return named(await destroy(call.context, idOf(call, request.uniqueIdentifier)))
 })
 
-/** What is refused fails, with the reason of the refusal. */
+/**
+ * What is refused fails, with the reason of the refusal.
+ *
+ * KMIP 1.4 §4.10: then the payload has what was refused instead of the Unique Identifier. KMIP 2.1
+ * says the same, but its published cases (BL-M-2, BL-M-3) have no payload there.
+ */
 export const Check = handler('Check', 'read', async (request, call) => {
   const { usageLimitsCount, cryptographicUsageMask, leaseTime } = request
   const id = idOf(call, request.uniqueIdentifier)
   const wish = { id, usageLimitsCount, cryptographicUsageMask, leaseTime }
   const { object, refused } = await check(call.context, wish)
-  const what = `Check of ${labelOf(object)} failed`
-  if (refused.cryptographicUsageMask !== undefined) {
-    const mask = nameOf(CryptographicUsageMask, refused.cryptographicUsageMask)
-    throw new KmsError('usageMask', `${what}: its Cryptographic Usage Mask does not allow ${mask}`)
-  }
-  if (refused.usageLimitsCount !== undefined) {
-    throw new KmsError('usageLimit', `${what}: its Usage Limits do not leave so much`)
-  }
-  if (refused.leaseTime !== undefined) {
-    throw new KmsError('permissionDenied', `${what}: leases are shorter`)
+  const why = refusalOf(refused)
+  if (why !== undefined) {
+    const message = `Check of ${labelOf(object)} failed: ${why.message}`
+    if (call.version >= VERSION_2) throw new KmsError(why.code, message)
+    throw new Refusal<'Check'>(why.code, message, refused)
   }
   return { ...named(object), placeholder: object.id }
 })
+
+function refusalOf(refused: Refused): { code: FailureCode; message: string } | undefined {
+  const { cryptographicUsageMask: mask, usageLimitsCount, leaseTime } = refused
+  if (mask !== undefined) {
+    const uses = nameOf(CryptographicUsageMask, mask)
+    return { code: 'usageMask', message: `its Cryptographic Usage Mask does not allow ${uses}` }
+  }
+  if (usageLimitsCount !== undefined) {
+    return { code: 'usageLimit', message: 'its Usage Limits do not leave so much' }
+  }
+  if (leaseTime === undefined) return undefined
+  return { code: 'permissionDenied', message: 'leases are shorter' }
+}

@@ -19,6 +19,7 @@ import { type AttributeList, attributeIdOf, expressible } from '#spec/kmip/attri
 import { UniqueIdentifierEnumeration as From } from '#spec/kmip/enumerations.ts'
 import { KeyValue } from '#spec/kmip/objects.ts'
 import type { ResponseOf } from '#spec/kmip/operations.ts'
+import { knows } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { encodeItem } from '#wire/ttlv/binary.ts'
 import { VERSION_2 } from '#wire/ttlv/version.ts'
@@ -121,7 +122,11 @@ export const ReKeyKeyPair = handler('ReKeyKeyPair', 'change', async (request, ca
   ])
 })
 
-/** Located Items is answered where it is known, and where whoever pages wants it. */
+/**
+ * Located Items is the server's to give or not (KMIP 1.4 §4.9, KMIP 2.1 §6.1.29). Every version
+ * that has it gets it: an answer may have been cut by our own limit. Older ones get it where they
+ * page.
+ */
 export const Locate = handler('Locate', 'read', async (request, { context, version }) => {
   const { maximumItems, offsetItems, storageStatusMask, objectGroupMember } = request
   const attributes = [
@@ -129,7 +134,7 @@ export const Locate = handler('Locate', 'read', async (request, { context, versi
     ...(request.templateAttribute?.attributes ?? []),
     ...(request.attributes?.attributes ?? []),
   ]
-  const count = offsetItems !== undefined || (maximumItems !== undefined && version >= 13)
+  const count = offsetItems !== undefined || knows(Tag, Tag.LocatedItems, version)
   const { objects, total } = await locate(context, {
     attributes,
     maximumItems,

@@ -1,9 +1,9 @@
 /**
  * Deriving keys.
  *
- * PKCS#11 3.2 §5.18.5 (`C_DeriveKey`). How a mechanism is read stands in `derivations.ts`; here it is
- * decided how long the key is, what its template may say, and what it inherits. The length is that of
- * the key type where that has one, else `CKA_VALUE_LEN`, else what the mechanism gives.
+ * PKCS#11 3.2 §5.18.5 (`C_DeriveKey`). How a mechanism is read stands in `derivations.ts`; here it
+ * is decided how long the key is, what its template may say, and what it inherits. The length is
+ * that of the key type where that has one, else `CKA_VALUE_LEN`, else what the mechanism gives.
  *
  * @module
  */
@@ -32,8 +32,9 @@ import { importObject } from '../objects/import.ts'
 import { makeSecret } from '../objects/make.ts'
 import { templateOf } from '../objects/rules.ts'
 import { Template } from '../objects/template.ts'
-import { type HeldKey, keyFor, use } from '../objects/use.ts'
+import { assertNeedsNoConsent, type HeldKey, keyFor, use } from '../objects/use.ts'
 import type { Session } from '../session.ts'
+import { objects } from './objects.ts'
 import { withoutLength } from './wrap.ts'
 
 export const derive = {
@@ -43,6 +44,7 @@ export const derive = {
     const offered = offeredFor(session.token, pMechanism, 'derive')
     const { plan: planned } = derivationOf(pMechanism.type) as Derivation
     const held = await keyFor(session, hBaseKey, 'derive', offered)
+    assertNeedsNoConsent(held)
     const list = new Template(pTemplate).and(templateOf(held.seen, CKA.DERIVE_TEMPLATE)).list()
     const asked = askedOf(held, pMechanism, list)
     const plan = await planned(asked)
@@ -50,12 +52,9 @@ export const derive = {
     assertRules(held.object, plan, bytes)
     return use(held, async () => {
       const wish: Wish = { session, held, plan, list, bytes }
-      const { key, further } = await derived(wish)
-      const phKey = await made(wish, key)
-      const handles = []
-      for (const one of further) handles.push(await makeSecret(session, ...one.making))
-      const parameter = await returned(wish, pMechanism, handles)
-      return parameter === undefined ? { phKey } : { phKey, pMechanism: parameter }
+      const [phKey, ...further] = await allMade(application, wish)
+      const back = await returned(wish, pMechanism, further)
+      return back === undefined ? { phKey } : { phKey, pMechanism: back }
     })
   },
 } satisfies Partial<Handlers<Application>>
@@ -207,6 +206,26 @@ function withOddParity(byte: number): number {
   let bits = byte >> 1
   for (let shift = 4; shift >= 1; shift >>= 1) bits ^= bits >> shift
   return (byte & 0xfe) | (~bits & 1)
+}
+
+/** The handles of all keys. What cannot be made whole is not made at all. */
+async function allMade(
+  application: Application,
+  wish: Wish,
+): Promise<readonly [number, ...(readonly number[])]> {
+  const { session } = wish
+  const { key, further } = await derived(wish)
+  const phKey = await made(wish, key)
+  const handles: number[] = []
+  try {
+    for (const { making } of further) handles.push(await makeSecret(session, ...making))
+    return [phKey, ...handles]
+  } catch (error) {
+    for (const hObject of [phKey, ...handles]) {
+      await objects.C_DestroyObject(application, { hSession: session.handle, hObject })
+    }
+    throw error
+  }
 }
 
 async function made({ session, held, plan, list }: Wish, key: Secret): Promise<number> {

@@ -1,8 +1,8 @@
 /**
  * C_DigestInit, C_Digest, C_DigestUpdate, C_DigestKey and C_DigestFinal.
  *
- * PKCS#11 3.2 §5.12. A key that is sensitive or does not leave is not digested: what is known of its
- * digest is known of the key.
+ * PKCS#11 3.2 §5.12. A key that is sensitive or does not leave is not digested: what is known of
+ * its digest is known of the key.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * The four functions that do two things at once with every part.
  *
- * PKCS#11 3.2 §5.17. Both operations are begun and ended by their own functions. Where the part of the
- * cipher has no place to go, neither operation has moved.
+ * PKCS#11 3.2 §5.17. Both operations are begun and ended by their own functions. Where the part of
+ * the cipher has no place to go, neither operation has moved.
  *
  * @module
  */

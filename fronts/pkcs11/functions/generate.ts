@@ -38,10 +38,14 @@ import { type Plan, planOf, repeatedLabel } from '../objects/plan.ts'
 import { assertAgrees, assertFits, Template } from '../objects/template.ts'
 import { GENERATED_BY } from '../objects/values.ts'
 import type { Session } from '../session.ts'
+import { generateFromPassword } from './password.ts'
 
 export const generation = {
   C_GenerateKey: async (application, { hSession, pMechanism, pTemplate }) => {
     const session = application.session(hSession)
+    if (pMechanism?.type === CKM.PKCS5_PBKD2) {
+      return { phKey: await generateFromPassword(session, pMechanism, pTemplate) }
+    }
     const mechanism = assertPlain(pMechanism)
     return { phKey: await generateKey(session, mechanism, new Template(pTemplate)) }
   },

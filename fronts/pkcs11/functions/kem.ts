@@ -1,9 +1,9 @@
 /**
  * Encapsulating and decapsulating keys.
  *
- * PKCS#11 3.2 §5.18.8 (`C_EncapsulateKey`), §5.18.9 (`C_DecapsulateKey`). The shared secret becomes a
- * secret key: of as many bytes as its key type or `CKA_VALUE_LEN` says, else all of them. Asked only
- * for the length of the ciphertext, or given too little room for it, nothing is made.
+ * PKCS#11 3.2 §5.18.8 (`C_EncapsulateKey`), §5.18.9 (`C_DecapsulateKey`). The shared secret becomes
+ * a secret key: of as many bytes as its key type or `CKA_VALUE_LEN` says, else all of them. Asked
+ * only for the length of the ciphertext, or given too little room for it, nothing is made.
  *
  * @module
  */
@@ -29,7 +29,7 @@ import { fixedBytes } from '../objects/classes.ts'
 import { makeSecret } from '../objects/make.ts'
 import { templateOf } from '../objects/rules.ts'
 import { Template } from '../objects/template.ts'
-import { type HeldKey, keyFor, use } from '../objects/use.ts'
+import { assertNeedsNoConsent, type HeldKey, keyFor, use } from '../objects/use.ts'
 import { assertNoParameter, parameterInvalid } from '../parameters.ts'
 import type { Session } from '../session.ts'
 import { withoutLength } from './wrap.ts'
@@ -64,6 +64,7 @@ export const kem = {
       throw new CryptokiError(CKR.ARGUMENTS_BAD, 'pCiphertext is NULL')
     }
     const held = await keyFor(session, hPrivateKey, 'decapsulate', offered)
+    assertNeedsNoConsent(held)
     const spec = held.key.spec as KeySpec
     const list = wholeTemplate(held, pTemplate, CKA.DECAPSULATE_TEMPLATE)
     const bytes = wantedBytes(list)

@@ -32,6 +32,8 @@ import {
 import { Tag } from '#spec/kmip/tags.ts'
 import { CKA, CKC, CKK, CKM, CKO, CKP, CKR } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
+import { curveOfParams } from '../objects/classes.ts'
+import { pointOf } from '../objects/import.ts'
 
 /** A certificate that there always is: the authority's own. */
 function certificateOf({ house }: Workbench): Uint8Array {
@@ -150,6 +152,16 @@ describe('objects', { timeout: 120_000 }, () => {
         const { PUBLIC_KEY_INFO } = await bench.read(session, hidden, 'PUBLIC_KEY_INFO')
         deepEqual(PUBLIC_KEY_INFO, read.PUBLIC_KEY_INFO)
       }
+    })
+
+    it('a bare point that looks like an OCTET STRING, which one in 256 does', () => {
+      const curve = curveOfParams(Buffer.from('06082a8648ce3d030107', 'hex'))
+      ok(curve !== undefined)
+      const bare = Buffer.alloc(65, 9)
+      bare.set([0x04, 63])
+      deepEqual(pointOf(bare, curve), bare)
+      deepEqual(pointOf(Buffer.concat([Buffer.of(0x04, 65), bare]), curve), bare)
+      deepEqual(pointOf(Buffer.concat([Buffer.of(0x03, 66, 0), bare]), curve), bare)
     })
 
     it('Edwards, Montgomery and post-quantum keys', async () => {
@@ -430,8 +442,14 @@ describe('objects', { timeout: 120_000 }, () => {
       })
       ok(await bench.flag(session, key, 'SIGN'))
       ok(!(await bench.flag(session, key, 'SIGN_RECOVER')))
+      const pMechanism = { type: CKM.RSA_PKCS, parameter: undefined }
+      const use = { hSession: session, hKey: key, pMechanism }
+      await refuses(CKR.KEY_FUNCTION_NOT_PERMITTED, () => {
+        return bench.call.C_SignRecoverInit(bench.app, use)
+      })
       await set(key, { SIGN: false, SIGN_RECOVER: true })
       ok(!(await bench.flag(session, key, 'SIGN')))
+      await refuses(CKR.KEY_FUNCTION_NOT_PERMITTED, () => bench.call.C_SignInit(bench.app, use))
       ok(await bench.flag(session, key, 'SIGN_RECOVER'))
     })
 
@@ -524,6 +542,42 @@ describe('objects', { timeout: 120_000 }, () => {
       await bench.call.C_FindObjectsFinal(bench.app, { hSession: session })
     })
 
+    it('a name or an identifier is one look at an index, whatever else is asked', async () => {
+      const { store } = bench.app.token(0).services
+      const queries: Parameters<typeof store.find>[0][] = []
+      const { find } = store
+      store.find = (query) => {
+        queries.push(query)
+        return find.call(store, query)
+      }
+      try {
+        const more = { CLASS: CKO.SECRET_KEY, KEY_TYPE: CKK.AES, TOKEN: true, ENCRYPT: true }
+        for (const wishes of [{ LABEL: 'a' }, { ID: 'b' }, { UNIQUE_ID: 'c' }]) {
+          await bench.find(session, { ...wishes, ...more })
+        }
+        await bench.find(session, {})
+      } finally {
+        store.find = find
+      }
+      for (const { conditions } of queries.slice(0, 4)) {
+        deepEqual(
+          conditions.map((one) => Object.keys(one)),
+          [['is']],
+        )
+      }
+      // A long list is read as far as it is wanted.
+      for (const { conditions, limit } of queries.slice(4)) {
+        ok('is' in (conditions[0] ?? {}) && limit < 1_000)
+      }
+    })
+
+    it('a label that is no text is found all the same', async () => {
+      const LABEL = Buffer.from('ff00fe', 'hex')
+      const key = await aes({ LABEL })
+      deepEqual((await bench.read(session, key, 'LABEL')).LABEL, LABEL)
+      deepEqual(await bench.find(session, { LABEL }), [key])
+    })
+
     it('what is destroyed meanwhile is left out, and what is made meanwhile', async () => {
       const LABEL = `many ${randomBytes(4).toString('hex')}`
       const keys: number[] = []
@@ -553,6 +607,17 @@ describe('objects', { timeout: 120_000 }, () => {
     await refuses(CKR.ACTION_PROHIBITED, () => set(first as number, { LABEL: 'x' }))
     await refuses(CKR.ACTION_PROHIBITED, () => copy(first as number, {}))
     deepEqual(await bench.find(session, { CLASS: CKO.PROFILE, TOKEN: false }), [])
+  })
+
+  it('mechanisms are found where they are asked for', async () => {
+    const found = await bench.find(session, {
+      CLASS: CKO.MECHANISM,
+      MECHANISM_TYPE: CKM.AES_CBC,
+    })
+    equal(found.length, 1)
+    equal(await bench.number(session, found[0] as number, 'MECHANISM_TYPE'), CKM.AES_CBC)
+    const all = await bench.find(session, {})
+    ok(!all.includes(found[0] as number))
   })
 
   describe('that KMIP sees too', () => {
@@ -687,9 +752,13 @@ describe('objects', { timeout: 120_000 }, () => {
       await refuses(CKR.SESSION_READ_ONLY, () => set(token, { LABEL: 'x' }, readOnly))
       await set(own, { LABEL: 'mine' }, readOnly)
       deepEqual(await bench.find(session, { LABEL: 'mine' }), [own])
+      const { store } = bench.app.volatile(bench.app.token(0))
+      const { ids } = await store.find({ conditions: [], limit: 10_000 })
       bench.call.C_CloseSession(bench.app, { hSession: readOnly })
       await refuses(CKR.OBJECT_HANDLE_INVALID, () => bench.read(session, own, 'CLASS'))
       deepEqual(await bench.find(session, { LABEL: 'mine' }), [])
+      const left = await store.find({ conditions: [], limit: 10_000 })
+      equal(left.ids.length, ids.length - 1)
     })
 
     it('without a login private objects are not there, and none is made', async () => {

@@ -1,9 +1,10 @@
 /**
  * C_GetOperationState and C_SetOperationState: a digest put aside and taken up again.
  *
- * PKCS#11 3.2 §5.6.4 and §5.6.5. The state itself stays here; the application gets a random name for
- * it, which is good for the same application as long as not too many newer ones have been saved
- * (`savedStatesMax`). Operations with keys are not saved: their state would say something of the key.
+ * PKCS#11 3.2 §5.6.4 and §5.6.5. The state itself stays here; the application gets a random name
+ * for it, which is good for the same application as long as not too many newer ones have been saved
+ * (`savedStatesMax`). Operations with keys are not saved: their state would say something of the
+ * key.
  *
  * @module
  */

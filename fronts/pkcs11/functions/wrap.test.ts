@@ -310,6 +310,7 @@ describe('keys that are wrapped', { timeout: 120_000 }, () => {
       VALUE: await valueIn(plainKey),
       UNWRAP: true,
       ENCRYPT: false,
+      ...OPEN,
       UNWRAP_TEMPLATE: template({ SIGN: false, LABEL: 'unwrapped' }),
     })
     const secret = await bench.create(session, { ...AES, VALUE: value })

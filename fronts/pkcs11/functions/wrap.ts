@@ -1,8 +1,8 @@
 /**
  * Wrapping and unwrapping keys.
  *
- * PKCS#11 3.2 §5.18.3 (`C_WrapKey`), §5.18.4 (`C_UnwrapKey`), and the authenticated forms of both. A
- * secret key is wrapped as its bytes, a private key as PKCS#8; nothing else is wrapped. Which
+ * PKCS#11 3.2 §5.18.3 (`C_WrapKey`), §5.18.4 (`C_UnwrapKey`), and the authenticated forms of both.
+ * A secret key is wrapped as its bytes, a private key as PKCS#8; nothing else is wrapped. Which
  * mechanisms there are is said in `wrappings.ts`, which attacks are refused in `attack-rules.ts`.
  *
  * @module
@@ -31,6 +31,7 @@ import { makePrivate, makeSecret } from '../objects/make.ts'
 import { assertMayWrap } from '../objects/rules.ts'
 import { Template } from '../objects/template.ts'
 import {
+  assertNeedsNoConsent,
   type HeldKey,
   keyFor,
   UNWRAPPING_KEY_CODES,
@@ -69,7 +70,8 @@ export const wrap = {
     const iv = await withMade(session, mechanism.iv, madeBytes)
     const wrapped = await wrappedBy(session, asked, hWrappingKey, hKey, { ...mechanism, iv })
     const answer = { pWrappedKey: fitting(wrapped, args.pWrappedKey) }
-    return madeBytes === 0 ? answer : { ...answer, pMechanism: withIv(asked.mechanism, iv) }
+    const isMade = madeBytes > 0 && answer.pWrappedKey instanceof Uint8Array
+    return isMade ? { ...answer, pMechanism: withIv(asked.mechanism, iv) } : answer
   },
 
   C_UnwrapKey: async (application, args) => {
@@ -148,7 +150,7 @@ async function wrappedBy(
   const held = await keyFor(session, hWrappingKey, 'wrap', offered, WRAPPING_KEY_CODES)
   const target = await session.application.object(session, hKey, CKR.KEY_HANDLE_INVALID)
   const format = formatOf(target.object, wrapping)
-  await assertMayWrap(session, held.seen, target, offered.type)
+  await assertMayWrap(held.seen, target)
   if (wrapping.bare && isSensitive(target.object)) {
     throw refusedBy('no-block-wrapping', `CKM_${offered.name} and a sensitive key`)
   }
@@ -198,6 +200,7 @@ async function unwrapped(session: Session, asked: Asked, wish: UnwrapWish): Prom
   const { wrapped } = wish
   if (wrapped === undefined) throw new CryptokiError(CKR.ARGUMENTS_BAD, 'pWrappedKey is NULL')
   const held = await keyFor(session, wish.hUnwrappingKey, 'unwrap', offered, UNWRAPPING_KEY_CODES)
+  assertNeedsNoConsent(held)
   const { isPrivate, keyType } = classOf(wish.template, wrapping)
   assertUnwrapsOnly(held.object, held.key.kind !== 'secret')
   const template = unwrappedTemplate(wish.template, held.object)

@@ -1,17 +1,20 @@
 /**
- * Objects that nobody makes and nobody destroys: the profiles that a token fulfils.
+ * Objects that nobody makes and nobody destroys: the profiles that a token fulfils, and the
+ * mechanisms that it offers.
  *
- * PKCS#11 3.2 §4.13 and PKCS#11 Profiles 3.2 §2. They are worked out, not kept: there is no record
- * of them. CKP_COMPLETE_PROVIDER is not claimed: it wants every function and every mechanism.
+ * PKCS#11 3.2 §4.12 and §4.13, PKCS#11 Profiles 3.2 §2. They are worked out, not kept: there is no
+ * record of them. CKP_COMPLETE_PROVIDER is not claimed: it wants every function and mechanism.
  *
  * @module
  */
 import { AttributeBag } from '#core/attribute-bag.ts'
 import type { ManagedObject } from '#core/objects.ts'
+import type { VendorKey } from '#spec/kmip/attribute-list.ts'
 import { ObjectType, type OpaqueDataType } from '#spec/kmip/enumerations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { CKO, CKP } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
+import { keystoreOf, mechanismsOf } from '../mechanisms.ts'
 import type { Token } from '../token.ts'
 import { booleanItem, bytesItem, CLASS } from './classes.ts'
 
@@ -24,7 +27,8 @@ const PROFILES = [
   CKP.PUBLIC_CERTIFICATES_TOKEN,
 ] as const
 
-const PREFIX = 'profile '
+/** Identifiers of records have no spaces. */
+const [PROFILE, MECHANISM] = ['profile ', 'mechanism ']
 
 const KNOWN = new WeakMap<Token, ReadonlyMap<string, ManagedObject>>()
 
@@ -32,7 +36,10 @@ const KNOWN = new WeakMap<Token, ReadonlyMap<string, ManagedObject>>()
 export function builtInObjects(token: Token): ReadonlyMap<string, ManagedObject> {
   let objects = KNOWN.get(token)
   if (objects === undefined) {
-    objects = new Map(PROFILES.map((profile) => [`${PREFIX}${profile}`, profileOf(token, profile)]))
+    const profiles = PROFILES.map((profile) => profileOf(token, profile))
+    const mechanisms = [...mechanismsOf(keystoreOf(token)).keys()]
+    const all = [...profiles, ...mechanisms.map((one) => mechanismOf(token, one))]
+    objects = new Map(all.map((one) => [one.id, one]))
     KNOWN.set(token, objects)
   }
   return objects
@@ -40,17 +47,34 @@ export function builtInObjects(token: Token): ReadonlyMap<string, ManagedObject>
 
 /** Undefined where it is an object that somebody has made. */
 export function builtInObject(token: Token, id: string): ManagedObject | undefined {
-  return id.startsWith(PREFIX) ? builtInObjects(token).get(id) : undefined
+  return id.includes(' ') ? builtInObjects(token).get(id) : undefined
 }
 
-function profileOf({ principal }: Token, profile: number): ManagedObject {
-  const id = `${PREFIX}${profile}`
+function profileOf(token: Token, profile: number): ManagedObject {
+  return built(token, `${PROFILE}${profile}`, CKO.PROFILE, 'y:CKA_PROFILE_ID', profile)
+}
+
+function mechanismOf(token: Token, mechanism: number): ManagedObject {
+  const id = `${MECHANISM}${mechanism}`
+  return built(token, id, CKO.MECHANISM, 'y:CKA_MECHANISM_TYPE', mechanism)
+}
+
+/** No type of Opaque Object is the standard's. */
+const NO_TYPE: OpaqueDataType = 0x8000_0000
+
+function built(
+  { principal }: Token,
+  id: string,
+  number: number,
+  key: VendorKey,
+  said: number,
+): ManagedObject {
   const no = booleanItem(false)
   const attributes = AttributeBag.of([
     { id: 'uniqueIdentifier', value: id },
     { id: 'objectType', value: ObjectType.OpaqueObject },
-    { id: CLASS, value: bytesItem(ulongBytes(CKO.PROFILE)) },
-    { id: 'y:CKA_PROFILE_ID', value: bytesItem(ulongBytes(profile)) },
+    { id: CLASS, value: bytesItem(ulongBytes(number)) },
+    { id: key, value: bytesItem(ulongBytes(said)) },
     { id: 'y:CKA_MODIFIABLE', value: no },
     { id: 'y:CKA_COPYABLE', value: no },
     { id: 'y:CKA_DESTROYABLE', value: no },
@@ -59,5 +83,3 @@ function profileOf({ principal }: Token, profile: number): ManagedObject {
   const { scope, name: owner } = principal
   return { id, scope, owner, revision: 1, attributes, body: { tag: Tag.OpaqueObject, value } }
 }
-
-const NO_TYPE: OpaqueDataType = 0x8000_0000

@@ -23,13 +23,13 @@ import type { Session } from '../session.ts'
 import { booleanItem, bytesItem, familyOf, kindOfObject } from './classes.ts'
 import { flagOf, rowOf, saidHome } from './flags.ts'
 import { assertRoom, handleFor } from './make.ts'
-import { labelText, maskOf, usageAttributes } from './plan.ts'
+import { maskOf, usageAttributes } from './plan.ts'
 import { isPrivate } from './private.ts'
 import { assertAllowed, assertApart, assertMayTrust, assertMayWrite } from './rules.ts'
 import { type AttributeRow, ckaName, tableFor } from './table.ts'
 import { sameTemplateValue, secondsOfDate, Template } from './template.ts'
 import { writeTemplate } from './template-bytes.ts'
-import { attributeValue, DAY, idBytes, RAW_ID, RAW_LABEL } from './values.ts'
+import { attributeValue, DAY, idBytes, labelText, RAW_ID, RAW_LABEL } from './values.ts'
 
 /** @throws `CryptokiError` for whatever the object does not allow. */
 export async function changeObject(
@@ -146,7 +146,8 @@ function withUsage(bag: AttributeBag, object: ManagedObject, template: Template)
   const flags = new Map(rows.map(({ type }) => [type, template.flag(type) ?? flagOf(object, type)]))
   // What KMIP has made so stays so; nobody makes it so here.
   const turnedOn = rows.some(({ type }) => template.flag(type) === true && !flagOf(object, type))
-  if (turnedOn) assertApart((type) => flags.get(type) === true)
+  const isReadable = bag.get('sensitive') !== true && bag.get('extractable') === true
+  if (turnedOn && !isReadable) assertApart((type) => flags.get(type) === true)
   const algorithm = specOf(objectTypeOf(object), object.attributes)?.algorithm
   const { given, owned } = usageAttributes(rows, flags, algorithm)
   const others =

@@ -12,11 +12,11 @@ import type { Services } from '#core/context.ts'
 import type { Condition } from '#core/database.ts'
 import type { ManagedObject } from '#core/objects.ts'
 import { scopesOf } from '#core/policy.ts'
-import { conditionsOf, storedAs } from '#core/search.ts'
+import { conditionsOf, storageStatus, storedAs } from '#core/search.ts'
 import { PAIRS, type PairRow, SECRET_KEYS, type SecretKeyRow } from '#spec/algorithms.ts'
 import type { AttributeId } from '#spec/kmip/attribute-list.ts'
 import { CryptographicAlgorithm, ObjectType, StorageStatusMask } from '#spec/kmip/enumerations.ts'
-import { CKA, CKK } from '#spec/pkcs11/constants.ts'
+import { CKA, CKK, CKO } from '#spec/pkcs11/constants.ts'
 import { ulongOf } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
 import type { Seen } from '../application.ts'
@@ -30,14 +30,13 @@ import {
   kindOfObject,
   objectTypesOf,
 } from './classes.ts'
-import { labelText } from './plan.ts'
 import { isPrivate, PRIVATE } from './private.ts'
 import { type AttributeRow, CLASSES, formOf, tableFor } from './table.ts'
 import { sameTemplateValue } from './template.ts'
-import { attributeValue, RAW_ID, RAW_LABEL, SERIAL } from './values.ts'
+import { attributeValue, labelText, RAW_ID, RAW_LABEL, SERIAL } from './values.ts'
 
 /** Identifiers that are read before the rest of a long list. */
-const PAGE = 500
+const PAGE = 128
 /** Objects that are compared before the application gets what there is. */
 const CHUNK = 100
 
@@ -47,7 +46,9 @@ type Candidate = { readonly id: string; readonly lasting: boolean }
 export class Search implements Operation {
   readonly #session: Session
   readonly #template: readonly Attribute[]
-  readonly #conditions: readonly Condition[]
+  readonly #queries: readonly (readonly Condition[])[]
+  /** Whether the index alone tells what matches: nothing has to be read. */
+  readonly #isDecided: boolean
   #candidates: Candidate[] = []
   #at = 0
   /** Whether there may be token objects beyond the first page. */
@@ -56,10 +57,11 @@ export class Search implements Operation {
   private constructor(session: Session, template: readonly Attribute[]) {
     this.#session = session
     this.#template = template
-    this.#conditions = [...conditions(template), ...visible(session)]
+    this.#queries = queriesFor(session, template)
+    this.#isDecided = session.seesPrivate && template.length === 0
   }
 
-  /** @throws nothing of its own: what no object has finds nothing. */
+  /** What no object has finds nothing: that is no failure. */
   static async begin(session: Session, template: readonly Attribute[]): Promise<Search> {
     const search = new Search(session, template)
     if (template.every(({ type }) => formOf(type) !== undefined)) await search.#collect()
@@ -76,22 +78,31 @@ export class Search implements Operation {
       this.#candidates.push(...living.map((id) => ({ id, lasting: false })))
     }
     if (wanted === false) return
-    for (const id of builtInObjects(token).keys()) this.#candidates.push({ id, lasting: true })
+    for (const object of builtInObjects(token).values()) {
+      // Programs that list everything know nothing of mechanisms as objects.
+      const isShown = kindOfObject(object) !== 'mechanism' || this.#wantsMechanisms()
+      if (isShown) this.#candidates.push({ id: object.id, lasting: true })
+    }
     const ids = await this.#ids(token.services, PAGE)
-    this.#isPartial = ids.length === PAGE
+    this.#isPartial = ids.length >= PAGE
     this.#candidates.push(...ids.map((id) => ({ id, lasting: true })))
   }
 
+  #wantsMechanisms(): boolean {
+    const { value } = this.#template.find(({ type }) => type === CKA.CLASS) ?? {}
+    return value instanceof Uint8Array && ulongOf(value) === CKO.MECHANISM
+  }
+
+  /** Without a scan: each query starts from the entries of one term, in their order. */
   async #ids({ store }: Services, limit: number): Promise<readonly string[]> {
     const { application, token } = this.#session
     const scopes = scopesOf(application.principalOf(token))
-    const found = await store.find({
-      scopes,
-      conditions: this.#conditions,
-      limit,
-      oldestFirst: true,
-    })
-    return found.ids
+    const ids = new Set<string>()
+    for (const conditions of this.#queries) {
+      const found = await store.find({ scopes, conditions, limit, oldestFirst: true })
+      for (const id of found.ids) ids.add(id)
+    }
+    return [...ids]
   }
 
   end(): void {
@@ -125,6 +136,7 @@ export class Search implements Operation {
   }
 
   async #matching(chunk: readonly Candidate[]): Promise<readonly number[]> {
+    if (this.#isDecided) return chunk.flatMap((one) => this.#handleFor(one) ?? [])
     const handles: number[] = []
     for (const lasting of [false, true]) {
       const ids = chunk.filter((one) => one.lasting === lasting).map(({ id }) => id)
@@ -148,12 +160,18 @@ export class Search implements Operation {
 
   /** Undefined where it is not looked for, or not to be seen. */
   async #handleOf(object: ManagedObject, lasting: boolean): Promise<number | undefined> {
-    const { application, token, seesPrivate } = this.#session
-    if (kindOfObject(object) === undefined) return undefined
+    const { token, seesPrivate } = this.#session
+    const isThere = storageStatus(object.attributes) === StorageStatusMask.OnLineStorage
+    if (!isThere || kindOfObject(object) === undefined) return undefined
     if (!seesPrivate && isPrivate(object)) return undefined
     const reference = { handle: 0, id: object.id, token, session: undefined }
     if (!(await isMatch({ reference, object, lasting }, this.#template))) return undefined
-    return lasting ? application.handleOf(token, object.id) : application.knownHandle(object.id)
+    return this.#handleFor({ id: object.id, lasting })
+  }
+
+  #handleFor({ id, lasting }: Candidate): number | undefined {
+    const { application, token } = this.#session
+    return lasting ? application.handleOf(token, id) : application.knownHandle(id)
   }
 }
 
@@ -172,14 +190,54 @@ function wantedFlag(template: readonly Attribute[], type: number): boolean | und
   return value instanceof Uint8Array && value.length === 1 ? value[0] !== 0 : undefined
 }
 
+/** Attributes that few objects have in common, the rarest first. */
+const TELLING = [
+  CKA.UNIQUE_ID,
+  CKA.ID,
+  CKA.LABEL,
+  CKA.SERIAL_NUMBER,
+  CKA.SUBJECT,
+  CKA.ISSUER,
+] as const
+
+/** Types of objects that PKCS#11 sees. */
+const TYPES = [...new Set(CLASSES.flatMap(([, kind]) => objectTypesOf(kind)))]
+
+/**
+ * Queries that together find every object that may match. Where an attribute says nearly all, it is
+ * asked for alone, and the rest compared on the objects; to weigh conditions against each other
+ * costs more than to look at an object.
+ */
+function queriesFor(
+  session: Session,
+  template: readonly Attribute[],
+): readonly (readonly Condition[])[] {
+  for (const type of TELLING) {
+    const value = template.find((one) => one.type === type)?.value
+    const told = value instanceof Uint8Array ? (CONDITIONS[type]?.(value) ?? []) : []
+    if (told.length > 0) return told.flatMap(alternatives).map((one) => [one])
+  }
+  const { value } = template.find(({ type }) => type === CKA.CLASS) ?? {}
+  const kind = value instanceof Uint8Array ? kindOfClass(ulongOf(value) ?? -1) : undefined
+  const types = kind === undefined ? TYPES : objectTypesOf(kind)
+  const others = template.filter(({ type }) => type !== CKA.CLASS)
+  const rest = [...conditions(others), ...visible(session)]
+  return types.flatMap((type) => is('objectType', type)).map((one) => [one, ...rest])
+}
+
+/** What each finds on its own, in the order of its index. */
+function alternatives(condition: Condition): readonly Condition[] {
+  return 'any' in condition ? condition.any : [condition]
+}
+
 const ONLINE = storedAs(StorageStatusMask.OnLineStorage)
 
-/** What a search without login can find. */
+/** What a search can find; without a login only what is open. */
 function visible(session: Session): readonly Condition[] {
-  if (session.seesPrivate) return [ONLINE]
+  if (session.seesPrivate) return alternatives(ONLINE)
   const open = [ObjectType.PublicKey, ObjectType.Certificate, ObjectType.OpaqueObject]
   return [
-    ONLINE,
+    ...alternatives(ONLINE),
     any([...open.flatMap((type) => is('objectType', type)), ...is(PRIVATE, booleanItem(false))]),
   ]
 }
@@ -201,24 +259,13 @@ function conditions(template: readonly Attribute[]): readonly Condition[] {
 }
 
 const CONDITIONS: Readonly<Record<number, (value: Uint8Array) => readonly Condition[]>> = {
-  [CKA.CLASS]: (value) => {
-    const kind = kindOfClass(ulongOf(value) ?? -1)
-    return kind === undefined
-      ? []
-      : [any(objectTypesOf(kind).flatMap((type) => is('objectType', type)))]
-  },
   [CKA.LABEL]: (value) => {
     const text = labelText(value)
     // Objects without a label have nothing to find them by.
     if (value.length === 0) return []
     if (text === undefined) return is(RAW_LABEL, bytesItem(value))
-    return [
-      any([
-        ...is('name', { nameValue: text }),
-        ...is('alternativeName', { alternativeNameValue: text }),
-        ...is(RAW_LABEL, bytesItem(value)),
-      ]),
-    ]
+    const name = is('name', { nameValue: text })
+    return [any([...name, ...is('alternativeName', { alternativeNameValue: text })])]
   },
   [CKA.ID]: (value) => {
     const given = is(RAW_ID, bytesItem(value))

@@ -177,7 +177,7 @@ function publicKeyOf(template: Template): KeyObject {
     return rawPublic(required(template, CKA.VALUE), { algorithm })
   }
   const curve = curveOf(template, keyType)
-  return rawPublic(pointOf(required(template, CKA.EC_POINT)), curve)
+  return rawPublic(pointOf(required(template, CKA.EC_POINT), curve), curve)
 }
 
 function rawPublic(bytes: Uint8Array, type: Pick<Curve, 'algorithm' | 'curve'>): KeyObject {
@@ -191,14 +191,23 @@ const BIT_STRING = 0x03
 
 /**
  * The point in `CKA_EC_POINT`: DER of an OCTET STRING; a BIT STRING and the bare point, which
- * programs give as well, are read.
+ * programs give as well, are read. An uncompressed point begins as an OCTET STRING does: only its
+ * length tells them apart.
  */
-export function pointOf(bytes: Uint8Array): Uint8Array {
+export function pointOf(bytes: Uint8Array, { algorithm, bits }: Curve): Uint8Array {
+  const size = Math.ceil(bits / 8)
+  const sizes = algorithm === 'EC' ? [1 + 2 * size, 1 + size] : [size]
+  const within = contentOf(bytes)
+  return within !== undefined && sizes.includes(within.length) ? within : bytes
+}
+
+/** What is in an OCTET STRING or a BIT STRING of whole bytes; undefined where it is neither. */
+function contentOf(bytes: Uint8Array): Uint8Array | undefined {
   const [tag, first = 0, second = 0] = bytes
-  const [head, length] = first < 0x80 ? [2, first] : first === 0x81 ? [3, second] : [0, 0]
-  if (head === 0 || head + length !== bytes.length) return bytes
+  const [head, length] = first === 0x81 ? [3, second] : [2, first]
+  if (first > 0x81 || first === 0x80 || head + length !== bytes.length) return undefined
   if (tag === OCTET_STRING) return bytes.subarray(head)
-  return tag === BIT_STRING && bytes[head] === 0 ? bytes.subarray(head + 1) : bytes
+  return tag === BIT_STRING && bytes[head] === 0 ? bytes.subarray(head + 1) : undefined
 }
 
 async function importCertificate(session: Session, template: Template): Promise<number> {
@@ -216,7 +225,7 @@ async function importCertificate(session: Session, template: Template): Promise<
   }
   const serial = assertParts(template, parts)
   const plan = planOf(session, { kind: 'certificate', family: 'other' }, template)
-  return entered(session, plan, {
+  return entered(session, plan, template, {
     objectType: ObjectType.Certificate,
     object: {
       tag: Tag.Certificate,
@@ -252,7 +261,7 @@ async function importData(session: Session, template: Template): Promise<number>
   assertFits(template, 'data', 'other', 'create')
   const plan = planOf(session, { kind: 'data', family: 'other' }, template)
   const opaqueDataValue = Uint8Array.from(template.bytes(CKA.VALUE) ?? [])
-  return entered(session, plan, {
+  return entered(session, plan, template, {
     objectType: ObjectType.OpaqueObject,
     object: { tag: Tag.OpaqueObject, value: { opaqueDataType: DATA_TYPE, opaqueDataValue } },
     given: plan.given,

@@ -7,6 +7,7 @@
  * @module
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { commit } from '#core/change.ts'
 import { specOfKey } from '#core/key-formats.ts'
 import type { ManagedObject } from '#core/objects.ts'
 import { link } from '#core/operations/create.ts'
@@ -36,7 +37,9 @@ import {
 import { flagOf } from './flags.ts'
 import { type Plan, planOf } from './plan.ts'
 import { templateOf } from './rules.ts'
-import { assertAgrees, assertFits, type Making, Template } from './template.ts'
+import { ckaName } from './table.ts'
+import { assertAgrees, assertFits, type Making, sameTemplateValue, Template } from './template.ts'
+import { attributeValue } from './values.ts'
 
 /** Where material comes from that is not generated. */
 export type Origin = 'imported' | 'unwrapped' | 'derived' | 'encapsulated'
@@ -122,7 +125,7 @@ export async function makeSecret(
   ]
   const isKey = secretKind.algorithm !== undefined
   // Awaited: the material is zeroed at the end of this function.
-  return await entered(session, plan, {
+  return await entered(session, plan, template, {
     objectType: isKey ? ObjectType.SymmetricKey : ObjectType.SecretData,
     object: secretObject(isKey, material.expose()),
     given,
@@ -182,7 +185,7 @@ export async function makePrivate(
   const subject = pairSubject('private', spec, template)
   assertFits(template, 'private', subject.family, MAKING[origin])
   const plan = planOf(session, subject, template)
-  return await entered(session, plan, {
+  return await entered(session, plan, template, {
     objectType: ObjectType.PrivateKey,
     object: {
       tag: Tag.PrivateKey,
@@ -250,7 +253,7 @@ export async function makePublic(
   const spec = specOfObject(key)
   const plan = planOf(session, pairSubject('public', spec, template), template)
   const der = key.export({ format: 'der', type: 'spki' })
-  return await entered(session, plan, {
+  return await entered(session, plan, template, {
     objectType: ObjectType.PublicKey,
     object: { tag: Tag.PublicKey, value: { keyBlock: keyBlockOf(KeyFormatType.X_509, der) } },
     given: [...plan.given, ...specAttributes(spec)],
@@ -291,13 +294,39 @@ interface EntryWish {
 /** Registers an object, and gives it a handle. */
 export async function entered(
   session: Session,
-  plan: Pick<Plan, 'lasting'>,
+  { lasting }: Pick<Plan, 'lasting'>,
+  template: Template,
   { objectType, object, given, internal }: EntryWish,
 ): Promise<number> {
-  if (!plan.lasting) assertRoom(session)
-  const context = session.context('Register', plan.lasting)
+  if (!lasting) assertRoom(session)
+  const context = session.context('Register', lasting)
   const wish = { objectType, object, given: { attributes: given }, internal }
-  return handleFor(session, await register(context, wish), plan.lasting)
+  const made = await register(context, wish)
+  const other = await saidOtherwise(session, made, template)
+  if (other !== undefined) {
+    await commit(context, [{ before: made }])
+    const what = `${ckaName(other)} is not that of the key`
+    throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, what)
+  }
+  return handleFor(session, made, lasting)
+}
+
+/** Attributes that a template may tell of the material although it follows from it. */
+const TOLD = [CKA.CHECK_VALUE, CKA.PUBLIC_KEY_INFO]
+
+async function saidOtherwise(
+  { token }: Session,
+  object: ManagedObject,
+  template: Template,
+): Promise<number | undefined> {
+  const reference = { handle: 0, id: object.id, token, session: undefined }
+  for (const type of TOLD) {
+    const given = template.bytes(type)
+    if (given === undefined || given.length === 0) continue
+    const read = await attributeValue({ reference, object, lasting: true }, type)
+    if (!('value' in read) || !sameTemplateValue(read.value, given)) return type
+  }
+  return undefined
 }
 
 export function handleFor(session: Session, object: ManagedObject, lasting: boolean): number {

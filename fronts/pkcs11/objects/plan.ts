@@ -22,7 +22,7 @@ import { assertApart, assertMayTrust, assertMayWrite } from './rules.ts'
 import { type AttributeRow, type Family, type Kind, tableFor } from './table.ts'
 import { secondsOfDate, type Template } from './template.ts'
 import { writeTemplate } from './template-bytes.ts'
-import { DAY, RAW_ID, RAW_LABEL } from './values.ts'
+import { DAY, labelText, RAW_ID, RAW_LABEL } from './values.ts'
 
 /** A new object, but for its material. */
 export interface Plan {
@@ -77,15 +77,6 @@ function hiding(kind: Kind, template: Template): readonly ListedAttribute[] {
   ]
 }
 
-/** The label as text; undefined where it is none. */
-export function labelText(label: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(label)
-  } catch {
-    return undefined
-  }
-}
-
 /**
  * A label is a Name; where another object has that Name, it becomes an Alternative Name.
  */
@@ -137,7 +128,10 @@ function usageOf(
   const flags = new Map(
     rows.map(({ type }) => [type, template.flag(type) ?? usual(subject, template, type)]),
   )
-  assertApart((type) => flags.get(type) === true)
+  // Whoever can read a key needs no trick to know what it wraps: programs make such with all flags.
+  const [sensitive, extractable] = hiding(subject.kind, template).map(({ value }) => value)
+  const isReadable = subject.kind === 'secret' && !sensitive && extractable === true
+  if (!isReadable) assertApart((type) => flags.get(type) === true)
   return usageAttributes(rows, flags, subject.algorithm)
 }
 
@@ -175,9 +169,9 @@ function usual({ kind, algorithm, keyType }: Subject, template: Template, type: 
   const isCipher = kind === 'secret' ? CIPHER_TYPES.has(keyType ?? -1) : does.includes('encrypt')
   switch (type) {
     case CKA.ENCRYPT:
-      return isCipher && template.flag(CKA.UNWRAP) !== true
+      return isCipher && template.flag(kind === 'public' ? CKA.WRAP : CKA.UNWRAP) !== true
     case CKA.DECRYPT:
-      return isCipher && template.flag(CKA.WRAP) !== true
+      return isCipher && template.flag(kind === 'private' ? CKA.UNWRAP : CKA.WRAP) !== true
     case CKA.SIGN:
     case CKA.VERIFY:
       return kind === 'secret' ? keyType !== CKK.HKDF : does.includes('sign')

@@ -1,18 +1,18 @@
 /**
- * What an application may do with objects: sessions, logins, and rules against attacks by way of
- * the functions themselves.
+ * What an application may do with objects: sessions, logins, what the standard asks of keys that
+ * wrap. Rules beyond the standard have a table of their own, `attack-rules.ts`.
  *
  * PKCS#11 3.2 §3.3 (sessions), §4.4 (CKA_PRIVATE), §4.9 and §4.10 (one-way attributes), §5.18.3
- * (C_WrapKey). The attacks are those of Clulow, "On the Security of PKCS#11" (CHES 2003): a key
- * that both wraps and decrypts reveals every key that it may wrap. The rules are on for everyone.
+ * (C_WrapKey).
  *
  * @module
  */
 import type { ManagedObject } from '#core/objects.ts'
-import { CKA, CKM, CKR } from '#spec/pkcs11/constants.ts'
+import { CKA, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
 import type { Seen } from '../application.ts'
+import { refusedBy } from '../attack-rules.ts'
 import type { Session } from '../session.ts'
 import { flagOf } from './flags.ts'
 import { ckaName } from './table.ts'
@@ -38,12 +38,12 @@ const APART = [
   [CKA.UNWRAP, CKA.ENCRYPT],
 ] as const
 
-/** @throws `CryptokiError` `TEMPLATE_INCONSISTENT`. */
+/** Rule roles-apart. @throws `CryptokiError` `TEMPLATE_INCONSISTENT`. */
 export function assertApart(has: (type: number) => boolean): void {
   for (const [one, other] of APART) {
-    if (!has(one) || !has(other)) continue
-    const what = `no key has both ${ckaName(one)} and ${ckaName(other)}: it would reveal what it wraps`
-    throw new CryptokiError(CKR.TEMPLATE_INCONSISTENT, what)
+    if (has(one) && has(other)) {
+      throw refusedBy('roles-apart', `a key with ${ckaName(one)} and ${ckaName(other)}`)
+    }
   }
 }
 
@@ -54,36 +54,18 @@ export function assertMayTrust(session: Session): void {
   throw new CryptokiError(CKR.ATTRIBUTE_READ_ONLY, what)
 }
 
-/** Wrap block by block without a trace of where a block belongs. */
-const BARE: ReadonlySet<number> = new Set<number>([
-  CKM.AES_ECB,
-  CKM.DES3_ECB,
-  CKM.DES_ECB,
-  CKM.RSA_X_509,
-])
-
 /**
  * Whether a key may leave under this other one.
  *
  * @throws `CryptokiError` `KEY_UNEXTRACTABLE`, `KEY_NOT_WRAPPABLE`, `KEY_HANDLE_INVALID`.
  */
-export async function assertMayWrap(
-  _session: Session,
-  wrappingKey: Seen,
-  target: Seen,
-  mechanism: number,
-): Promise<void> {
+export async function assertMayWrap(wrappingKey: Seen, target: Seen): Promise<void> {
   if (!flagOf(target.object, CKA.EXTRACTABLE)) {
     throw new CryptokiError(CKR.KEY_UNEXTRACTABLE, 'CKA_EXTRACTABLE of the key is false')
   }
   const trusted = flagOf(wrappingKey.object, CKA.TRUSTED)
   if (flagOf(target.object, CKA.WRAP_WITH_TRUSTED) && !trusted) {
     const what = 'CKA_WRAP_WITH_TRUSTED: the wrapping key is not trusted'
-    throw new CryptokiError(CKR.KEY_NOT_WRAPPABLE, what)
-  }
-  if (BARE.has(mechanism) && flagOf(target.object, CKA.SENSITIVE)) {
-    const what =
-      'a sensitive key is not wrapped block by block (ECB, raw RSA): blocks could be moved'
     throw new CryptokiError(CKR.KEY_NOT_WRAPPABLE, what)
   }
   await assertMatches(target, templateOf(wrappingKey, CKA.WRAP_TEMPLATE))

@@ -175,11 +175,21 @@ export function assertFits(template: Template, kind: Kind, family: Family, makin
       throw new CryptokiError(code, `${row.name} follows from the object, and is not given`)
     }
   }
+  if (making === 'generate') assertUntold(template)
   for (const row of table.values()) {
     if (!row.notes.has(REQUIRED[making]) || template.has(row.type)) continue
     // Class and key type may follow from the mechanism; whoever makes the key knows them.
     if (row.type === CKA.CLASS || row.type === CKA.KEY_TYPE) continue
     throw new CryptokiError(CKR.TEMPLATE_INCOMPLETE, `CKA_${row.name} is missing`)
+  }
+}
+
+/** What follows from a key that is not there yet nobody can know. */
+function assertUntold(template: Template): void {
+  for (const type of [CKA.CHECK_VALUE, CKA.PUBLIC_KEY_INFO]) {
+    if ((template.bytes(type)?.length ?? 0) === 0) continue
+    const what = `${ckaName(type)} follows from the key, which is not made yet`
+    throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, what)
   }
 }
 

@@ -2,9 +2,9 @@
  * Whether a key may be used for a mechanism, now; and the trail that its use leaves.
  *
  * PKCS#11 3.2 §5.1.6 (which error comes first is left to us) and the attributes CKA_KEY_TYPE,
- * CKA_ENCRYPT and its like, CKA_ALLOWED_MECHANISMS and CKA_ALWAYS_AUTHENTICATE of §4. The order here:
- * handle, type and length, usage flag, allowed mechanisms, state of the life cycle. The flags and
- * the state are the core's (`core/keys.ts`), the same as for every other front.
+ * CKA_ENCRYPT and its like, CKA_ALLOWED_MECHANISMS and CKA_ALWAYS_AUTHENTICATE of §4. The order
+ * here: handle, type and length, usage flag, allowed mechanisms, state of the life cycle. The flags
+ * and the state are the core's (`core/keys.ts`), the same as for every other front.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { Awaitable, MaterialKind } from '#core/keystore.ts'
 import { labelOf, type ManagedObject, objectTypeOf } from '#core/objects.ts'
 import type { KeySpec } from '#spec/algorithms.ts'
 import { ObjectType } from '#spec/kmip/enumerations.ts'
-import { CKR } from '#spec/pkcs11/constants.ts'
+import { CKA, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Service } from '#spec/pkcs11/mechanisms.ts'
 import { ulongsOf } from '#spec/pkcs11/memory.ts'
@@ -23,6 +23,8 @@ import type { Item } from '#wire/ttlv/item.ts'
 import type { Seen } from '../application.ts'
 import type { Does, Offered } from '../mechanisms.ts'
 import type { Session } from '../session.ts'
+import { booleanIn } from './classes.ts'
+import { rowOf, saidHome } from './flags.ts'
 
 /** Attributes of PKCS#11 with a meaning for the use of a key; no client sets them by KMIP. */
 export const ALWAYS_AUTHENTICATE = 'y:CKA_ALWAYS_AUTHENTICATE'
@@ -113,6 +115,26 @@ interface Facts {
   readonly alwaysAuthenticates: boolean
   /** Undefined: all. */
   readonly allowed: readonly number[] | undefined
+  /** Services whose flag is false although the bit that it shares with another is set. */
+  readonly denied: ReadonlySet<KeyService>
+}
+
+/** Flags that share a bit of the usage mask with another. */
+const SHARED = [
+  ['sign', CKA.SIGN],
+  ['messageSign', CKA.SIGN],
+  ['signRecover', CKA.SIGN_RECOVER],
+  ['verify', CKA.VERIFY],
+  ['messageVerify', CKA.VERIFY],
+  ['verifyRecover', CKA.VERIFY_RECOVER],
+] as const satisfies readonly (readonly [KeyService, number])[]
+
+function deniedBy(object: ManagedObject): ReadonlySet<KeyService> {
+  const denied = SHARED.filter(([, flag]) => {
+    const row = rowOf(object, flag)
+    return row !== undefined && booleanIn(object.attributes, saidHome(row)) === false
+  })
+  return new Set(denied.map(([service]) => service))
 }
 
 const FACTS = new WeakMap<ManagedObject, Facts>()
@@ -129,6 +151,7 @@ function factsOf(object: ManagedObject): Facts {
     spec: specOf(type, attributes),
     alwaysAuthenticates: always?.value === true,
     allowed: allowed?.value instanceof Uint8Array ? ulongsOf(allowed.value) : undefined,
+    denied: deniedBy(object),
   }
   FACTS.set(object, facts)
   return facts
@@ -138,8 +161,8 @@ function factsOf(object: ManagedObject): Facts {
  * The key of a handle, if it may be used so with this mechanism by this session, now. At once where
  * the object is in memory.
  *
- * @throws `CryptokiError` `codes`, `CKR_KEY_FUNCTION_NOT_PERMITTED`, `CKR_MECHANISM_INVALID`;
- * `KmsError` `usageMask`, `wrongState`, `keyValueNotPresent`.
+ * @throws `CryptokiError` `codes`, `CKR_MECHANISM_INVALID`; `KmsError` `usageMask`, `wrongState`,
+ * `keyValueNotPresent`.
  */
 export function keyFor(
   session: Session,
@@ -157,7 +180,11 @@ export function keyFor(
     const context = session.context(meaning.operation, seen.lasting)
     try {
       const usable = checked(context, seen.object, meaning, offered, does, codes)
-      const { alwaysAuthenticates } = factsOf(seen.object)
+      const { alwaysAuthenticates, denied } = factsOf(seen.object)
+      if (denied.has(service)) {
+        const what = `${labelOf(seen.object)}: its flag for ${service} is false`
+        throw new KmsError('usageMask', what)
+      }
       return { ...usable, session, seen, service, offered, codes, context, alwaysAuthenticates }
     } catch (error) {
       recordFailure(context, seen.object.id, error)
@@ -190,7 +217,7 @@ function checked(
   }
   if (!meaning.kinds.includes(kind)) {
     const what = `a ${kind} key does not ${meaning.use.verb.replace(/ \w+$/, '')}`
-    throw new CryptokiError(CKR.KEY_FUNCTION_NOT_PERMITTED, `${label()}: ${what}`)
+    throw new KmsError('usageMask', `${label()}: ${what}`)
   }
   if (allowed !== undefined && !allowed.includes(offered.type)) {
     throw new CryptokiError(CKR.MECHANISM_INVALID, `${label()}: not in CKA_ALLOWED_MECHANISMS`)
@@ -208,8 +235,20 @@ function suits(object: ManagedObject, spec: KeySpec | undefined, does: Does): bo
 }
 
 /**
- * The key as it is now: the same where neither the object nor the second has changed, else looked at
- * again.
+ * CKA_ALWAYS_AUTHENTICATE and a function that is over at once: there is no operation during which
+ * the user could be asked.
+ *
+ * @throws `CryptokiError` `CKR_USER_NOT_LOGGED_IN`.
+ */
+export function assertNeedsNoConsent({ alwaysAuthenticates, object, service }: HeldKey): void {
+  if (!alwaysAuthenticates) return
+  const what = `CKA_ALWAYS_AUTHENTICATE of ${labelOf(object)}: nobody can consent to ${service}`
+  throw new CryptokiError(CKR.USER_NOT_LOGGED_IN, what)
+}
+
+/**
+ * The key as it is now: the same where neither the object nor the second has changed, else looked
+ * at again.
  */
 export function stillUsable(held: HeldKey): Awaitable<HeldKey> {
   const { session, seen, service, offered, codes, context } = held

@@ -123,6 +123,15 @@ export const GENERATED_BY = 'y:CKA_KEY_GEN_MECHANISM'
 export const RAW_LABEL = 'x:CKA_LABEL'
 export const RAW_ID = 'x:CKA_ID'
 
+/** The label as text; undefined where it is none. */
+export function labelText(label: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(label)
+  } catch {
+    return undefined
+  }
+}
+
 function labelBytes({ attributes }: ManagedObject): Uint8Array {
   const name = attributes.get('name')?.nameValue
   if (name !== undefined) return Buffer.from(name)
@@ -133,7 +142,8 @@ function labelBytes({ attributes }: ManagedObject): Uint8Array {
         alternativeNameType === AlternativeNameType.UninterpretedTextString,
     )
   if (alternative !== undefined) return Buffer.from(alternative.alternativeNameValue)
-  return bytesIn(attributes, RAW_LABEL) ?? EMPTY
+  const raw = bytesIn(attributes, RAW_LABEL)
+  return raw === undefined || labelText(raw) !== undefined ? EMPTY : raw
 }
 
 /** The same for both halves of a pair and its certificate, where nobody has given another. */

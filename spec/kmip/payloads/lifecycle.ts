@@ -52,11 +52,8 @@ const checked = {
   leaseTime: optional(Tag.LeaseTime, interval),
 }
 export const CheckRequest = struct('Check request', { uniqueIdentifier, ...checked })
-/** Holds those of the three that the server refuses. */
-export const CheckResponse = struct('Check response', {
-  uniqueIdentifier: theUniqueIdentifier,
-  ...checked,
-})
+/** Names the object, or else holds those of the three that the server refuses. */
+export const CheckResponse = struct('Check response', { uniqueIdentifier, ...checked })
 
 export const ObtainLeaseRequest = naming('Obtain Lease request')
 export const ObtainLeaseResponse = struct('Obtain Lease response', {

@@ -18,7 +18,6 @@ import type { Argument } from '../functions.ts'
 import {
   type InitResults,
   LOCAL_FUNCTIONS,
-  type Mechanism,
   OUTPUT_RULES,
   type OutputRule,
   type RemoteFunction,
@@ -42,12 +41,12 @@ import {
   WITH_RESULTS,
 } from './codec.ts'
 import {
+  authenticatedMechanismBackCodec,
   authenticatedMechanismCodec,
   fixed,
+  mechanismBackCodec,
   mechanismCodec,
   parameterCodec,
-  returnedAuthenticatedMechanismCodec,
-  returnedMechanismCodec,
   structureCodec,
 } from './structures.ts'
 import { answersCodec, templateCodec, wishesCodec } from './templates.ts'
@@ -186,21 +185,6 @@ const INIT: readonly NamedReturned[] = [
   ['isRepeatable', bool],
 ] satisfies readonly (readonly [keyof InitResults, AnyReturned])[]
 
-/** A mechanism behind all other results, where the token has written to its parameter. */
-function atTheEnd(codec: GivenCodec<Mechanism | undefined>): ReturnedCodec<Mechanism | undefined> {
-  return {
-    read: (r) => (r.remaining === 0 ? undefined : codec.read(r)),
-    write(w, value) {
-      if (value !== undefined) codec.write(w, value)
-    },
-  }
-}
-
-const WRITTEN_BACK: Readonly<Partial<Record<RemoteFunction, AnyReturned>>> = {
-  C_DeriveKey: atTheEnd(returnedMechanismCodec),
-  C_WrapKeyAuthenticated: atTheEnd(returnedAuthenticatedMechanismCodec),
-}
-
 const INITIALIZE_GIVEN: readonly NamedGiven[] = [
   ['application', bytes],
   ['processId', ulong],
@@ -209,6 +193,7 @@ const INITIALIZE_GIVEN: readonly NamedGiven[] = [
 const INITIALIZE_RETURNED: readonly NamedReturned[] = [
   ['further', bytes],
   ['epoch', ulong],
+  ['callBytesMax', ulong],
   ['callBytesMax', ulong],
 ]
 
@@ -225,10 +210,28 @@ function make(name: RemoteFunction): Codec {
     return codec === undefined ? [] : [[argument, codec] as const]
   })
   if ((INIT_FUNCTIONS as readonly string[]).includes(name)) returned.push(...INIT)
-  const back = WRITTEN_BACK[name]
+  const back = BACK[name]
   if (back !== undefined) returned.push(['pMechanism', back])
   const codec = makeCodec(name, id, given, returned)
+  if (back !== undefined) return withBack(codec)
   return name === 'C_SignMessageNext' ? withLast(codec) : codec
+}
+
+/** Functions whose mechanism may come back, with what the token has written into its parameter. */
+const BACK: Partial<Readonly<Record<RemoteFunction, AnyReturned>>> = {
+  C_DeriveKey: mechanismBackCodec,
+  C_WrapKeyAuthenticated: authenticatedMechanismBackCodec,
+}
+
+/** A mechanism that has not come back is no result. */
+function withBack(codec: Codec): Codec {
+  return {
+    ...codec,
+    readResults(r, args) {
+      const { pMechanism, ...results } = codec.readResults(r, args)
+      return pMechanism === undefined ? results : { ...results, pMechanism }
+    },
+  }
 }
 
 /** C_SignMessageNext: whether a signature is expected travels in its capacity. */

@@ -443,3 +443,30 @@ function plain(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, plain(entry)]))
 }
+
+describe('a mechanism that comes back', () => {
+  const codec = DIALECT.codecOf('C_DeriveKey') ?? fail('C_DeriveKey')
+  const randoms = { pClientRandom: Buffer.alloc(32, 1), pServerRandom: Buffer.alloc(32, 2) }
+  const mechanism = (minor: number) => ({
+    type: CKM.TLS12_MASTER_KEY_DERIVE,
+    parameter: {
+      RandomInfo: randoms,
+      pVersion: { major: 3, minor },
+      prfHashMechanism: CKM.SHA256,
+    },
+  })
+  const args = { hSession: 1, pMechanism: mechanism(0), hBaseKey: 2, pTemplate: [] }
+  const answered = (results: Values): Values => {
+    const w = new Writer()
+    DIALECT.writeAnswer(w, codec, results, args)
+    return DIALECT.readAnswer(new Reader(w.take()), codec, args)
+  }
+
+  it('has what the token has written', () => {
+    const results = { phKey: 7, pMechanism: mechanism(3) }
+    deepStrictEqual(answered(results), results)
+  })
+  it('is left out where the token has written nothing', () => {
+    deepStrictEqual(answered({ phKey: 7 }), { phKey: 7 })
+  })
+})

@@ -222,23 +222,31 @@ function formOf(parameter: Mechanism['parameter']): number {
   return parameter instanceof Uint8Array ? FORMS.raw : FORMS.fields
 }
 
-const structureOf: StructureOf = (type) => mechanismRow(type)?.parameter
-const authenticatedStructureOf: StructureOf = (type) => {
+const structureOfPlain: StructureOf = (type) => mechanismRow(type)?.parameter
+const structureOfAuthenticated: StructureOf = (type) => {
   const row = mechanismRow(type)
   return row?.authenticatedWrap ?? row?.parameter
 }
 
-const plainMechanism = mechanismWith(structureOf)
+const plainMechanism = mechanismWith(structureOfPlain)
 /** The mechanism of every function but the two below. */
 export const mechanismCodec = plainMechanism
 /** The mechanism of C_WrapKeyAuthenticated and C_UnwrapKeyAuthenticated. */
-export const authenticatedMechanismCodec = mechanismWith(authenticatedStructureOf)
-/** The same two, with what the token has written to their parameters. */
-export const returnedMechanismCodec = mechanismWith(structureOf, 'response')
-export const returnedAuthenticatedMechanismCodec = mechanismWith(
-  authenticatedStructureOf,
-  'response',
-)
+export const authenticatedMechanismCodec = mechanismWith(structureOfAuthenticated)
+
+/** A mechanism that comes back at the end of an answer; where it does not, nothing is there. */
+function backWith(structureOf: StructureOf): GivenCodec<Mechanism | undefined> {
+  const codec = mechanismWith(structureOf, 'response')
+  return {
+    read: (r) => (r.remaining === 0 ? undefined : codec.read(r)),
+    write(w, value) {
+      if (value !== undefined) codec.write(w, value)
+    },
+  }
+}
+
+export const mechanismBackCodec = backWith(structureOfPlain)
+export const authenticatedMechanismBackCodec = backWith(structureOfAuthenticated)
 
 /** The parameter of one message. */
 export function parameterCodec(way: Way): GivenCodec<MessageParameter> {

@@ -1,0 +1,477 @@
+/**
+ * Deriving keys by PKCS#11: what comes out, against node:crypto and published answers; lengths,
+ * what is inherited, and refusals.
+ *
+ * PKCS#11 3.2 §5.18.5. That the functions themselves are right is tested by the keystore contract.
+ *
+ * @module
+ */
+import { deepEqual, equal, ok } from 'node:assert/strict'
+import * as crypto from 'node:crypto'
+import { after, before, describe, it } from 'node:test'
+import { refuses, template, type Wishes, Workbench } from '#conformance/pkcs11-workbench.ts'
+import { CK, CKD, CKF, CKK, CKM, CKO, CKP, CKR, CKZ } from '#spec/pkcs11/constants.ts'
+import { ulongBytes } from '#spec/pkcs11/memory.ts'
+import type { Fields, Mechanism } from '#spec/pkcs11/types.ts'
+
+const OPEN = { EXTRACTABLE: true, SENSITIVE: false }
+const P256 = Buffer.from('06082a8648ce3d030107', 'hex')
+const X25519 = Buffer.from('06032b656e', 'hex')
+const hex = (text: string): Buffer => Buffer.from(text, 'hex')
+
+function fieldsOf(mechanism: Mechanism | undefined): Fields {
+  ok(mechanism !== undefined)
+  return mechanism.parameter as Fields
+}
+
+describe('keys that are derived', { timeout: 60_000 }, () => {
+  let bench: Workbench
+  let session: number
+  before(async () => {
+    bench = await Workbench.open()
+    session = await bench.session()
+  })
+  after(() => bench.close())
+
+  const answer = (
+    type: number,
+    parameter: Mechanism['parameter'],
+    base: number,
+    wishes: Wishes,
+  ) => {
+    const args = { hSession: session, pMechanism: { type, parameter }, hBaseKey: base }
+    return bench.call.C_DeriveKey(bench.app, { ...args, pTemplate: template(wishes) })
+  }
+  const derive = async (
+    type: number,
+    parameter: Mechanism['parameter'],
+    base: number,
+    wishes: Wishes = {},
+  ) => (await answer(type, parameter, base, { ...OPEN, ...wishes })).phKey
+  const bytesIn = async (key: number) => {
+    return Buffer.from((await bench.read(session, key, 'VALUE')).VALUE as Uint8Array)
+  }
+  const derived = async (...args: Parameters<typeof derive>) => bytesIn(await derive(...args))
+  const secret = (VALUE: Uint8Array, wishes: Wishes = {}) => {
+    const type = { CLASS: CKO.SECRET_KEY, KEY_TYPE: CKK.GENERIC_SECRET }
+    return bench.create(session, { ...type, VALUE, DERIVE: true, ...OPEN, ...wishes })
+  }
+
+  describe('by agreement', () => {
+    const peer = crypto.generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const point = peer.publicKey.export({ format: 'raw-public' } as never) as unknown as Buffer
+    let key: number
+    let shared: Buffer
+
+    before(async () => {
+      const [open, hidden] = await bench.generatePair(
+        session,
+        CKM.EC_KEY_PAIR_GEN,
+        { EC_PARAMS: P256 },
+        { DERIVE: true },
+      )
+      key = hidden
+      const { PUBLIC_KEY_INFO } = await bench.read(session, open, 'PUBLIC_KEY_INFO')
+      const spki = { key: Buffer.from(PUBLIC_KEY_INFO as Uint8Array), format: 'der', type: 'spki' }
+      const publicKey = crypto.createPublicKey(spki as crypto.PublicKeyInput)
+      shared = crypto.diffieHellman({ privateKey: peer.privateKey, publicKey })
+    })
+    const ecdh = (fields: Fields = {}): Fields => {
+      return { kdf: CKD.NULL, pSharedData: undefined, pPublicData: point, ...fields }
+    }
+
+    it('give the shared secret, or what is left of it without its leading bytes', async () => {
+      deepEqual(await derived(CKM.ECDH1_DERIVE, ecdh(), key), shared)
+      deepEqual(await derived(CKM.ECDH1_COFACTOR_DERIVE, ecdh(), key), shared)
+      const short = await derived(CKM.ECDH1_DERIVE, ecdh(), key, { VALUE_LEN: 10 })
+      deepEqual(short, shared.subarray(22))
+      const wrapped = ecdh({ pPublicData: Buffer.concat([Buffer.of(4, 65), point]) })
+      deepEqual(await derived(CKM.ECDH1_DERIVE, wrapped, key), shared)
+      const aes = await derive(CKM.ECDH1_DERIVE, ecdh(), key, { KEY_TYPE: CKK.AES, VALUE_LEN: 16 })
+      equal(await bench.number(session, aes, 'KEY_TYPE'), CKK.AES)
+      ok(!(await bench.flag(session, aes, 'LOCAL')))
+      ok(!(await bench.flag(session, aes, 'NEVER_EXTRACTABLE')))
+    })
+    it('go through the functions of X9.63 and SP 800-56C', async () => {
+      const info = Buffer.from('info')
+      const [one, two] = [hex('00000001'), hex('00000002')]
+      const sha = (...parts: readonly Buffer[]) =>
+        crypto.createHash('sha256').update(Buffer.concat(parts)).digest()
+      const x963 = Buffer.concat([sha(shared, one, info), sha(shared, two, info)])
+      const fields = ecdh({ kdf: CKD.SHA256_KDF, pSharedData: info })
+      const long = await derived(CKM.ECDH1_DERIVE, fields, key, { VALUE_LEN: 48 })
+      deepEqual(long, x963.subarray(0, 48))
+      const nist = ecdh({ kdf: CKD.SHA256_KDF_SP800, pSharedData: info })
+      const made = await derived(CKM.ECDH1_DERIVE, nist, key, { VALUE_LEN: 16 })
+      deepEqual(made, sha(one, shared, info).subarray(0, 16))
+      await refuses(CKR.TEMPLATE_INCOMPLETE, () => derive(CKM.ECDH1_DERIVE, nist, key))
+    })
+    it('are refused for points that are none, and lengths there are not', async () => {
+      const call =
+        (fields: Fields, wishes: Wishes = {}) =>
+        () =>
+          derive(CKM.ECDH1_DERIVE, ecdh(fields), key, wishes)
+      const off = Buffer.from(point)
+      off[64]! ^= 1
+      await refuses(CKR.PUBLIC_KEY_INVALID, call({ pPublicData: off }))
+      await refuses(CKR.MECHANISM_PARAM_INVALID, call({ pPublicData: point.subarray(1) }))
+      await refuses(CKR.MECHANISM_PARAM_INVALID, call({ pPublicData: undefined }))
+      await refuses(CKR.MECHANISM_PARAM_INVALID, call({ kdf: 0x99 }))
+      await refuses(CKR.MECHANISM_PARAM_INVALID, call({ pSharedData: point }))
+      await refuses(CKR.KEY_SIZE_RANGE, call({}, { VALUE_LEN: 33 }))
+      const none = { type: CKM.ECDH1_DERIVE, parameter: undefined }
+      await refuses(CKR.MECHANISM_PARAM_INVALID, () => derive(none.type, none.parameter, key))
+      const wrong = await secret(crypto.randomBytes(32))
+      await refuses(CKR.KEY_TYPE_INCONSISTENT, () => derive(CKM.ECDH1_DERIVE, ecdh(), wrong))
+      await refuses(CKR.KEY_HANDLE_INVALID, () => derive(CKM.ECDH1_DERIVE, ecdh(), 99_999))
+    })
+    it('are refused where each use needs consent, which nobody can give here', async () => {
+      const [, asking] = await bench.generatePair(
+        session,
+        CKM.EC_KEY_PAIR_GEN,
+        { EC_PARAMS: P256 },
+        { DERIVE: true, ALWAYS_AUTHENTICATE: true },
+      )
+      await refuses(CKR.USER_NOT_LOGGED_IN, () => derive(CKM.ECDH1_DERIVE, ecdh(), asking))
+    })
+    it('work with X25519', async () => {
+      const [open, hidden] = await bench.generatePair(
+        session,
+        CKM.EC_MONTGOMERY_KEY_PAIR_GEN,
+        { EC_PARAMS: X25519 },
+        { DERIVE: true },
+      )
+      const { PUBLIC_KEY_INFO } = await bench.read(session, open, 'PUBLIC_KEY_INFO')
+      const der = Buffer.from(PUBLIC_KEY_INFO as Uint8Array)
+      const publicKey = crypto.createPublicKey({ key: der, format: 'der', type: 'spki' })
+      const other = crypto.generateKeyPairSync('x25519')
+      const raw = other.publicKey.export({ format: 'der', type: 'spki' }).subarray(-32)
+      const expected = crypto.diffieHellman({ privateKey: other.privateKey, publicKey })
+      const parameter = ecdh({ pPublicData: raw })
+      deepEqual(await derived(CKM.ECDH1_DERIVE, parameter, hidden), expected)
+      const zero = ecdh({ pPublicData: Buffer.alloc(32) })
+      await refuses(CKR.PUBLIC_KEY_INVALID, () => derive(CKM.ECDH1_DERIVE, zero, hidden))
+    })
+  })
+
+  describe('by HKDF', () => {
+    const ikm = hex('0b'.repeat(22))
+    const salt = hex('000102030405060708090a0b0c')
+    const info = hex('f0f1f2f3f4f5f6f7f8f9')
+    const prk = hex('077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5')
+    const okm = hex(
+      '3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865',
+    )
+    const hkdf = (fields: Fields): Fields => ({
+      bExtract: true,
+      bExpand: true,
+      prfHashMechanism: CKM.SHA256,
+      ulSaltType: CKF.HKDF_SALT_DATA,
+      pSalt: salt,
+      hSaltKey: 0,
+      pInfo: info,
+      ...fields,
+    })
+
+    it('give the answers of RFC 5869, in one step or two', async () => {
+      const base = await secret(ikm)
+      deepEqual(await derived(CKM.HKDF_DERIVE, hkdf({}), base, { VALUE_LEN: 42 }), okm)
+      const extract = hkdf({ bExpand: false, pInfo: undefined })
+      deepEqual(await derived(CKM.HKDF_DERIVE, extract, base), prk)
+      const expand = hkdf({ bExtract: false })
+      deepEqual(await derived(CKM.HKDF_DERIVE, expand, await secret(prk), { VALUE_LEN: 42 }), okm)
+      const byKey = hkdf({ ulSaltType: CKF.HKDF_SALT_KEY, hSaltKey: await secret(salt) })
+      deepEqual(await derived(CKM.HKDF_DERIVE, byKey, base, { VALUE_LEN: 42 }), okm)
+      const none = hkdf({ ulSaltType: CKF.HKDF_SALT_NULL, pSalt: undefined })
+      const plain = Buffer.from(crypto.hkdfSync('sha256', ikm, Buffer.alloc(0), info, 20))
+      deepEqual(await derived(CKM.HKDF_DERIVE, none, base, { VALUE_LEN: 20 }), plain)
+    })
+    it('are data where that is asked for', async () => {
+      const base = await secret(ikm)
+      const object = await bench.call.C_DeriveKey(bench.app, {
+        hSession: session,
+        pMechanism: { type: CKM.HKDF_DATA, parameter: hkdf({}) },
+        hBaseKey: base,
+        pTemplate: template({ CLASS: CKO.DATA, VALUE_LEN: 42 }),
+      })
+      equal(await bench.number(session, object.phKey, 'CLASS'), CKO.DATA)
+      deepEqual(await bytesIn(object.phKey), okm)
+    })
+    it('are refused for parameters that say nothing', async () => {
+      const base = await secret(ikm)
+      const call = (fields: Fields) => () =>
+        derive(CKM.HKDF_DERIVE, hkdf(fields), base, { VALUE_LEN: 16 })
+      await refuses(CKR.MECHANISM_PARAM_INVALID, call({ bExtract: false, bExpand: false }))
+      await refuses(CKR.MECHANISM_PARAM_INVALID, call({ ulSaltType: 7 }))
+      await refuses(CKR.MECHANISM_PARAM_INVALID, call({ prfHashMechanism: CKM.AES_CBC }))
+      await refuses(
+        CKR.KEY_HANDLE_INVALID,
+        call({ ulSaltType: CKF.HKDF_SALT_KEY, hSaltKey: 9_999 }),
+      )
+      await refuses(CKR.TEMPLATE_INCOMPLETE, () => derive(CKM.HKDF_DERIVE, hkdf({}), base))
+      const idle = await secret(ikm, { DERIVE: false })
+      await refuses(CKR.KEY_FUNCTION_NOT_PERMITTED, () => {
+        return derive(CKM.HKDF_DERIVE, hkdf({}), idle, { VALUE_LEN: 16 })
+      })
+    })
+  })
+
+  describe('by SP 800-108', () => {
+    const counter = (bits: number, littleEndian = false): Fields => ({
+      type: CK.SP800_108_ITERATION_VARIABLE,
+      pValue: Buffer.concat([ulongBytes(littleEndian ? 1 : 0), ulongBytes(bits)]),
+    })
+    const bytes = (pValue: Uint8Array): Fields => ({ type: CK.SP800_108_BYTE_ARRAY, pValue })
+    const length = (method: number, bits: number): Fields => ({
+      type: CK.SP800_108_DKM_LENGTH,
+      pValue: Buffer.concat([ulongBytes(method), ulongBytes(0), ulongBytes(bits)]),
+    })
+    const kdf = (data: readonly Fields[], more: Fields = {}): Fields => ({
+      prfType: CKM.SHA256_HMAC,
+      pDataParams: data,
+      pAdditionalDerivedKeys: undefined,
+      ...more,
+    })
+    const base = crypto.randomBytes(32)
+    const hmac = (...parts: readonly Uint8Array[]) =>
+      crypto.createHmac('sha256', base).update(Buffer.concat(parts)).digest()
+    const [label, context] = [Buffer.from('label'), Buffer.from('context')]
+
+    it('have counter, label, context and length where the parameter puts them', async () => {
+      const data = [
+        counter(16),
+        bytes(label),
+        bytes(Buffer.of(0)),
+        bytes(context),
+        length(CK.SP800_108_DKM_LENGTH_SUM_OF_KEYS, 32),
+      ]
+      const key = await secret(base)
+      const fixed = Buffer.concat([label, Buffer.of(0), context, hex('00000140')])
+      const blocks = [hmac(hex('0001'), fixed), hmac(hex('0002'), fixed)]
+      const made = await derived(CKM.SP800_108_COUNTER_KDF, kdf(data), key, { VALUE_LEN: 40 })
+      deepEqual(made, Buffer.concat(blocks).subarray(0, 40))
+      const whole = [...data.slice(0, 4), length(CK.SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS, 32)]
+      const rounded = Buffer.concat([label, Buffer.of(0), context, hex('00000200')])
+      const [first] = [hmac(hex('0001'), rounded)]
+      const other = await derived(CKM.SP800_108_COUNTER_KDF, kdf(whole), key, { VALUE_LEN: 40 })
+      deepEqual(other.subarray(0, 32), first)
+    })
+    it('chain in feedback and in the double pipeline', async () => {
+      const key = await secret(base)
+      const chain = { type: CK.SP800_108_ITERATION_VARIABLE, pValue: undefined }
+      const data = [chain, bytes(label)]
+      const iv = crypto.randomBytes(32)
+      const one = hmac(iv, label)
+      const fed = await derived(CKM.SP800_108_FEEDBACK_KDF, kdf(data, { pIV: iv }), key, {
+        VALUE_LEN: 64,
+      })
+      deepEqual(fed, Buffer.concat([one, hmac(one, label)]))
+      const first = hmac(label)
+      const piped = await derived(CKM.SP800_108_DOUBLE_PIPELINE_KDF, kdf(data), key, {
+        VALUE_LEN: 32,
+      })
+      deepEqual(piped, hmac(first, label))
+    })
+    it('come several at once, each from a block of its own', async () => {
+      const key = await secret(base)
+      const further = [
+        { pTemplate: template({ KEY_TYPE: CKK.AES, VALUE_LEN: 16, ...OPEN }), phKey: 0 },
+        { pTemplate: template({ KEY_TYPE: CKK.GENERIC_SECRET, VALUE_LEN: 40, ...OPEN }), phKey: 0 },
+      ]
+      const sum = length(CK.SP800_108_DKM_LENGTH_SUM_OF_KEYS, 32)
+      const parameter = kdf([counter(8), bytes(label), sum], { pAdditionalDerivedKeys: further })
+      const { phKey, pMechanism } = await answer(CKM.SP800_108_COUNTER_KDF, parameter, key, {
+        ...OPEN,
+        VALUE_LEN: 20,
+      })
+      const fixed = Buffer.concat([label, hex('00000260')])
+      const block = (round: number) => hmac(Buffer.of(round), fixed)
+      deepEqual(await bytesIn(phKey), block(1).subarray(0, 20))
+      const keys = fieldsOf(pMechanism)['pAdditionalDerivedKeys'] as readonly Fields[]
+      const [aes, generic] = keys.map((one) => one['phKey'] as number)
+      deepEqual(await bytesIn(aes as number), block(2).subarray(0, 16))
+      const long = Buffer.concat([block(3), block(4)]).subarray(0, 40)
+      deepEqual(await bytesIn(generic as number), long)
+    })
+    it('come all or none', async () => {
+      const key = await secret(base)
+      const wishes = { LABEL: 'all or none', VALUE_LEN: 16 }
+      const further = [
+        { pTemplate: template(wishes), phKey: 0 },
+        { pTemplate: template({ ...wishes, CLASS: CKO.PRIVATE_KEY }), phKey: 0 },
+      ]
+      const parameter = kdf([counter(8)], { pAdditionalDerivedKeys: further })
+      await refuses(CKR.TEMPLATE_INCONSISTENT, () => {
+        return answer(CKM.SP800_108_COUNTER_KDF, parameter, key, wishes)
+      })
+      deepEqual(await bench.find(session, { LABEL: 'all or none' }), [])
+    })
+    it('are refused without the iteration variable, and for odd widths', async () => {
+      const key = await secret(base)
+      const call =
+        (data: readonly Fields[], more: Fields = {}) =>
+        () =>
+          derive(CKM.SP800_108_COUNTER_KDF, kdf(data, more), key, { VALUE_LEN: 32 })
+      await refuses(CKR.MECHANISM_PARAM_INVALID, call([bytes(label)]))
+      await refuses(CKR.MECHANISM_PARAM_INVALID, call([counter(12)]))
+      await refuses(CKR.MECHANISM_PARAM_INVALID, call([counter(8), length(1, 8)]))
+      await refuses(CKR.MECHANISM_PARAM_INVALID, call([counter(8)], { prfType: CKM.AES_CBC }))
+      await refuses(CKR.KEY_TYPE_INCONSISTENT, call([counter(8)], { prfType: CKM.AES_CMAC }))
+    })
+  })
+
+  it('join, cut, combine and digest values as the standard shows', async () => {
+    const data = hex('89abcdef')
+    const [key, other] = [await secret(hex('01234567')), await secret(data)]
+    const given = { pData: data }
+    equal(
+      (await derived(CKM.CONCATENATE_BASE_AND_KEY, ulongBytes(other), key)).toString('hex'),
+      '0123456789abcdef',
+    )
+    equal(
+      (await derived(CKM.CONCATENATE_BASE_AND_DATA, given, key)).toString('hex'),
+      '0123456789abcdef',
+    )
+    equal(
+      (await derived(CKM.CONCATENATE_DATA_AND_BASE, given, key)).toString('hex'),
+      '89abcdef01234567',
+    )
+    equal((await derived(CKM.XOR_BASE_AND_DATA, given, key)).toString('hex'), '88888888')
+    const base = await secret(hex('329f84a9'))
+    const cut = await derived(CKM.EXTRACT_KEY_FROM_KEY, ulongBytes(21), base, { VALUE_LEN: 2 })
+    equal(cut.toString('hex'), '9526')
+    const digest = await derived(CKM.SHA256_KEY_DERIVATION, undefined, key)
+    deepEqual(digest, crypto.createHash('sha256').update(hex('01234567')).digest())
+    await refuses(CKR.KEY_SIZE_RANGE, () => {
+      return derive(CKM.CONCATENATE_BASE_AND_DATA, given, key, { VALUE_LEN: 9 })
+    })
+    await refuses(CKR.MECHANISM_PARAM_INVALID, () => {
+      return derive(CKM.EXTRACT_KEY_FROM_KEY, ulongBytes(32), base, { VALUE_LEN: 2 })
+    })
+  })
+
+  it('are ciphertexts, and DES keys have their parity', async () => {
+    const wishes = { VALUE_LEN: 16, DERIVE: true, ENCRYPT: false, ...OPEN }
+    const key = await bench.generate(session, CKM.AES_KEY_GEN, wishes)
+    const data = crypto.randomBytes(32)
+    const iv = crypto.randomBytes(16)
+    const cipher = crypto.createCipheriv('aes-128-cbc', await bytesIn(key), iv)
+    cipher.setAutoPadding(false)
+    const expected = Buffer.concat([cipher.update(data), cipher.final()])
+    const cbc = { iv, pData: data }
+    deepEqual(await derived(CKM.AES_CBC_ENCRYPT_DATA, cbc, key), expected)
+    const ecb = await derived(CKM.AES_ECB_ENCRYPT_DATA, { pData: data }, key, { VALUE_LEN: 24 })
+    equal(ecb.length, 24)
+    const des = await derived(CKM.AES_ECB_ENCRYPT_DATA, { pData: data }, key, {
+      KEY_TYPE: CKK.DES3,
+    })
+    for (const [index, byte] of des.entries()) {
+      equal(byte & 0xfe, (ecb[index] as number) & 0xfe)
+      equal(byte.toString(2).replaceAll('0', '').length % 2, 1)
+    }
+    await refuses(CKR.MECHANISM_PARAM_INVALID, () => {
+      return derive(CKM.AES_CBC_ENCRYPT_DATA, { iv, pData: data.subarray(1) }, key)
+    })
+  })
+
+  it('are the master secret of TLS 1.2, and tell its version', async () => {
+    const premaster = Buffer.concat([hex('0303'), crypto.randomBytes(46)])
+    const base = await secret(premaster)
+    const [client, server] = [crypto.randomBytes(32), crypto.randomBytes(32)]
+    const prf = (label: string, seed: Buffer): Buffer => {
+      const whole = Buffer.concat([Buffer.from(label), seed])
+      const hmac = (data: Buffer) => crypto.createHmac('sha256', premaster).update(data).digest()
+      const [one, two] = [hmac(whole), hmac(hmac(whole))]
+      const blocks = [one, two].map((chain) => hmac(Buffer.concat([chain, whole])))
+      return Buffer.concat(blocks).subarray(0, 48)
+    }
+    const random = { pClientRandom: client, pServerRandom: server }
+    const parameter = {
+      RandomInfo: random,
+      pVersion: { major: 0, minor: 0 },
+      prfHashMechanism: CKM.SHA256,
+    }
+    const { phKey, pMechanism } = await answer(CKM.TLS12_MASTER_KEY_DERIVE, parameter, base, OPEN)
+    deepEqual(await bytesIn(phKey), prf('master secret', Buffer.concat([client, server])))
+    deepEqual(fieldsOf(pMechanism)['pVersion'], { major: 3, minor: 3 })
+    const pSessionHash = crypto.randomBytes(32)
+    const extended = { prfHashMechanism: CKM.SHA256, pSessionHash, pVersion: undefined }
+    deepEqual(
+      await derived(CKM.TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, extended, base),
+      prf('extended master secret', pSessionHash),
+    )
+    const exporter = {
+      prfMechanism: CKM.SHA256,
+      pLabel: Buffer.from('EXPORTER'),
+      RandomInfo: random,
+      pContextData: Buffer.from('ab'),
+    }
+    const seed = Buffer.concat([client, server, hex('0002'), Buffer.from('ab')])
+    const exported = await derived(CKM.TLS_KDF, exporter, base, { VALUE_LEN: 48 })
+    deepEqual(exported, prf('EXPORTER', seed))
+    await refuses(CKR.TEMPLATE_INCONSISTENT, () => {
+      return derive(CKM.TLS12_MASTER_KEY_DERIVE, parameter, base, { VALUE_LEN: 32 })
+    })
+  })
+
+  it('are made of passwords, as RFC 6070 and RFC 8018 have it', async () => {
+    const parameter = {
+      saltSource: CKZ.SALT_SPECIFIED,
+      pSaltSourceData: Buffer.from('salt'),
+      iterations: 4096,
+      prf: CKP.PKCS5_PBKD2_HMAC_SHA1,
+      pPrfData: undefined,
+      pPassword: Buffer.from('password'),
+    }
+    const make = async (fields: Fields, wishes: Wishes) => {
+      const pMechanism = { type: CKM.PKCS5_PBKD2, parameter: { ...parameter, ...fields } }
+      const pTemplate = template({ ...OPEN, ...wishes })
+      const args = { hSession: session, pMechanism, pTemplate }
+      return (await bench.call.C_GenerateKey(bench.app, args)).phKey
+    }
+    const key = await make({}, { VALUE_LEN: 20 })
+    equal((await bytesIn(key)).toString('hex'), '4b007901b765489abead49d926f721d065a429c1')
+    ok(!(await bench.flag(session, key, 'NEVER_EXTRACTABLE')))
+    const sha512 = { prf: CKP.PKCS5_PBKD2_HMAC_SHA512, iterations: 1000 }
+    const aes = await make(sha512, { KEY_TYPE: CKK.AES, VALUE_LEN: 32 })
+    equal(await bench.number(session, aes, 'KEY_TYPE'), CKK.AES)
+    deepEqual(await bytesIn(aes), crypto.pbkdf2Sync('password', 'salt', 1000, 32, 'sha512'))
+    await refuses(CKR.TEMPLATE_INCOMPLETE, () => make({}, {}))
+    for (const wrong of [
+      { prf: 99 },
+      { saltSource: 2 },
+      { iterations: 0 },
+      { pPassword: undefined },
+    ]) {
+      await refuses(CKR.MECHANISM_PARAM_INVALID, () => make(wrong, { VALUE_LEN: 20 }))
+    }
+  })
+
+  it('were always sensitive, and never extractable, if all that went into them were', async () => {
+    const kept = { SENSITIVE: true, EXTRACTABLE: false, DERIVE: true, VALUE_LEN: 32 }
+    const hidden = await bench.generate(session, CKM.GENERIC_SECRET_KEY_GEN, kept)
+    const open = await secret(crypto.randomBytes(32))
+    const join = async (base: number, other: number) => {
+      const wishes = { SENSITIVE: true, EXTRACTABLE: false }
+      const key = await derive(CKM.CONCATENATE_BASE_AND_KEY, ulongBytes(other), base, wishes)
+      return Promise.all([
+        bench.flag(session, key, 'ALWAYS_SENSITIVE'),
+        bench.flag(session, key, 'NEVER_EXTRACTABLE'),
+      ])
+    }
+    deepEqual(await join(hidden, hidden), [true, true])
+    deepEqual(await join(hidden, open), [false, false])
+    deepEqual(await join(open, hidden), [false, false])
+  })
+
+  it('become what the template of the base says', async () => {
+    const DERIVE_TEMPLATE = template({ KEY_TYPE: CKK.AES, VALUE_LEN: 16, SENSITIVE: true })
+    const base = await secret(crypto.randomBytes(32), { DERIVE_TEMPLATE })
+    const make = (wishes: Wishes) => answer(CKM.SHA256_KEY_DERIVATION, undefined, base, wishes)
+    const { phKey } = await make({})
+    equal(await bench.number(session, phKey, 'KEY_TYPE'), CKK.AES)
+    equal(await bench.number(session, phKey, 'VALUE_LEN'), 16)
+    ok(await bench.flag(session, phKey, 'SENSITIVE'))
+    await refuses(CKR.TEMPLATE_INCONSISTENT, () => make({ SENSITIVE: false }))
+  })
+})
