@@ -119,7 +119,7 @@ describe('libclaviger.so', needsCompiler(), () => {
   it('finds the server that pReserved names, with odd characters', async () => {
     await peer.listen(socket)
     const address = `unix:path=${socket.replace('peer', '%70eer')}`
-    await alone('reserved', { SOCKET: address })
+    await alone('reserved', { SOCKET: address, PLACE: socket })
     strictEqual(
       Buffer.from(peer.calls('C_Initialize')[0]?.['reserved'] as Buffer).toString(),
       address,
@@ -129,8 +129,9 @@ describe('libclaviger.so', needsCompiler(), () => {
   it('finds the server at its default place', async () => {
     mkdirSync(folder.file('claviger'))
     await peer.listen(folder.file('claviger/pkcs11.sock'))
-    await alone('reserved', { XDG_RUNTIME_DIR: folder.path })
-    ok(peer.accepted === 1)
+    const path = folder.file('claviger/pkcs11.sock')
+    await alone('reserved', { XDG_RUNTIME_DIR: folder.path, PLACE: path })
+    strictEqual(peer.accepted, 2)
   })
 
   it('gives up at once where there is no server and no agent', async () => {
