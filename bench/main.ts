@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -18,7 +18,7 @@ import { askServer } from '#server/control.ts'
 import { pkiPaths } from '#server/pki.ts'
 import { decodeItem, encodeItem } from '#wire/ttlv/binary.ts'
 import { CLIENT, fill } from './fill.ts'
-import { Alone, Echo, Load, type Target } from './processes.ts'
+import { Alone, Echo, Load, processorSeconds, type Target } from './processes.ts'
 import { type PyKmip, startPyKmip } from './pykmip.ts'
 import { type Measured, type Report, type Row, tableText, verdicts } from './report.ts'
 import { type Crowd, requestBytes, SCENARIOS, type Scenario, VERSION } from './scenarios.ts'
@@ -215,19 +215,6 @@ class Bench {
     if (before === undefined || after === undefined) return result
     return { ...result, processorMicros: ((after - before) * 1e6) / result.answered }
   }
-}
-
-/** Ticks of a clock that is the same on every Linux. */
-const TICKS_PER_SECOND = 100
-
-/** Processor time of a process so far, where /proc tells it. */
-function processorSeconds(pid: number | undefined): number | undefined {
-  const path = `/proc/${pid}/stat`
-  if (pid === undefined || !existsSync(path)) return undefined
-  const text = readFileSync(path, 'latin1')
-  // Fields 14 and 15 of proc(5), counted from behind the name, which may hold anything.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
 function note(text: string): void {

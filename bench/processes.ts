@@ -6,6 +6,7 @@
  * @module
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { PRIMITIVES } from './alone.ts'
 
@@ -137,4 +138,17 @@ export class Alone {
   stop(): void {
     this.#worker.stop()
   }
+}
+
+/** Ticks of a clock that is the same on every Linux. */
+const TICKS_PER_SECOND = 100
+
+/** Processor time of a process so far, where /proc tells it. */
+export function processorSeconds(pid: number | undefined): number | undefined {
+  const path = `/proc/${pid}/stat`
+  if (pid === undefined || !existsSync(path)) return undefined
+  const text = readFileSync(path, 'latin1')
+  // Fields 14 and 15 of proc(5), counted from behind the name, which may hold anything.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }

@@ -103,7 +103,11 @@ export function verdicts(report: Report): readonly Verdict[] {
   ]
 }
 
-function atLeast(target: string, found: number | undefined, bound: number): Verdict {
+export function verdictText({ target, met, found }: Verdict): string {
+  return `${met === undefined ? '-     ' : met ? 'met   ' : 'missed'}  ${target}: ${found}`
+}
+
+export function atLeast(target: string, found: number | undefined, bound: number): Verdict {
   return verdict(target, found, found !== undefined && found >= bound)
 }
 
@@ -145,15 +149,17 @@ export function tableText(report: Report): string {
       `after the start, ${report.endMebibytes.toFixed(0)} MiB at the end`,
     ...(report.withoutPyKmip === undefined ? [] : [`PyKMIP skipped: ${report.withoutPyKmip}`]),
   ]
-  const judged = verdicts(report).map(({ target, met, found }) => {
-    return `${met === undefined ? '-     ' : met ? 'met   ' : 'missed'}  ${target}: ${found}`
-  })
-  return `${[...notes, '', ...columns([HEADS, ...lines]), '', ...judged].join('\n')}\n`
+  const judged = verdicts(report).map(verdictText)
+  return `${[...notes, '', ...columns(HEADS, lines), '', ...judged].join('\n')}\n`
 }
 
 /** The first column to the left, numbers to the right. */
-function columns(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = HEADS.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)))
+export function columns(
+  heads: readonly string[],
+  lines: readonly (readonly string[])[],
+): readonly string[] {
+  const rows = [heads, ...lines]
+  const widths = heads.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)))
   return rows.map((row) => {
     const cells = row.map((cell, at) => {
       const width = widths[at] ?? 0

@@ -36,7 +36,7 @@ describe('the configuration', () => {
     [
       'an unknown section',
       'kmpi:\n  listen: a:1\n',
-      /yaml:1:\d+: kmpi: unknown key; allowed are kmip, rootKey/,
+      /yaml:1:\d+: kmpi: unknown key; allowed are kmip, pkcs11/,
     ],
     [
       'an unknown key',

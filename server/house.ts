@@ -187,8 +187,8 @@ export class House {
   }
 
   /**
-   * Services whose objects are forgotten: those of the house, but with a database in memory. What is
-   * done there is in the audit trail all the same.
+   * Services whose objects are forgotten: those of the house, but with a database in memory. What
+   * is done there is in the audit trail all the same.
    */
   volatile(services: Services = this.services): Services {
     const { database } = this

@@ -1,8 +1,8 @@
 /**
  * The engine: all functions of PKCS#11 over the operations of the core.
  *
- * PKCS#11 3.2 §5. What is refused is told to the application by a return value alone; the reason, with
- * the rule that refused, goes to the log. A failure of the core has its return value in
+ * PKCS#11 3.2 §5. What is refused is told to the application by a return value alone; the reason,
+ * with the rule that refused, goes to the log. A failure of the core has its return value in
  * `core/errors.ts`.
  *
  * Each group of functions is a file in `functions/`; none knows how a call came here.

@@ -1,9 +1,9 @@
 /**
  * PINs: kept as Argon2id hashes, with a count of the attempts that are left.
  *
- * RFC 9106 §4 (Argon2id); parameters after the OWASP recommendation for interactive use (19 MiB, two
- * passes), so that a login costs a few hundredths of a second. PKCS#11 3.2 §5.5 and §5.6.8 say what
- * a PIN is; how long it is and how often it may be wrong is in `core/limits.ts`.
+ * RFC 9106 §4 (Argon2id); parameters after the OWASP recommendation for interactive use (19 MiB,
+ * two passes), so that a login costs a few hundredths of a second. PKCS#11 3.2 §5.5 and §5.6.8 say
+ * what a PIN is; how long it is and how often it may be wrong is in `core/limits.ts`.
  *
  * @module
  */
@@ -53,8 +53,8 @@ function hashOf(pin: Uint8Array, nonce: Buffer): Promise<Buffer> {
 }
 
 /**
- * Programs such as p11tool log in a dozen times for one list. A PIN that was right is known again by
- * a fast keyed hash, under a key of this process that is never written anywhere.
+ * Programs such as p11tool log in a dozen times for one list. A PIN that was right is known again
+ * by a fast keyed hash, under a key of this process that is never written anywhere.
  */
 const processKey = randomBytes(32)
 const right = new Map<string, Buffer>()

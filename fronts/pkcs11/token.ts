@@ -2,8 +2,8 @@
  * A token: a keystore and a scope, with a label, a serial number and PINs.
  *
  * PKCS#11 3.2 §3.2 (`CK_TOKEN_INFO`), §5.5 (`C_InitToken`, `C_InitPIN`, `C_SetPIN`), §5.6.8
- * (`C_Login`). The configuration says which tokens there are and in what order, which is that of the
- * slots; what applications set (label, PINs) is kept sealed in the database.
+ * (`C_Login`). The configuration says which tokens there are and in what order, which is that of
+ * the slots; what applications set (label, PINs) is kept sealed in the database.
  *
  * Initialising a token never destroys keys: they are other people's as well, who know them by KMIP.
  * A token whose scope holds objects is not initialised a second time.
@@ -111,8 +111,8 @@ export class Token {
   }
 
   /**
-   * Checks a PIN. A wrong one costs an attempt, and that is written before the answer is given; after
-   * the last one the PIN is locked until `C_InitPIN` sets a new one.
+   * Checks a PIN. A wrong one costs an attempt, and that is written before the answer is given;
+   * after the last one the PIN is locked until `C_InitPIN` sets a new one.
    *
    * @throws `CryptokiError` `CKR_PIN_INCORRECT`, `CKR_PIN_LOCKED`, `CKR_USER_PIN_NOT_INITIALIZED`.
    */

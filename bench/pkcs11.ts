@@ -1,0 +1,227 @@
+/**
+ * `node bench/pkcs11.ts [names] [--seconds N] [--json]`: a C program that uses our module,
+ * SoftHSM2, and SoftHSM2 behind p11-kit, in the same run, one after the other; see README.md.
+ *
+ * Exits with 1 when something could not be measured; a missed target is reported, and no failure.
+ *
+ * @module
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import {
+  absentOnes,
+  compile,
+  type Job,
+  type Module,
+  startClaviger,
+  startSoftHsm,
+} from './pkcs11/modules.ts'
+import { isMeasured, type Report, type Row, tableText, verdicts } from './pkcs11/report.ts'
+import { processorSeconds } from './processes.ts'
+
+/** Among how many objects: few, or as many as can be had. */
+type Crowd = 'few' | 'many'
+
+interface Operation {
+  readonly name: string
+  readonly title: string
+  /** As the C program has it. */
+  readonly row: string
+  readonly crowd: Crowd
+}
+
+const FEW = 1_000
+
+// biome-ignore format: a table
+const OPERATIONS: readonly Operation[] = [
+  { name: 'find-few',  row: 'find',     crowd: 'few',  title: 'C_FindObjects, few' },
+  { name: 'find-many', row: 'find',     crowd: 'many', title: 'C_FindObjects, many' },
+  { name: 'sign-rsa',  row: 'sign-rsa', crowd: 'many', title: 'C_Sign RSA-2048' },
+  { name: 'sign-ec',   row: 'sign-ec',  crowd: 'many', title: 'C_Sign P-256' },
+  { name: 'gcm-1k',    row: 'gcm-1k',   crowd: 'many', title: 'C_Encrypt AES-GCM 1 KiB' },
+  { name: 'gcm-64k',   row: 'gcm-64k',  crowd: 'many', title: 'C_Encrypt AES-GCM 64 KiB' },
+  { name: 'random',    row: 'random',   crowd: 'many', title: 'C_GenerateRandom 32 B' },
+]
+
+const USAGE = `Usage: node bench/pkcs11.ts [options] [NAME…]
+
+Measures operations of PKCS#11 through our module, beside SoftHSM2 in the process and SoftHSM2
+behind p11-kit. Needs a C compiler.
+Names: ${OPERATIONS.map(({ name }) => name).join(', ')} (default: all)
+
+Options:
+  --seconds N      time for each measurement (default 2)
+  --threads LIST   default 1,8
+  --objects N      how many are many (default 100000)
+  --json           the results as a JSON object
+  --help
+
+Examples:
+  node bench/pkcs11.ts
+  node bench/pkcs11.ts sign-ec gcm-1k --threads 1 --objects 1000`
+
+interface Options {
+  readonly operations: readonly Operation[]
+  readonly milliseconds: number
+  readonly threads: readonly number[]
+  readonly objects: number
+  readonly json: boolean
+}
+
+function optionsOf(args: readonly string[]): Options | undefined {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      seconds: { type: 'string', default: '2' },
+      threads: { type: 'string', default: '1,8' },
+      objects: { type: 'string', default: '100000' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return undefined
+  const unknown = positionals.find((name) => OPERATIONS.every((one) => one.name !== name))
+  if (unknown !== undefined)
+    throw new Error(`Cannot measure "${unknown}": see --help for the names`)
+  return {
+    operations: OPERATIONS.filter(({ name }) => {
+      return positionals.length === 0 || positionals.includes(name)
+    }),
+    milliseconds: positive('--seconds', values.seconds) * 1_000,
+    threads: values.threads.split(',').map((text) => positive('--threads', text)),
+    objects: positive('--objects', values.objects),
+    json: values.json,
+  }
+}
+
+function positive(option: string, text: string): number {
+  const value = Number(text)
+  if (value > 0) return value
+  throw new Error(`Cannot use ${option} "${text}": it is a number above 0`)
+}
+
+/** What one run works with. */
+class Bench {
+  readonly #options: Options
+  readonly #folder = mkdtempSync(join(tmpdir(), 'claviger-bench-'))
+  readonly #modules: Module[] = []
+  readonly #without: string[] = []
+
+  constructor(options: Options) {
+    this.#options = options
+  }
+
+  async run(): Promise<Report> {
+    const { objects, operations } = this.#options
+    const program = compile(this.#folder)
+    const [softHsm, p11Kit] = await this.#peers(program)
+    const rows: Row[] = []
+    for (const crowd of ['few', 'many'] as const) {
+      const wanted = operations.filter((one) => one.crowd === crowd)
+      if (wanted.length === 0) continue
+      const ours = await this.#ours(program, crowd === 'few' ? FEW : objects)
+      for (const operation of wanted) {
+        for (const threads of this.#options.threads) {
+          rows.push(await this.#row(operation, threads, { ours, softHsm, p11Kit }))
+        }
+      }
+      await ours?.stop()
+    }
+    return {
+      processor: cpus()[0]?.model ?? 'unknown',
+      cores: cpus().length,
+      objects,
+      few: FEW,
+      without: [...new Set(this.#without)],
+      rows,
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const module of this.#modules.reverse()) await module.stop()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  /** SoftHSM2, and SoftHSM2 behind p11-kit. */
+  async #peers(program: string): Promise<readonly (Module | undefined)[]> {
+    if (!this.#has('SoftHSM2', absentOnes.softhsm2())) return []
+    note(`making ${FEW} objects in SoftHSM2`)
+    const { direct, remote } = await startSoftHsm(program, FEW)
+    this.#modules.push(direct)
+    if (!this.#has('p11-kit', absentOnes.p11kit())) return [direct]
+    const behind = await remote()
+    this.#modules.push(behind)
+    return [direct, behind]
+  }
+
+  async #ours(program: string, objects: number): Promise<Module | undefined> {
+    if (!this.#has('our module', absentOnes.claviger())) return undefined
+    note(`making ${objects} objects`)
+    const ours = await startClaviger(program, objects)
+    let isStopped = false
+    const once = {
+      ...ours,
+      stop: async () => {
+        if (!isStopped) await ours.stop()
+        isStopped = true
+      },
+    }
+    this.#modules.push(once)
+    return once
+  }
+
+  #has(what: string, absent: string | false): boolean {
+    if (absent !== false) this.#without.push(`without ${what}: ${absent}`)
+    return absent === false
+  }
+
+  async #row(
+    { name, title, row }: Operation,
+    threads: number,
+    modules: { readonly [name in 'ours' | 'softHsm' | 'p11Kit']: Module | undefined },
+  ): Promise<Row> {
+    note(`${title}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`)
+    const job: Job = { row, threads, milliseconds: this.#options.milliseconds }
+    const softHsm = await modules.softHsm?.run(job)
+    const p11Kit = await modules.p11Kit?.run(job)
+    const before = processorSeconds(modules.ours?.pid)
+    const ours = await modules.ours?.run(job)
+    const after = processorSeconds(modules.ours?.pid)
+    const isKnown = before !== undefined && after !== undefined && isMeasured(ours)
+    const processorMicros = isKnown ? ((after - before) * 1e6) / ours.done : undefined
+    return { name, title, threads, ours, processorMicros, softHsm, p11Kit }
+  }
+}
+
+function note(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+async function main(): Promise<void> {
+  const options = optionsOf(process.argv.slice(2))
+  if (options === undefined) {
+    console.log(USAGE)
+    return
+  }
+  const bench = new Bench(options)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void bench.stop().finally(() => process.exit(1)))
+  }
+  try {
+    const report = await bench.run()
+    if (options.json) console.log(JSON.stringify({ ...report, targets: verdicts(report) }, null, 2))
+    else process.stdout.write(tableText(report))
+  } finally {
+    await bench.stop()
+  }
+}
+
+try {
+  await main()
+} catch (error) {
+  console.error((error as Error).message)
+  process.exitCode = 1
+}

@@ -1,0 +1,166 @@
+/**
+ * The three that are compared: our module with a server behind it, SoftHSM2 in the process, and
+ * SoftHSM2 behind `p11-kit server` and `p11-kit-client.so`.
+ *
+ * @module
+ */
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import { absentFiles, CLAVIGER, library, until } from '#conformance/pkcs11/own-token.ts'
+import { askServer, socketPath } from '#server/control.ts'
+import { CLIENT, fill } from '../fill.ts'
+
+const SOURCE = fileURLToPath(new URL('benchmark.c', import.meta.url))
+const SOFTHSM = library('softhsm/libsofthsm2.so')
+const CLIENT_MODULE = library('pkcs11/p11-kit-client.so')
+
+const TOKEN = 'bench'
+const PIN = '24681357'
+const SO_PIN = '97531864'
+
+/** Beyond what a row is given for measuring, in milliseconds. */
+const SLACK_MILLISECONDS = 120_000
+
+/** Latencies in microseconds. */
+export interface Result {
+  /** Operations in all, those before the measurement included. */
+  readonly done: number
+  readonly perSecond: number
+  readonly p50: number
+  readonly p99: number
+}
+
+/** The module cannot do it. */
+export interface Absent {
+  readonly absent: string
+}
+
+export interface Job {
+  readonly row: string
+  readonly threads: number
+  readonly milliseconds: number
+}
+
+/** A module with a token that has keys and so many other objects. */
+export interface Module {
+  readonly objects: number
+  /** Of the server that does the work; undefined where the program does it itself. */
+  readonly pid?: number | undefined
+  run(job: Job): Promise<Result | Absent>
+  stop(): Promise<void>
+}
+
+/** Compiles the benchmark. @returns Path of the program. */
+export function compile(folder: string): string {
+  const program = join(folder, 'benchmark')
+  const warnings = ['-Wall', '-Wextra', '-Werror']
+  const options = ['-std=gnu11', '-O2', ...warnings, '-o', program, SOURCE, '-ldl', '-lpthread']
+  execFileSync(process.env['CC'] ?? 'cc', options, { stdio: ['ignore', 'inherit', 'inherit'] })
+  return program
+}
+
+/** Why they cannot be measured here; false when they can. */
+export const absentOnes = {
+  claviger: () => absentFiles('npm run build:module brings it', CLAVIGER),
+  softhsm2: () => absentFiles('the package softhsm2 brings it', SOFTHSM),
+  p11kit: () => absentFiles('packages p11-kit and p11-kit-modules', CLIENT_MODULE, SOFTHSM),
+} as const
+
+/** Our server with a token of many objects, made through the core. */
+export async function startClaviger(program: string, objects: number): Promise<Module> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'claviger-bench-'))
+  await fill(dataDir, objects)
+  const tokens = JSON.stringify([{ name: TOKEN, label: TOKEN, principal: CLIENT }])
+  const server: OwnServer = await startOwnServer({
+    dataDir,
+    env: { CLAVIGER_PKCS11_TOKENS: tokens },
+  })
+  await askServer(dataDir, 'token.init', { label: TOKEN, soPin: SO_PIN, pin: PIN })
+  const env = { CLAVIGER_PKCS11: `unix:path=${socketPath(dataDir, 'pkcs11')}` }
+  await benchmark(program, CLAVIGER, env, 'keys')
+  return {
+    objects,
+    pid: server.process.pid,
+    run: (job) => measure(program, CLAVIGER, env, job, objects),
+    stop: async () => {
+      await server.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** SoftHSM2, and the same token behind p11-kit. */
+export async function startSoftHsm(
+  program: string,
+  objects: number,
+): Promise<{ readonly direct: Module; remote(): Promise<Module> }> {
+  const folder = mkdtempSync(join(tmpdir(), 'claviger-bench-softhsm-'))
+  mkdirSync(join(folder, 'tokens'))
+  const config = join(folder, 'softhsm2.conf')
+  const lines = [`directories.tokendir = ${join(folder, 'tokens')}`, 'log.level = ERROR']
+  writeFileSync(config, `${lines.join('\n')}\n`)
+  const env = { SOFTHSM2_CONF: config }
+  const init = ['--init-token', '--free', '--label', TOKEN, '--so-pin', SO_PIN, '--pin', PIN]
+  execFileSync('softhsm2-util', init, { env: { ...process.env, ...env }, stdio: 'pipe' })
+  await benchmark(program, SOFTHSM, env, 'fill', String(objects))
+  await benchmark(program, SOFTHSM, env, 'keys')
+  const direct: Module = {
+    objects,
+    run: (job) => measure(program, SOFTHSM, env, job, objects),
+    stop: async () => rmSync(folder, { recursive: true, force: true }),
+  }
+  return { direct, remote: () => startP11Kit(program, folder, env, objects) }
+}
+
+async function startP11Kit(
+  program: string,
+  folder: string,
+  softHsm: Readonly<Record<string, string>>,
+  objects: number,
+): Promise<Module> {
+  const path = join(folder, 'p11-kit.sock')
+  const args = ['server', '-f', '-n', path, '--provider', SOFTHSM, `pkcs11:token=${TOKEN}`]
+  const server: ChildProcess = spawn('p11-kit', args, {
+    env: { ...process.env, ...softHsm },
+    stdio: 'ignore',
+  })
+  await until(() => existsSync(path), 'p11-kit server listens')
+  const env = { P11_KIT_SERVER_ADDRESS: `unix:path=${path}` }
+  return {
+    objects,
+    run: (job) => measure(program, CLIENT_MODULE, env, job, objects),
+    stop: async () => {
+      server.kill()
+    },
+  }
+}
+
+async function measure(
+  program: string,
+  module: string,
+  env: Readonly<Record<string, string>>,
+  { row, threads, milliseconds }: Job,
+  objects: number,
+): Promise<Result | Absent> {
+  const numbers = [threads, milliseconds, objects].map(String)
+  return JSON.parse(await benchmark(program, module, env, 'run', row, ...numbers))
+}
+
+function benchmark(
+  program: string,
+  module: string,
+  env: Readonly<Record<string, string>>,
+  ...args: readonly string[]
+): Promise<string> {
+  const settings = { env: { ...process.env, ...env }, timeout: SLACK_MILLISECONDS }
+  return new Promise((resolve, reject) => {
+    execFile(program, [module, TOKEN, PIN, ...args], settings, (error, stdout, stderr) => {
+      if (error === null) resolve(stdout)
+      else reject(new Error(`Cannot measure ${args.join(' ')} of ${module}: ${stderr.trim()}`))
+    })
+  })
+}
