@@ -35,7 +35,8 @@ describe('Java', { skip: absent('keytool', 'jarsigner', 'jar'), timeout: 300_000
   }
 
   for (const { alias, options } of PAIRS) {
-    it(`keytool -genkeypair makes ${alias.toUpperCase()} with a certificate`, async () => {
+    const kind = alias.toUpperCase()
+    it(`keytool -genkeypair makes an ${kind} key pair with a certificate`, async () => {
       const named = ['-alias', alias, '-dname', `CN=${alias}`, '-validity', '2']
       await keytool('-genkeypair', ...named, ...options)
     })
