@@ -14,7 +14,7 @@
  */
 import { Buffer, isUtf8 } from 'node:buffer'
 import { WireError } from '#wire/errors.ts'
-import { type Item, ItemType, tagHex } from './item.ts'
+import { ITEM_TYPE_NAMES, type Item, ItemType, tagHex } from './item.ts'
 
 /** What a decoder refuses to walk; see `core/limits.ts` for the configured values. */
 export interface DecodeLimits {
@@ -178,6 +178,29 @@ function padded(length: number): number {
   return (length + 7) & ~7
 }
 
+/** Encodings are cut from blocks of this size: memory for each of its own costs more than filling it. */
+const BLOCK_BYTES = 65_536
+
+/** An encoding longer than this gets memory of its own, so that it keeps no block alive. */
+const SHARED_BYTES_MAX = 4_096
+
+/** Shorter texts are written here, longer ones by the runtime. */
+const SHORT_TEXT = 64
+
+/** Memory that is being filled. */
+interface Block {
+  readonly bytes: Buffer
+  readonly view: DataView
+}
+
+function newBlock(size: number): Block {
+  const bytes = Buffer.allocUnsafeSlow(size)
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, size) }
+}
+
+let block = newBlock(BLOCK_BYTES)
+let blockAt = 0
+
 /**
  * Encodes one item.
  *
@@ -185,9 +208,19 @@ function padded(length: number): number {
  */
 export function encodeItem(item: Item): Uint8Array {
   const size = itemBytes(item)
-  const out = Buffer.allocUnsafeSlow(size)
-  write(item, out, 0)
-  return out
+  if (size > SHARED_BYTES_MAX) {
+    const own = newBlock(size)
+    write(item, own, 0)
+    return own.bytes
+  }
+  if (blockAt + size > BLOCK_BYTES) {
+    block = newBlock(BLOCK_BYTES)
+    blockAt = 0
+  }
+  const start = blockAt
+  blockAt += size
+  write(item, block, start)
+  return block.bytes.subarray(start, blockAt)
 }
 
 /** Length in bytes of the encoded item, header and padding included. */
@@ -203,7 +236,7 @@ function valueBytes(item: Item): number {
       return total
     }
     case ItemType.TextString:
-      return Buffer.byteLength(item.value)
+      return textBytes(item.value)
     case ItemType.ByteString:
     case ItemType.BigInteger:
       return item.value.length
@@ -216,42 +249,75 @@ function valueBytes(item: Item): number {
   }
 }
 
+function textBytes(text: string): number {
+  if (text.length > SHORT_TEXT) return Buffer.byteLength(text)
+  for (let index = 0; index < text.length; index++) {
+    if (text.charCodeAt(index) > 0x7f) return Buffer.byteLength(text)
+  }
+  return text.length
+}
+
 /** Writes `item` at `at`; returns the offset behind it. */
-function write(item: Item, out: Buffer, at: number): number {
-  out.writeUIntBE(item.tag, at, 3)
-  out[at + 3] = item.type
+function write(item: Item, block: Block, at: number): number {
+  const { view } = block
   const start = at + ITEM_HEADER_BYTES
-  let end = start
+  if (item.tag >>> 24 !== 0) throw beyond(item)
+  view.setUint32(at, (item.tag << 8) | item.type)
+  let length = 4
   switch (item.type) {
-    case ItemType.Structure:
-      for (const value of item.value) end = write(value, out, end)
-      break
+    case ItemType.Structure: {
+      let end = start
+      for (const value of item.value) end = write(value, block, end)
+      view.setUint32(at + 4, end - start)
+      return end
+    }
     case ItemType.Integer:
-      end = out.writeInt32BE(item.value, start)
+      if ((item.value | 0) !== item.value) throw beyond(item)
+      view.setInt32(start, item.value)
       break
     case ItemType.Enumeration:
     case ItemType.Interval:
-      end = out.writeUInt32BE(item.value, start)
+      if (item.value >>> 0 !== item.value) throw beyond(item)
+      view.setUint32(start, item.value)
       break
     case ItemType.LongInteger:
     case ItemType.DateTime:
     case ItemType.DateTimeExtended:
-      end = out.writeBigInt64BE(item.value, start)
+      if (BigInt.asIntN(64, item.value) !== item.value) throw beyond(item)
+      view.setBigInt64(start, item.value)
+      length = 8
       break
     case ItemType.Boolean:
-      out.writeUInt32BE(0, start)
-      end = out.writeUInt32BE(item.value ? 1 : 0, start + 4)
+      view.setUint32(start, 0)
+      view.setUint32(start + 4, item.value ? 1 : 0)
+      length = 8
       break
     case ItemType.TextString:
-      end = start + out.write(item.value, start, 'utf8')
+      length = writeText(item.value, block.bytes, start)
       break
     case ItemType.ByteString:
     case ItemType.BigInteger:
-      out.set(item.value, start)
-      end = start + item.value.length
+      block.bytes.set(item.value, start)
+      length = item.value.length
   }
-  out.writeUInt32BE(end - start, at + 4)
-  const next = start + padded(end - start)
-  out.fill(0, end, next)
+  view.setUint32(at + 4, length)
+  const next = start + padded(length)
+  for (let pad = start + length; pad < next; pad++) block.bytes[pad] = 0
   return next
+}
+
+function beyond({ tag, type, value }: Item): RangeError {
+  const what = `${ITEM_TYPE_NAMES.get(type)} cannot hold ${value}`
+  return new RangeError(`Cannot encode ${tagHex(tag)}: ${what}`)
+}
+
+/** Returns the length in bytes. */
+function writeText(text: string, out: Buffer, at: number): number {
+  if (text.length > SHORT_TEXT) return out.write(text, at, 'utf8')
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index)
+    if (unit > 0x7f) return out.write(text, at, 'utf8')
+    out[at + index] = unit
+  }
+  return text.length
 }
