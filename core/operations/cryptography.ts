@@ -11,6 +11,7 @@
 import { type Cipher, cipherRow } from '#spec/algorithms.ts'
 import { UsageLimitsUnit } from '#spec/kmip/enumerations.ts'
 import type { CryptographicParameters } from '#spec/kmip/structures.ts'
+import { type Awaitable, after } from '../awaitable.ts'
 import { sameBytes } from '../bytes.ts'
 import { retried, update } from '../change.ts'
 import type { Context } from '../context.ts'
@@ -19,6 +20,7 @@ import { USES, type UsableKey, usableKey } from '../keys.ts'
 import { labelOf, type ManagedObject } from '../objects.ts'
 import { visibleObject } from '../policy.ts'
 import {
+  type ChosenCipher,
   cipherMechanism,
   effectiveParameters,
   hashNamed,
@@ -50,25 +52,36 @@ export interface EncryptResult {
   readonly tag?: Uint8Array | undefined
 }
 
-export async function encrypt(context: Context, wish: EncryptWish): Promise<EncryptResult> {
-  const key = await usableKey(context, wish.id, USES.encrypt)
-  const parameters = effectiveParameters(key.object, wish.parameters)
-  const mechanism = cipherMechanism(key, parameters, wish.iv, wish.aad, true)
-  await spend(context, key, wish.data.length)
-  const { data, tag } = await key.keystore.encrypt(key.key, mechanism, wish.data)
-  const iv = mechanism.ivGenerated ? mechanism.iv : undefined
-  return { object: key.object, data, iv, tag }
+export function encrypt(context: Context, wish: EncryptWish): Awaitable<EncryptResult> {
+  return after(usableKey(context, wish.id, USES.encrypt), (key) => {
+    const parameters = effectiveParameters(key.object, wish.parameters)
+    const mechanism = cipherMechanism(key, parameters, wish.iv, wish.aad, true)
+    return after(spend(context, key, wish.data.length), () => encrypted(key, mechanism, wish.data))
+  })
 }
 
-export async function decrypt(
+function encrypted(
+  { object, key, keystore }: UsableKey,
+  mechanism: ChosenCipher,
+  plain: Uint8Array,
+): Awaitable<EncryptResult> {
+  const iv = mechanism.ivGenerated ? mechanism.iv : undefined
+  return after(keystore.encrypt(key, mechanism, plain), ({ data, tag }) => {
+    return { object, data, iv, tag }
+  })
+}
+
+export function decrypt(
   context: Context,
   wish: DecryptWish,
-): Promise<{ readonly object: ManagedObject; readonly data: Uint8Array }> {
-  const key = await usableKey(context, wish.id, USES.decrypt)
-  const parameters = effectiveParameters(key.object, wish.parameters)
-  const mechanism = cipherMechanism(key, parameters, wish.iv, wish.aad, false)
-  const { data, tag } = withTag(key.object, wish, mechanism.tagBytes, mechanism.cipher)
-  return { object: key.object, data: await key.keystore.decrypt(key.key, mechanism, data, tag) }
+): Awaitable<{ readonly object: ManagedObject; readonly data: Uint8Array }> {
+  return after(usableKey(context, wish.id, USES.decrypt), (usable) => {
+    const { object, key, keystore } = usable
+    const parameters = effectiveParameters(object, wish.parameters)
+    const chosen = cipherMechanism(usable, parameters, wish.iv, wish.aad, false)
+    const { data, tag } = withTag(object, wish, chosen.tagBytes, chosen.cipher)
+    return after(keystore.decrypt(key, chosen, data, tag), (plain) => ({ object, data: plain }))
+  })
 }
 
 /** Before KMIP 1.4 the tag of an AEAD stands behind the data. */
@@ -173,9 +186,9 @@ export async function seed(context: Context, bytes: Uint8Array): Promise<number>
  *
  * @throws {@link KmsError} `usageLimit` when not enough is left.
  */
-async function spend(context: Context, key: UsableKey, bytes: number): Promise<void> {
-  if (key.object.attributes.get('usageLimits') === undefined) return
-  await retried(async () => {
+function spend(context: Context, key: UsableKey, bytes: number): Promise<void> | undefined {
+  if (key.object.attributes.get('usageLimits') === undefined) return undefined
+  return retried(async () => {
     const object = await visibleObject(context, key.object.id)
     const limits = object.attributes.get('usageLimits')
     if (limits?.usageLimitsCount === undefined) return
