@@ -178,7 +178,7 @@ function padded(length: number): number {
   return (length + 7) & ~7
 }
 
-/** Encodings are cut from blocks of this size: memory for each of its own costs more than filling it. */
+/** Encodings are cut from blocks of this size: memory of its own costs more than filling it does. */
 const BLOCK_BYTES = 65_536
 
 /** An encoding longer than this gets memory of its own, so that it keeps no block alive. */
@@ -187,40 +187,15 @@ const SHARED_BYTES_MAX = 4_096
 /** Shorter texts are written here, longer ones by the runtime. */
 const SHORT_TEXT = 64
 
-/** Memory that is being filled. */
-interface Block {
-  readonly bytes: Buffer
-  readonly view: DataView
-}
-
-function newBlock(size: number): Block {
-  const bytes = Buffer.allocUnsafeSlow(size)
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, size) }
-}
-
-let block = newBlock(BLOCK_BYTES)
-let blockAt = 0
-
 /**
  * Encodes one item.
  *
  * @returns Bytes of its own; nothing in it is shared with `item`.
  */
 export function encodeItem(item: Item): Uint8Array {
-  const size = itemBytes(item)
-  if (size > SHARED_BYTES_MAX) {
-    const own = newBlock(size)
-    write(item, own, 0)
-    return own.bytes
-  }
-  if (blockAt + size > BLOCK_BYTES) {
-    block = newBlock(BLOCK_BYTES)
-    blockAt = 0
-  }
-  const start = blockAt
-  blockAt += size
-  write(item, block, start)
-  return block.bytes.subarray(start, blockAt)
+  writer.begin()
+  writer.item(item)
+  return writer.end()
 }
 
 /** Length in bytes of the encoded item, header and padding included. */
@@ -236,7 +211,7 @@ function valueBytes(item: Item): number {
       return total
     }
     case ItemType.TextString:
-      return textBytes(item.value)
+      return Buffer.byteLength(item.value)
     case ItemType.ByteString:
     case ItemType.BigInteger:
       return item.value.length
@@ -249,75 +224,170 @@ function valueBytes(item: Item): number {
   }
 }
 
-function textBytes(text: string): number {
-  if (text.length > SHORT_TEXT) return Buffer.byteLength(text)
-  for (let index = 0; index < text.length; index++) {
-    if (text.charCodeAt(index) > 0x7f) return Buffer.byteLength(text)
+/** Writes one item after the other into a block of memory, and takes a new one when it is full. */
+class Writer {
+  #bytes: Buffer
+  #view: DataView
+  /** Where the encoding begins, and where it goes on. */
+  #start = 0
+  #at = 0
+
+  constructor() {
+    this.#bytes = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+    this.#view = viewOf(this.#bytes)
   }
-  return text.length
+
+  begin(): void {
+    // What an encoding that failed has left is written over.
+    this.#at = this.#start
+  }
+
+  end(): Uint8Array {
+    const [start, end] = [this.#start, this.#at]
+    if (end - start <= SHARED_BYTES_MAX) {
+      this.#start = end
+      return this.#bytes.subarray(start, end)
+    }
+    const written = this.#bytes.subarray(start, end)
+    if (this.#bytes.length > BLOCK_BYTES) {
+      this.#take(BLOCK_BYTES)
+      return written
+    }
+    const own = Buffer.allocUnsafeSlow(written.length)
+    own.set(written)
+    written.fill(0)
+    return own
+  }
+
+  item(item: Item): void {
+    if (item.tag >>> 24 !== 0) throw beyond(item)
+    this.#need(ITEM_HEADER_BYTES + roomOf(item))
+    const at = this.#at
+    const view = this.#view
+    const value = at + ITEM_HEADER_BYTES
+    view.setUint32(at, (item.tag << 8) | item.type)
+    switch (item.type) {
+      case ItemType.Structure:
+        this.#structure(item.value)
+        return
+      case ItemType.Integer:
+        if ((item.value | 0) !== item.value) throw beyond(item)
+        view.setInt32(value, item.value)
+        this.#fixed(4)
+        return
+      case ItemType.Enumeration:
+      case ItemType.Interval:
+        if (item.value >>> 0 !== item.value) throw beyond(item)
+        view.setUint32(value, item.value)
+        this.#fixed(4)
+        return
+      case ItemType.LongInteger:
+      case ItemType.DateTime:
+      case ItemType.DateTimeExtended:
+        if (BigInt.asIntN(64, item.value) !== item.value) throw beyond(item)
+        view.setBigInt64(value, item.value)
+        this.#fixed(8)
+        return
+      case ItemType.Boolean:
+        view.setUint32(value, 0)
+        view.setUint32(value + 4, item.value ? 1 : 0)
+        this.#fixed(8)
+        return
+      case ItemType.TextString:
+        this.#text(item.value)
+        return
+      case ItemType.ByteString:
+      case ItemType.BigInteger:
+        this.#bytes.set(item.value, value)
+        this.#finish(item.value.length)
+    }
+  }
+
+  #structure(items: readonly Item[]): void {
+    // A block that fills up moves the beginning.
+    const from = this.#at - this.#start
+    this.#at += ITEM_HEADER_BYTES
+    for (const item of items) this.item(item)
+    const at = this.#start + from
+    this.#view.setUint32(at + 4, this.#at - at - ITEM_HEADER_BYTES)
+  }
+
+  #text(text: string): void {
+    const isShort = text.length <= SHORT_TEXT && this.#ascii(text)
+    const value = this.#at + ITEM_HEADER_BYTES
+    this.#finish(isShort ? text.length : this.#bytes.write(text, value, 'utf8'))
+  }
+
+  /** Writes a short text, as far as it is ASCII; says whether it is. */
+  #ascii(text: string): boolean {
+    const bytes = this.#bytes
+    const at = this.#at + ITEM_HEADER_BYTES
+    for (let index = 0; index < text.length; index++) {
+      const unit = text.charCodeAt(index)
+      if (unit > 0x7f) return false
+      bytes[at + index] = unit
+    }
+    return true
+  }
+
+  /** The end of a value of 4 or 8 bytes. */
+  #fixed(length: 4 | 8): void {
+    const at = this.#at
+    this.#view.setUint32(at + 4, length)
+    if (length === 4) this.#view.setUint32(at + 12, 0)
+    this.#at = at + 16
+  }
+
+  /** The end of a value of any length: its padding and the length. */
+  #finish(length: number): void {
+    this.#view.setUint32(this.#at + 4, length)
+    const value = this.#at + ITEM_HEADER_BYTES
+    const next = value + padded(length)
+    for (let at = value + length; at < next; at++) this.#bytes[at] = 0
+    this.#at = next
+  }
+
+  #need(bytes: number): void {
+    if (this.#at + bytes > this.#bytes.length) this.#renew(bytes)
+  }
+
+  #renew(bytes: number): void {
+    const written = this.#bytes.subarray(this.#start, this.#at)
+    this.#take(Math.max(BLOCK_BYTES, (written.length + bytes) * 2))
+    this.#bytes.set(written)
+    this.#at = written.length
+    written.fill(0)
+  }
+
+  #take(size: number): void {
+    this.#bytes = Buffer.allocUnsafeSlow(size)
+    this.#view = viewOf(this.#bytes)
+    this.#start = 0
+    this.#at = 0
+  }
 }
 
-/** Writes `item` at `at`; returns the offset behind it. */
-function write(item: Item, block: Block, at: number): number {
-  const { view } = block
-  const start = at + ITEM_HEADER_BYTES
-  if (item.tag >>> 24 !== 0) throw beyond(item)
-  view.setUint32(at, (item.tag << 8) | item.type)
-  let length = 4
+const writer = new Writer()
+
+/** Bytes that a value takes at most, without what is in a structure. */
+function roomOf(item: Item): number {
   switch (item.type) {
-    case ItemType.Structure: {
-      let end = start
-      for (const value of item.value) end = write(value, block, end)
-      view.setUint32(at + 4, end - start)
-      return end
-    }
-    case ItemType.Integer:
-      if ((item.value | 0) !== item.value) throw beyond(item)
-      view.setInt32(start, item.value)
-      break
-    case ItemType.Enumeration:
-    case ItemType.Interval:
-      if (item.value >>> 0 !== item.value) throw beyond(item)
-      view.setUint32(start, item.value)
-      break
-    case ItemType.LongInteger:
-    case ItemType.DateTime:
-    case ItemType.DateTimeExtended:
-      if (BigInt.asIntN(64, item.value) !== item.value) throw beyond(item)
-      view.setBigInt64(start, item.value)
-      length = 8
-      break
-    case ItemType.Boolean:
-      view.setUint32(start, 0)
-      view.setUint32(start + 4, item.value ? 1 : 0)
-      length = 8
-      break
     case ItemType.TextString:
-      length = writeText(item.value, block.bytes, start)
-      break
+      // No UTF-16 unit takes more than three bytes.
+      return padded(item.value.length * 3)
     case ItemType.ByteString:
     case ItemType.BigInteger:
-      block.bytes.set(item.value, start)
-      length = item.value.length
+      return padded(item.value.length)
+    default:
+      return 8
   }
-  view.setUint32(at + 4, length)
-  const next = start + padded(length)
-  for (let pad = start + length; pad < next; pad++) block.bytes[pad] = 0
-  return next
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length)
 }
 
 function beyond({ tag, type, value }: Item): RangeError {
   const what = `${ITEM_TYPE_NAMES.get(type)} cannot hold ${value}`
   return new RangeError(`Cannot encode ${tagHex(tag)}: ${what}`)
-}
-
-/** Returns the length in bytes. */
-function writeText(text: string, out: Buffer, at: number): number {
-  if (text.length > SHORT_TEXT) return out.write(text, at, 'utf8')
-  for (let index = 0; index < text.length; index++) {
-    const unit = text.charCodeAt(index)
-    if (unit > 0x7f) return out.write(text, at, 'utf8')
-    out[at + index] = unit
-  }
-  return text.length
 }

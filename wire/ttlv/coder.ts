@@ -13,7 +13,7 @@
  */
 import { WireError } from '#wire/errors.ts'
 import { ITEM_TYPE_NAMES, type Item, ItemType, type StructureItem, tagHex } from './item.ts'
-import { rankOf, type Version, type VersionText, versionText } from './version.ts'
+import { rankOf, VERSIONS, type Version, type VersionText, versionText } from './version.ts'
 
 export interface EncodeContext {
   readonly version: Version
@@ -230,19 +230,22 @@ export function struct<const F extends Fields>(
   fields: F,
 ): StructCoder<StructValue<F>> {
   const rows: readonly Row[] = Object.entries(fields).map(([key, field]) => ({ key, field }))
-  const byTag = new Map<number, { key: string; many: boolean; coder: Coder<unknown> }>()
+  const byTag = new Map<number, Slot>()
   for (const { key, field } of rows) {
     for (const { tag, coder } of field.variants) {
-      byTag.set(tag, { key, many: field.count === 'many', coder })
+      byTag.set(tag, { key, isMany: field.count === 'many', coder })
     }
   }
+  const lists = rows.filter(({ field }) => field.count === 'many').map(({ key }) => key)
+  const forms = new Map<Version, Form>(VERSIONS.map((version) => [version, formOf(rows, version)]))
   return {
     name,
     rows,
 
     encode(tag, value, context): StructureItem {
       const items: Item[] = []
-      for (const row of rows) {
+      const { written } = forms.get(context.version) ?? formOf(rows, context.version)
+      for (const row of written) {
         const found = (value as Record<string, unknown>)[row.key]
         if (found !== undefined) encodeField(name, row, found, context, items)
       }
@@ -252,51 +255,86 @@ export function struct<const F extends Fields>(
     decode(item, context) {
       if (item.type !== ItemType.Structure) throw wrongType(item, ItemType.Structure)
       const out: Record<string, unknown> = {}
-      for (const { key, field } of rows) if (field.count === 'many') out[key] = []
+      for (const key of lists) out[key] = []
       for (const member of item.value) {
         const slot = byTag.get(member.tag)
         if (slot === undefined) assertMayIgnore(name, member, context)
-        else if (slot.many) (out[slot.key] as unknown[]).push(slot.coder.decode(member, context))
+        else if (slot.isMany) (out[slot.key] as unknown[]).push(slot.coder.decode(member, context))
         else if (out[slot.key] === undefined) out[slot.key] = slot.coder.decode(member, context)
         else throw new WireError('invalidMessage', `Cannot read ${name}: ${slot.key} stands twice`)
       }
-      assertComplete(name, rows, out, context)
+      const { needed } = forms.get(context.version) ?? formOf(rows, context.version)
+      for (const key of needed) {
+        if (out[key] !== undefined) continue
+        throw new WireError('missingField', `Cannot read ${name}: ${key} is missing`)
+      }
       return out as StructValue<F>
     },
   }
 }
 
+/** Where a member goes. */
+interface Slot {
+  readonly key: string
+  readonly isMany: boolean
+  readonly coder: Coder<unknown>
+}
+
+/** How one version writes a field; without a variant where it does not have it. */
+interface WrittenRow {
+  readonly key: string
+  readonly isMany: boolean
+  readonly variant: Variant<unknown> | undefined
+  /** Present where the value says which variant it is. */
+  readonly field: Field<unknown> | undefined
+}
+
+/** A structure in one version, worked out once. */
+interface Form {
+  readonly written: readonly WrittenRow[]
+  /** What a message must have. */
+  readonly needed: readonly string[]
+}
+
+function formOf(rows: readonly Row[], version: Version): Form {
+  const written = rows.map(({ key, field }) => ({
+    key,
+    isMany: field.count === 'many',
+    variant: field.variants.find((row) => isIn(row, version)),
+    field: field.pick === undefined ? undefined : field,
+  }))
+  const needed = rows.filter(({ field }) => {
+    return field.count === 'one' && field.variants.some((row) => isIn(row, version))
+  })
+  return { written, needed: needed.map(({ key }) => key) }
+}
+
+function isIn({ since, until }: Variant<unknown>, version: Version): boolean {
+  return since <= version && version <= until
+}
+
 function encodeField(
   name: string,
-  { key, field }: Row,
+  row: WrittenRow,
   value: unknown,
   context: EncodeContext,
   items: Item[],
 ): void {
-  const variant = variantFor(field, value, context.version)
+  const variant = row.field === undefined ? row.variant : picked(row.field, value)
   if (variant === undefined) {
     if (context.beyondVersion === 'drop' || (Array.isArray(value) && value.length === 0)) return
-    const what = `Cannot write ${name}.${key}: KMIP ${versionText(context.version)} does not have it`
+    const version = versionText(context.version)
+    const what = `Cannot write ${name}.${row.key}: KMIP ${version} does not have it`
     throw new WireError('invalidField', what)
   }
-  if (field.count !== 'many') items.push(variant.coder.encode(variant.tag, value, context))
-  else for (const v of value as unknown[]) items.push(variant.coder.encode(variant.tag, v, context))
+  const { tag, coder } = variant
+  if (!row.isMany) items.push(coder.encode(tag, value, context))
+  else for (const one of value as unknown[]) items.push(coder.encode(tag, one, context))
 }
 
-function variantFor(
-  field: Field<unknown>,
-  value: unknown,
-  version: Version,
-): Variant<unknown> | undefined {
-  const { variants, pick } = field
-  if (pick !== undefined) {
-    const tag = pick(value)
-    return variants.find((variant) => variant.tag === tag)
-  }
-  for (const variant of variants) {
-    if (variant.since <= version && version <= variant.until) return variant
-  }
-  return undefined
+function picked({ variants, pick }: Field<unknown>, value: unknown): Variant<unknown> | undefined {
+  const tag = pick?.(value)
+  return variants.find((variant) => variant.tag === tag)
 }
 
 function assertMayIgnore(name: string, member: Item, context: DecodeContext): void {
@@ -305,19 +343,6 @@ function assertMayIgnore(name: string, member: Item, context: DecodeContext): vo
     'invalidField',
     `Cannot read ${name}: ${tagHex(member.tag)} has no place there`,
   )
-}
-
-function assertComplete(
-  name: string,
-  rows: readonly Row[],
-  out: Record<string, unknown>,
-  { version }: DecodeContext,
-): void {
-  for (const { key, field } of rows) {
-    if (field.count !== 'one' || out[key] !== undefined) continue
-    if (!field.variants.some((v) => v.since <= version && version <= v.until)) continue
-    throw new WireError('missingField', `Cannot read ${name}: ${key} is missing`)
-  }
 }
 
 function wrongType(item: Item, want: ItemType): WireError {
