@@ -6,7 +6,7 @@
  * not open. Destroying the reference destroys the key.
  *
  * An opened key is remembered as long as the reference is (as a KeyObject, in OpenSSL's memory), so
- * that a busy key is opened once.
+ * that a busy key is opened once; the bytes of one that clients ask for are remembered beside it.
  *
  * @module
  */
@@ -57,13 +57,20 @@ const generateKeyPair = promisify(crypto.generateKeyPair) as unknown as (
   options: object,
 ) => Promise<{ privateKey: crypto.KeyObject; publicKey: crypto.KeyObject }>
 
-/** An opened key. */
+/** An opened key, and what its seal was bound to. */
 interface Opened {
-  readonly place: string
+  readonly id: string
+  readonly kind: MaterialKind
+  readonly format: KeyFormatType
   readonly key: crypto.KeyObject
   /** Length of the material in bits; of secret keys only. */
   readonly bits: number
+  /** The material, once it was asked for and where it is the key's own bytes. */
+  bytes?: Uint8Array
 }
+
+/** Zeroes the bytes of an opened key when the reference to it has gone. */
+const forgotten = new FinalizationRegistry<Uint8Array>((bytes) => bytes.fill(0))
 
 export class SoftwareKeystore implements Keystore {
   readonly name: string
@@ -133,7 +140,7 @@ export class SoftwareKeystore implements Keystore {
       if (format !== key.format) {
         throw new KmsError('keyFormat', `Cannot give "${key.id}": it is not a key`)
       }
-      return new Secret(isItsBytes(key) ? this.#open(key).key.export() : this.#unsealed(key))
+      return new Secret(isItsBytes(key) ? this.#bytesOf(key) : this.#unsealed(key))
     }
     return new Secret(writeKey(key.kind, format, this.#open(key).key))
   }
@@ -246,14 +253,24 @@ export class SoftwareKeystore implements Keystore {
     return this.#sealer.open(handle, placeOf(id, kind, format))
   }
 
+  /** A copy: whoever is given it zeroes it. */
+  #bytesOf(key: KeyInUse): Uint8Array {
+    const opened = this.#open(key)
+    if (opened.bytes === undefined) {
+      opened.bytes = opened.key.export()
+      forgotten.register(key.handle, opened.bytes)
+    }
+    return Buffer.from(opened.bytes)
+  }
+
   #open(key: KeyInUse): Opened {
-    const place = placeOf(key.id, key.kind, key.format)
-    const known = this.#opened.get(key.handle)
+    const { id, kind, format, handle } = key
+    const known = this.#opened.get(handle)
     // Under another identifier it must not open, whoever has opened it before.
-    if (known?.place === place) return known
+    if (known?.id === id && known.kind === kind && known.format === format) return known
     using bytes = new Secret(this.#unsealed(key))
-    const opened = { place, ...openKey(key, bytes.expose()) }
-    this.#opened.set(key.handle, opened)
+    const opened = { id, kind, format, ...openKey(key, bytes.expose()) }
+    this.#opened.set(handle, opened)
     return opened
   }
 }
@@ -268,7 +285,9 @@ function placeOf(id: string, kind: MaterialKind, format: KeyFormatType): string 
   return `material ${kind} ${format} of ${id}`
 }
 
-function openKey({ kind, format, spec }: KeyInUse, bytes: Uint8Array): Omit<Opened, 'place'> {
+type KeyOfSize = Pick<Opened, 'key' | 'bits'>
+
+function openKey({ kind, format, spec }: KeyInUse, bytes: Uint8Array): KeyOfSize {
   const key = readKey(kind, format, bytes, spec)
   const size = key.symmetricKeySize
   if (size === undefined) return { key, bits: 0 }
