@@ -25,7 +25,8 @@ import {
   RequestBatchItem,
   type RequestHeader,
   RequestMessage,
-  ResponseMessage,
+  ResponseBatchItem,
+  ResponseHeader,
 } from '#spec/kmip/messages.ts'
 import { operationLabel, operationName, payloadCoders } from '#spec/kmip/operations.ts'
 import { knows } from '#spec/kmip/table.ts'
@@ -33,7 +34,7 @@ import { Tag } from '#spec/kmip/tags.ts'
 import { WireError } from '#wire/errors.ts'
 import { itemBytes } from '#wire/ttlv/binary.ts'
 import type { DecodeContext, EncodeContext } from '#wire/ttlv/coder.ts'
-import { type Item, ItemType } from '#wire/ttlv/item.ts'
+import { type Item, ItemType, structure } from '#wire/ttlv/item.ts'
 import {
   protocolVersionOf,
   spokenVersion,
@@ -55,7 +56,7 @@ export interface MessageOptions {
 }
 
 type Request = ReturnType<typeof RequestMessage.decode>
-type ItemAnswer = Parameters<typeof ResponseMessage.encode>[1]['batchItem'][number]
+type ItemAnswer = ResponseBatchItem
 
 /**
  * Answers a message that could be decoded as TTLV.
@@ -112,14 +113,53 @@ export function wholeFailure(error: unknown, services: Services, version: Versio
     resultMessage: failureMessage(error),
     messageExtension: [],
   }
-  const responseHeader = {
-    protocolVersion: protocolVersionOf(version),
-    timeStamp: seconds(services),
+  return answerOf(version, seconds(services), [item])
+}
+
+/** A whole answer: the header and the items, as the table Response Message has them. */
+function answerOf(
+  version: Version,
+  timeStamp: number,
+  answers: readonly ItemAnswer[],
+  clientCorrelationValue?: string,
+): Item {
+  const context = encoding(version)
+  const header = headerItem(version, timeStamp, answers.length, clientCorrelationValue)
+  const items = answers.map((answer) => ResponseBatchItem.encode(Tag.BatchItem, answer, context))
+  return structure(Tag.ResponseMessage, [header, ...items])
+}
+
+interface KnownHeader {
+  readonly version: Version
+  readonly timeStamp: number
+  readonly batchCount: number
+  readonly item: Item
+}
+
+/** The header that was written last: within a second most answers have the same. */
+let known: KnownHeader | undefined
+
+function headerItem(
+  version: Version,
+  timeStamp: number,
+  batchCount: number,
+  clientCorrelationValue: string | undefined,
+): Item {
+  const isPlain = clientCorrelationValue === undefined
+  const isKnown =
+    known?.timeStamp === timeStamp && known.version === version && known.batchCount === batchCount
+  if (isPlain && isKnown && known !== undefined) return known.item
+  const protocolVersion = protocolVersionOf(version)
+  const header = {
+    protocolVersion,
+    timeStamp,
     attestationType: [],
-    batchCount: 1,
+    clientCorrelationValue,
+    batchCount,
   }
-  const message = { responseHeader, batchItem: [item] }
-  return ResponseMessage.encode(Tag.ResponseMessage, message, encoding(version))
+  const item = ResponseHeader.encode(Tag.ResponseHeader, header, encoding(version))
+  if (isPlain) known = { version, timeStamp, batchCount, item }
+  return item
 }
 
 function seconds(services: Services): number {
@@ -343,16 +383,9 @@ class Batch {
     return this.#message(this.#shortened(answers, items, maximum - headerBytes(whole, items)))
   }
 
-  #message(batchItem: readonly ItemAnswer[]): Item {
-    const responseHeader = {
-      protocolVersion: protocolVersionOf(this.#version),
-      timeStamp: this.#now,
-      attestationType: [],
-      clientCorrelationValue: this.#request.requestHeader.clientCorrelationValue,
-      batchCount: batchItem.length,
-    }
-    const message = { responseHeader, batchItem }
-    return ResponseMessage.encode(Tag.ResponseMessage, message, encoding(this.#version))
+  #message(answers: readonly ItemAnswer[]): Item {
+    const { clientCorrelationValue } = this.#request.requestHeader
+    return answerOf(this.#version, this.#now, answers, clientCorrelationValue)
   }
 
   /** Items from the one on that does not fit any more say Response Too Large. */

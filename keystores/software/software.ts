@@ -268,6 +268,11 @@ export class SoftwareKeystore implements Keystore {
     const known = this.#opened.get(handle)
     // Under another identifier it must not open, whoever has opened it before.
     if (known?.id === id && known.kind === kind && known.format === format) return known
+    return this.#openSeal(key)
+  }
+
+  #openSeal(key: KeyInUse): Opened {
+    const { id, kind, format, handle } = key
     using bytes = new Secret(this.#unsealed(key))
     const opened = { id, kind, format, ...openKey(key, bytes.expose()) }
     this.#opened.set(handle, opened)

@@ -24,6 +24,9 @@ export interface DecodeLimits {
   readonly itemsMax: number
 }
 
+/** Up to this many bytes or characters a text is looked at here: asking the runtime costs more. */
+const SHORT_TEXT = 64
+
 /** Header of an item: tag, type and length. */
 export const ITEM_HEADER_BYTES = 8
 
@@ -50,7 +53,9 @@ export function messageBytes(bytes: Uint8Array, offset = 0): number | undefined 
  * @throws `WireError` `invalidMessage` when the bytes are not one well-formed item within `limits`.
  */
 export function decodeItem(bytes: Uint8Array, limits: DecodeLimits): Item {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   const decoder = new Decoder(buffer, limits)
   const item = decoder.item(buffer.length, 0)
   if (decoder.offset !== buffer.length) {
@@ -78,7 +83,8 @@ class Decoder {
       throw malformed(`more than ${this.#limits.itemsMax} items`)
     }
     const bytes = this.#bytes
-    const tag = bytes.readUIntBE(start, 3)
+    const head = uint32(bytes, start)
+    const tag = head >>> 8
     const first = tag >>> 16
     if (first !== 0x42 && first !== 0x54) throw malformed(`${tagHex(tag)} is no tag`)
     const length = uint32(bytes, start + 4)
@@ -87,7 +93,7 @@ class Decoder {
       throw malformed(`${tagHex(tag)} claims ${length} bytes of ${end - valueStart} that remain`)
     }
     this.offset = valueStart
-    return this.#value(tag, bytes[start + 3] as number, length, end, depth)
+    return this.#value(tag, head & 0xff, length, end, depth)
   }
 
   #value(tag: number, type: number, length: number, end: number, depth: number): Item {
@@ -134,17 +140,27 @@ const READERS: readonly (ReadValue | undefined)[] = (() => {
     if (uint32(bytes, at) !== 0 || low > 1) throw malformed(`${tagHex(tag)} is neither 0 nor 1`)
     return low === 1
   }
-  readers[ItemType.TextString] = (bytes, at, length, tag) => {
-    const text = bytes.subarray(at, at + length)
-    if (!isUtf8(text)) throw malformed(`text ${tagHex(tag)} is not UTF-8`)
-    return text.toString('utf8')
-  }
+  readers[ItemType.TextString] = readText
   readers[ItemType.ByteString] = (bytes, at, length) => bytes.subarray(at, at + length)
   readers[ItemType.DateTime] = readInt64
   readers[ItemType.Interval] = readUint32
   readers[ItemType.DateTimeExtended] = readInt64
   return readers
 })()
+
+function readText(bytes: Buffer, at: number, length: number, tag: number): string {
+  const end = at + length
+  if (length <= SHORT_TEXT && isAscii(bytes, at, end)) return bytes.toString('latin1', at, end)
+  const text = bytes.subarray(at, end)
+  if (!isUtf8(text)) throw malformed(`text ${tagHex(tag)} is not UTF-8`)
+  return text.toString('utf8')
+}
+
+function isAscii(bytes: Buffer, at: number, end: number): boolean {
+  let all = 0
+  for (let index = at; index < end; index++) all |= bytes[index] as number
+  return all <= 0x7f
+}
 
 function readUint32(bytes: Buffer, at: number, length: number, tag: number): number {
   fixed(length, 4, tag)
@@ -183,9 +199,6 @@ const BLOCK_BYTES = 65_536
 
 /** An encoding longer than this gets memory of its own, so that it keeps no block alive. */
 const SHARED_BYTES_MAX = 4_096
-
-/** Shorter texts are written here, longer ones by the runtime. */
-const SHORT_TEXT = 64
 
 /**
  * Encodes one item.
