@@ -13,7 +13,7 @@
  */
 import { WireError } from '#wire/errors.ts'
 import { ITEM_TYPE_NAMES, type Item, ItemType, type StructureItem, tagHex } from './item.ts'
-import { rankOf, VERSIONS, type Version, type VersionText, versionText } from './version.ts'
+import { rankOf, type Version, type VersionText, versionText } from './version.ts'
 
 export interface EncodeContext {
   readonly version: Version
@@ -230,22 +230,24 @@ export function struct<const F extends Fields>(
   fields: F,
 ): StructCoder<StructValue<F>> {
   const rows: readonly Row[] = Object.entries(fields).map(([key, field]) => ({ key, field }))
-  const byTag = new Map<number, Slot>()
-  for (const { key, field } of rows) {
-    for (const { tag, coder } of field.variants) {
-      byTag.set(tag, { key, isMany: field.count === 'many', coder })
-    }
-  }
+  if (rows.length > ROWS_MAX) throw new TypeError(`${name} has more than ${ROWS_MAX} fields`)
+  const slots = slotsOf(rows)
   const lists = rows.filter(({ field }) => field.count === 'many').map(({ key }) => key)
-  const forms = new Map<Version, Form>(VERSIONS.map((version) => [version, formOf(rows, version)]))
+  const forms = new Map<Version, Form>()
+  const formIn = (version: Version): Form => {
+    const known = forms.get(version)
+    if (known !== undefined) return known
+    const form = formOf(rows, version)
+    forms.set(version, form)
+    return form
+  }
   return {
     name,
     rows,
 
     encode(tag, value, context): StructureItem {
       const items: Item[] = []
-      const { written } = forms.get(context.version) ?? formOf(rows, context.version)
-      for (const row of written) {
+      for (const row of formIn(context.version).written) {
         const found = (value as Record<string, unknown>)[row.key]
         if (found !== undefined) encodeField(name, row, found, context, items)
       }
@@ -256,26 +258,34 @@ export function struct<const F extends Fields>(
       if (item.type !== ItemType.Structure) throw wrongType(item, ItemType.Structure)
       const out: Record<string, unknown> = {}
       for (const key of lists) out[key] = []
+      let seen = 0
       for (const member of item.value) {
-        const slot = byTag.get(member.tag)
-        if (slot === undefined) assertMayIgnore(name, member, context)
-        else if (slot.isMany) (out[slot.key] as unknown[]).push(slot.coder.decode(member, context))
-        else if (out[slot.key] === undefined) out[slot.key] = slot.coder.decode(member, context)
-        else throw new WireError('invalidMessage', `Cannot read ${name}: ${slot.key} stands twice`)
+        const slot = slots.get(member.tag)
+        if (slot === undefined) {
+          assertMayIgnore(name, member, context)
+          continue
+        }
+        const { key, bit, coder } = slot
+        if (slot.isMany) (out[key] as unknown[]).push(coder.decode(member, context))
+        else if ((seen & bit) === 0) out[key] = coder.decode(member, context)
+        else throw new WireError('invalidMessage', `Cannot read ${name}: ${key} stands twice`)
+        seen |= bit
       }
-      const { needed } = forms.get(context.version) ?? formOf(rows, context.version)
-      for (const key of needed) {
-        if (out[key] !== undefined) continue
-        throw new WireError('missingField', `Cannot read ${name}: ${key} is missing`)
-      }
+      const missing = formIn(context.version).needed & ~seen
+      if (missing !== 0) throw lacking(name, rows, missing)
       return out as StructValue<F>
     },
   }
 }
 
+/** A set of rows is the bits of a number. */
+const ROWS_MAX = 31
+
 /** Where a member goes. */
 interface Slot {
   readonly key: string
+  /** The bit of its row. */
+  readonly bit: number
   readonly isMany: boolean
   readonly coder: Coder<unknown>
 }
@@ -286,14 +296,24 @@ interface WrittenRow {
   readonly isMany: boolean
   readonly variant: Variant<unknown> | undefined
   /** Present where the value says which variant it is. */
-  readonly field: Field<unknown> | undefined
+  readonly pick: ((value: unknown) => Variant<unknown> | undefined) | undefined
 }
 
 /** A structure in one version, worked out once. */
 interface Form {
   readonly written: readonly WrittenRow[]
-  /** What a message must have. */
-  readonly needed: readonly string[]
+  /** The bits of what a message must have. */
+  readonly needed: number
+}
+
+function slotsOf(rows: readonly Row[]): ReadonlyMap<number, Slot> {
+  const slots = new Map<number, Slot>()
+  for (const [index, { key, field }] of rows.entries()) {
+    const isMany = field.count === 'many'
+    for (const { tag, coder } of field.variants)
+      slots.set(tag, { key, bit: 1 << index, isMany, coder })
+  }
+  return slots
 }
 
 function formOf(rows: readonly Row[], version: Version): Form {
@@ -301,12 +321,24 @@ function formOf(rows: readonly Row[], version: Version): Form {
     key,
     isMany: field.count === 'many',
     variant: field.variants.find((row) => isIn(row, version)),
-    field: field.pick === undefined ? undefined : field,
+    pick: pickerOf(field),
   }))
-  const needed = rows.filter(({ field }) => {
-    return field.count === 'one' && field.variants.some((row) => isIn(row, version))
-  })
-  return { written, needed: needed.map(({ key }) => key) }
+  const needed = rows.reduce((bits, { field }, index) => {
+    const isNeeded = field.count === 'one' && field.variants.some((row) => isIn(row, version))
+    return isNeeded ? bits | (1 << index) : bits
+  }, 0)
+  return { written, needed }
+}
+
+function pickerOf({ variants, pick }: Field<unknown>): WrittenRow['pick'] {
+  if (pick === undefined) return undefined
+  const byTag = new Map(variants.map((variant) => [variant.tag, variant]))
+  return (value) => byTag.get(pick(value))
+}
+
+function lacking(name: string, rows: readonly Row[], missing: number): WireError {
+  const first = rows.find((_, index) => (missing & (1 << index)) !== 0)
+  return new WireError('missingField', `Cannot read ${name}: ${first?.key} is missing`)
 }
 
 function isIn({ since, until }: Variant<unknown>, version: Version): boolean {
@@ -320,7 +352,7 @@ function encodeField(
   context: EncodeContext,
   items: Item[],
 ): void {
-  const variant = row.field === undefined ? row.variant : picked(row.field, value)
+  const variant = row.pick === undefined ? row.variant : row.pick(value)
   if (variant === undefined) {
     if (context.beyondVersion === 'drop' || (Array.isArray(value) && value.length === 0)) return
     const version = versionText(context.version)
@@ -330,11 +362,6 @@ function encodeField(
   const { tag, coder } = variant
   if (!row.isMany) items.push(coder.encode(tag, value, context))
   else for (const one of value as unknown[]) items.push(coder.encode(tag, one, context))
-}
-
-function picked({ variants, pick }: Field<unknown>, value: unknown): Variant<unknown> | undefined {
-  const tag = pick?.(value)
-  return variants.find((variant) => variant.tag === tag)
 }
 
 function assertMayIgnore(name: string, member: Item, context: DecodeContext): void {
