@@ -363,8 +363,8 @@ function describe({ algorithm, bits, curve }: KeySpec): string {
 function assertAlgorithm(key: KeyInUse, { cipher }: CipherMechanism): void {
   const wanted = cipherRow(cipher).key
   const have = key.spec?.algorithm
-  const chacha = wanted.startsWith('ChaCha20') && have?.startsWith('ChaCha20')
-  if (have === wanted || chacha) return
+  if (have === wanted) return
+  if (wanted.startsWith('ChaCha20') && have?.startsWith('ChaCha20')) return
   const what = `Cannot use ${cipher} with "${key.id}": it is for ${wanted} keys, not ${have ?? 'this'}`
   throw new KmsError('parametersUnsupported', what)
 }
