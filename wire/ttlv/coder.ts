@@ -233,13 +233,11 @@ export function struct<const F extends Fields>(
   if (rows.length > ROWS_MAX) throw new TypeError(`${name} has more than ${ROWS_MAX} fields`)
   const slots = slotsOf(rows)
   const lists = rows.filter(({ field }) => field.count === 'many').map(({ key }) => key)
-  const forms = new Map<Version, Form>()
+  /** By version. */
+  const forms: (Form | undefined)[] = []
   const formIn = (version: Version): Form => {
-    const known = forms.get(version)
-    if (known !== undefined) return known
-    const form = formOf(rows, version)
-    forms.set(version, form)
-    return form
+    forms[version] ??= formOf(rows, version)
+    return forms[version]
   }
   return {
     name,
