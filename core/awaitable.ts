@@ -1,8 +1,8 @@
 /**
  * Results that may be there at once.
  *
- * A key that is in memory is used without waiting for anything. An `await` there would still put the
- * rest of the work off, at each of the dozen functions that a request passes through.
+ * A key that is in memory is used without waiting for anything. An `await` there would still put
+ * the rest of the work off, at each of the dozen functions that a request passes through.
  *
  * @module
  */

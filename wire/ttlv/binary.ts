@@ -194,7 +194,7 @@ function padded(length: number): number {
   return (length + 7) & ~7
 }
 
-/** Encodings are cut from blocks of this size: memory of its own costs more than filling it does. */
+/** Encodings are cut from blocks of this size: memory of its own costs more than filling it. */
 const BLOCK_BYTES = 65_536
 
 /** An encoding longer than this gets memory of its own, so that it keeps no block alive. */
