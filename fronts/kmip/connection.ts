@@ -74,7 +74,7 @@ export class Connection {
   #lastChange: Promise<unknown> = Promise.resolve()
   readonly #running = new Set<Promise<unknown>>()
   #timer: NodeJS.Timeout | undefined
-  /** When the timer fires, and until when the connection may go on; the process counts the time. */
+  /** When the timer fires and until when it may go on, in milliseconds of the process. */
   #fires = Infinity
   #deadline = Infinity
   #late: 'idle' | 'request-timeout' = 'idle'
