@@ -24,7 +24,11 @@ interface Piece {
 }
 
 /** @param known Numbers of scopes that were looked up before; no scope ever loses its number. */
-export function findRecords(query: Query, prepare: Prepare, known: Map<string, number>): Found {
+export function findRecords(
+  query: Query,
+  prepare: Prepare,
+  known = new Map<string, number>(),
+): Found {
   const scopes = scopeNumbers(query.scopes, prepare, known)
   if (scopes !== undefined && scopes.length === 0)
     return { ids: [], ...(query.count && { total: 0 }) }
