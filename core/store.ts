@@ -74,7 +74,7 @@ export class Store {
 
   async #chunk(ids: readonly string[]): Promise<readonly ManagedObject[]> {
     const missing = ids.filter((id) => !this.#cache.has(id))
-    const records = await this.#database.readAll('object', missing)
+    const records = missing.length === 0 ? [] : await this.#database.readAll('object', missing)
     const read = new Map<string, ManagedObject>()
     for (const record of records) {
       if (record !== undefined) read.set(record.id, this.#remember(this.#opened(record)))

@@ -171,7 +171,9 @@ class SqliteDatabase implements Database {
   }
 
   async find(query: Query): Promise<Found> {
-    return this.#snapshot(() => findRecords(query, (sql) => this.#prepared(sql), this.#scopes))
+    const read = (): Found => findRecords(query, (sql) => this.#prepared(sql), this.#scopes)
+    // One statement sees one state by itself.
+    return query.conditions.length === 1 && !query.count ? read() : this.#snapshot(read)
   }
 
   async due(kind: RecordKind, now: number, limit: number): Promise<readonly string[]> {
