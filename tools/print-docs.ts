@@ -237,7 +237,8 @@ application has said otherwise. A label that is another object's Name becomes an
 Keys are active at once, unless CKA_START_DATE lies ahead; C_DestroyObject revokes an active
 key (Cessation of Operation) and destroys it.`,
     `Defaults that the standard leaves to the token: CKA_PRIVATE is true for private and secret
-keys; CKA_SENSITIVE is true for private keys and false for secret keys; CKA_EXTRACTABLE is false; a key
+keys; CKA_SENSITIVE is true for private keys and false for secret keys; CKA_EXTRACTABLE is false;
+a key
 may do what its type is for; CKA_WRAP, CKA_UNWRAP and CKA_DERIVE are false, but CKA_DERIVE is true
 for keys that can do nothing else. CKA_DECRYPT is false where CKA_WRAP is asked for, and CKA_ENCRYPT
 where CKA_UNWRAP is: no key has both.`,
