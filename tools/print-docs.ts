@@ -44,24 +44,10 @@ import { nameOf, tableOf } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { VERSION_MAX, VERSIONS, versionText } from '#wire/ttlv/version.ts'
 import { toXml } from '#wire/ttlv/xml.ts'
+import { code, hex, page, type Row, table } from './markdown.ts'
+import { functionsPage, mechanismsPage } from './pkcs11-pages.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-
-type Row = readonly (string | number)[]
-
-function table(head: Row, rows: readonly Row[]): string {
-  const line = (cells: Row): string => `| ${cells.map(cell).join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
-}
-
-function cell(value: string | number): string {
-  return String(value).replaceAll('|', '\\|')
-}
-
-function page(...parts: readonly string[]): string {
-  const note = '<!-- Printed by tools/print-docs.ts; change the tables it names, not this page. -->'
-  return `${[parts[0], note, ...parts.slice(1)].join('\n\n')}\n`
-}
 
 /** `1.0 to 1.4`, `from 2.0`, or `all`. */
 function versions(since: number, until: number): string {
@@ -71,25 +57,21 @@ function versions(since: number, until: number): string {
   return `${versionText(since)} to ${versionText(until)}`
 }
 
-function code(text: string): string {
-  return `\`${text}\``
-}
-
-function hex(value: number, digits: number): string {
-  return code(`0x${value.toString(16).padStart(digits, '0')}`)
-}
-
 const EFFECTS = {
   read: 'reads',
   use: 'uses a key',
   change: 'changes',
 } as const
 
+/** A keystore that is asked what it can do, and nothing else. */
+function softwareKeystore(): SoftwareKeystore {
+  using key = new Secret(new Uint8Array(DATA_KEY_BYTES))
+  return new SoftwareKeystore('software', new Sealer(new Map([[1, key]])))
+}
+
 /** What Query answers about everything but operations, in the newest version, as XML. */
 async function queryAnswer(): Promise<string> {
-  using key = new Secret(new Uint8Array(DATA_KEY_BYTES))
-  const keystore = new SoftwareKeystore('software', new Sealer(new Map([[1, key]])))
-  const context = { services: { keystores: new Keystores([keystore]) } }
+  const context = { services: { keystores: new Keystores([softwareKeystore()]) } }
   const call = { context, version: VERSION_MAX } as unknown as Call
   const all = tableOf(E.QueryFunction).values.map(({ value }) => value as E.QueryFunction)
   const queryFunction = all.filter((value) => value !== E.QueryFunction.QueryOperations)
@@ -456,6 +438,8 @@ export async function printedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/configuration.md', configurationPage()],
     ['docs/limits.md', limitsPage()],
     ['docs/pkcs11-rules.md', rulesPage()],
+    ['docs/pkcs11-mechanisms.md', mechanismsPage(softwareKeystore())],
+    ['docs/pkcs11-functions.md', functionsPage()],
     ['docs/claviger.schema.json', `${JSON.stringify(configSchema(), null, 2)}\n`],
   ])
 }

@@ -242,6 +242,18 @@ function sizesOf({ algorithms, keyBits }: Does, ckm: number): KeySizes {
   return rangeOf(algorithms.flatMap((algorithm) => sizesOfOne(algorithm, ckm)))
 }
 
+/** What `CK_MECHANISM_INFO` counts in. */
+export type KeyUnit = 'bits' | 'bytes' | 'publicBytes'
+
+/** The unit of the lengths of a mechanism's keys. */
+export function unitOf({ type, does }: Offered): KeyUnit {
+  const [some] = Object.values(does).filter(({ algorithms }) => algorithms.length > 0)
+  const algorithm = some?.algorithms[0]
+  if (some?.keyBits !== undefined || algorithm === undefined) return 'bytes'
+  if (!isPair(algorithm)) return type === CKM.GENERIC_SECRET_KEY_GEN ? 'bits' : 'bytes'
+  return pairRow(algorithm).ckp === undefined ? 'bits' : 'publicBytes'
+}
+
 /** Of HMAC keys any length of whole bytes will do. */
 const ANY_KEY_BYTES = [1, 8_192] as const
 
