@@ -9,6 +9,7 @@
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import { Certificate } from '@peculiar/asn1-x509'
+import type { AttributeBag } from '#core/attribute-bag.ts'
 import type { Services } from '#core/context.ts'
 import { KmsError } from '#core/errors.ts'
 import { keyInUse, specOf } from '#core/keys.ts'
@@ -17,6 +18,7 @@ import { type ManagedObject, objectTypeOf } from '#core/objects.ts'
 import { publicHalf } from '#core/public-half.ts'
 import type { Secret } from '#core/secret.ts'
 import { isPair, pairRow } from '#spec/algorithms.ts'
+import type { VendorKey } from '#spec/kmip/attribute-list.ts'
 import {
   AlternativeNameType,
   CertificateType,
@@ -106,6 +108,8 @@ const COMPUTED: Readonly<Record<number, (object: ManagedObject) => Uint8Array>> 
     const isX509 = attributes.get('certificateType') === CertificateType.X_509
     return ulongBytes(isX509 ? CKC.X_509 : CKC.VENDOR_DEFINED)
   },
+  [CKA.PRIME_BITS]: ({ attributes }) => bitsIn(attributes, 'x:CKA_PRIME'),
+  [CKA.SUBPRIME_BITS]: ({ attributes }) => bitsIn(attributes, 'x:CKA_SUBPRIME'),
   [CKA.EC_PARAMS]: (object) => {
     const spec = specOf(objectTypeOf(object), object.attributes)
     return Buffer.from((spec && curveOfSpec(spec)?.oid) ?? '', 'hex')
@@ -115,6 +119,13 @@ const COMPUTED: Readonly<Record<number, (object: ManagedObject) => Uint8Array>> 
     const isKnown = algorithm !== undefined && isPair(algorithm)
     return ulongBytes((isKnown ? pairRow(algorithm).ckp : undefined) ?? UNAVAILABLE)
   },
+}
+
+/** How many bits a number has. */
+function bitsIn(attributes: AttributeBag, id: VendorKey): Uint8Array {
+  const bytes = bytesIn(attributes, id) ?? EMPTY
+  const digits = Buffer.from(bytes).toString('hex')
+  return ulongBytes(digits === '' ? 0 : BigInt(`0x${digits}`).toString(2).length)
 }
 
 /** How a key was generated, where its algorithm does not say it. */
