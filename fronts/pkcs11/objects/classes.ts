@@ -146,7 +146,7 @@ export function familyOfAlgorithm(algorithm: KeyAlgorithm): Family {
   const { ckk, ckp } = pairRow(algorithm)
   if (ckp !== undefined) return 'pq'
   if (ckk === CKK.RSA) return 'rsa'
-  return ckk === CKK.DSA ? 'other' : 'ec'
+  return ckk === CKK.DSA ? 'dsa' : 'ec'
 }
 
 /** CKK_ of a key; undefined where it has none. */
@@ -194,13 +194,20 @@ export function secretKindOf(keyType: number): SecretKind | undefined {
   return found && { algorithm: found[0] as SecretKeyAlgorithm }
 }
 
+/** The key type that has to be said of a key, because its algorithm and length do not say it. */
+export function saidKeyType(keyType: number, bits: number): number | undefined {
+  // Two AES-128 keys are as long as one of AES-256.
+  if (keyType === CKK.AES_XTS && bits === 256) return keyType
+  return secretKindOf(keyType)?.keyType
+}
+
 /** Cryptographic Length of a secret key of so many bytes; undefined where it cannot be so long. */
 export function secretBits(keyType: number, bytes: number): number | undefined {
   const algorithm = secretKindOf(keyType)?.algorithm
   if (algorithm === undefined) return bytes > 0 ? bytes * 8 : undefined
   if (keyType === CKK.DES2) return bytes === 16 ? 112 : undefined
   if (keyType === CKK.DES3) return bytes === 24 ? 168 : undefined
-  if (keyType === CKK.AES_XTS) return bytes === 64 ? 512 : undefined
+  if (keyType === CKK.AES_XTS) return bytes === 64 || bytes === 32 ? bytes * 8 : undefined
   if (keyType === CKK.AES && bytes === 64) return undefined
   const { bits, anyBits } = secretKeyRow(algorithm)
   return (anyBits && bytes > 0) || bits.includes(bytes * 8) ? bytes * 8 : undefined
@@ -282,7 +289,7 @@ export function generatorOf(object: ManagedObject): number {
   const spec = specOf(objectTypeOf(object), object.attributes)
   if (spec === undefined) return CKM.GENERIC_SECRET_KEY_GEN
   if (isPair(spec.algorithm)) return pairRow(spec.algorithm).ckm
-  const type = keyTypeOfSpec(spec)
+  const type = keyTypeOf(object)
   if (type === CKK.DES2) return CKM.DES2_KEY_GEN
   return type === CKK.AES_XTS ? CKM.AES_XTS_KEY_GEN : secretKeyRow(spec.algorithm).ckm
 }

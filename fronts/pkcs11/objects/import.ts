@@ -7,6 +7,7 @@
  * @module
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { type DsaNumbers, dsaPrivateDer, dsaPublicDer } from '#core/dsa-numbers.ts'
 import { completeRsa } from '#core/rsa-numbers.ts'
 import { Secret } from '#core/secret.ts'
 import { curveRow, isPair, pairRow } from '#spec/algorithms.ts'
@@ -78,6 +79,7 @@ function required(template: Template, type: number): Uint8Array {
 
 const FAMILIES: Readonly<Record<number, Family>> = {
   [CKK.RSA]: 'rsa',
+  [CKK.DSA]: 'dsa',
   [CKK.EC]: 'ec',
   [CKK.EC_EDWARDS]: 'ec',
   [CKK.EC_MONTGOMERY]: 'ec',
@@ -101,10 +103,37 @@ function pairType(template: Template, kind: Kind): { keyType: number; family: Fa
 
 async function importPrivate(session: Session, template: Template): Promise<number> {
   const { keyType, family } = pairType(template, 'private')
-  const read = { rsa: rsaPrivate, ec: ecPrivate, pq: pqPrivate }[family as 'rsa' | 'ec' | 'pq']
+  const read = PRIVATE_READERS[family] as PrivateReader
   const key = read(template, keyType)
   const pkcs8 = new Secret(key.export({ format: 'der', type: 'pkcs8' }))
   return makePrivate(session, template.list(), pkcs8, 'imported')
+}
+
+type PrivateReader = (template: Template, keyType: number) => KeyObject
+
+const PRIVATE_READERS: Partial<Readonly<Record<Family, PrivateReader>>> = {
+  rsa: rsaPrivate,
+  dsa: dsaPrivate,
+  ec: ecPrivate,
+  pq: pqPrivate,
+}
+
+function dsaNumbers(template: Template): DsaNumbers {
+  return {
+    prime: required(template, CKA.PRIME),
+    subprime: required(template, CKA.SUBPRIME),
+    base: required(template, CKA.BASE),
+    value: required(template, CKA.VALUE),
+  }
+}
+
+function dsaPrivate(template: Template): KeyObject {
+  const key = dsaPrivateDer(dsaNumbers(template))
+  try {
+    return parsed(() => createPrivateKey({ key, format: 'der', type: 'pkcs8' }))
+  } finally {
+    key.fill(0)
+  }
 }
 
 function rsaPrivate(template: Template): KeyObject {
@@ -187,6 +216,10 @@ function publicKeyOf(template: Template): KeyObject {
     }
     const key = { kty: 'RSA', n: part(CKA.MODULUS), e: part(CKA.PUBLIC_EXPONENT) }
     return parsed(() => createPublicKey({ key, format: 'jwk' }))
+  }
+  if (family === 'dsa') {
+    const key = dsaPublicDer(dsaNumbers(template))
+    return parsed(() => createPublicKey({ key, format: 'der', type: 'spki' }))
   }
   if (family === 'pq') {
     const algorithm = parameterSet(template, keyType)

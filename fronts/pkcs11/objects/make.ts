@@ -31,6 +31,7 @@ import {
   familyOfAlgorithm,
   familyOfSecret,
   KEY_TYPE,
+  saidKeyType,
   secretBits,
   secretKindOf,
 } from './classes.ts'
@@ -129,7 +130,7 @@ export async function makeSecret(
     objectType: isKey ? ObjectType.SymmetricKey : ObjectType.SecretData,
     object: secretObject(isKey, material.expose()),
     given,
-    internal: internalOf(plan, origin, base, keyTypeAttributes(secretKind.keyType), others),
+    internal: internalOf(plan, origin, base, keyTypeAttributes(saidKeyType(keyType, bits)), others),
   })
 }
 
@@ -237,7 +238,9 @@ export function specAttributes(spec: KeySpec): readonly ListedAttribute[] {
   const recommendedCurve = curveOfSpec(spec)?.kmip
   return [
     { id: 'cryptographicAlgorithm', value: pairRow(algorithm).kmip[0] },
-    ...(algorithm === 'RSA' ? [{ id: 'cryptographicLength', value: bits } as const] : []),
+    ...(algorithm === 'RSA' || algorithm === 'DSA'
+      ? [{ id: 'cryptographicLength', value: bits } as const]
+      : []),
     ...(recommendedCurve === undefined
       ? []
       : [{ id: 'cryptographicDomainParameters', value: { recommendedCurve } } as const]),

@@ -297,6 +297,20 @@ const PQ_PRIVATE = [
   row('VALUE',         'bytes', material('the private key'), '4 6 7'),
   row('SEED',          'bytes', material('the seed'), '4 6 7'),
 ]
+// biome-ignore format: a table
+const DSA_PUBLIC = [
+  row('PRIME',    'number', material('prime p'), '1 3'),
+  row('SUBPRIME', 'number', material('subprime q'), '1 3'),
+  row('BASE',     'number', material('base g'), '1 3'),
+  row('VALUE',    'number', material('the public value'), '1 4'),
+]
+// biome-ignore format: a table
+const DSA_PRIVATE = [
+  row('PRIME',    'number', material('prime p'), '1 4 6'),
+  row('SUBPRIME', 'number', material('subprime q'), '1 4 6'),
+  row('BASE',     'number', material('base g'), '1 4 6'),
+  row('VALUE',    'number', material('the private value'), '1 4 6 7'),
+]
 
 // biome-ignore format: a table
 const PROFILE = [row('PROFILE_ID', 'ulong', own('PROFILE_ID'), '2')]
@@ -359,8 +373,8 @@ const NSS_TRUST_ROWS = [
 ]
 
 const MATERIAL: Readonly<Record<'public' | 'private', Partial<Record<Family, AttributeRow[]>>>> = {
-  public: { rsa: RSA_PUBLIC, ec: EC_PUBLIC, pq: PQ_PUBLIC },
-  private: { rsa: RSA_PRIVATE, ec: EC_PRIVATE, pq: PQ_PRIVATE },
+  public: { rsa: RSA_PUBLIC, ec: EC_PUBLIC, pq: PQ_PUBLIC, dsa: DSA_PUBLIC },
+  private: { rsa: RSA_PRIVATE, ec: EC_PRIVATE, pq: PQ_PRIVATE, dsa: DSA_PRIVATE },
 }
 
 const CERTIFICATES: Partial<Readonly<Record<Family, readonly AttributeRow[]>>> = {
@@ -422,9 +436,11 @@ export const CLASSES: readonly (readonly [string, Kind, Family])[] = [
   ['RSA public key', 'public', 'rsa'],
   ['EC, Edwards or Montgomery public key', 'public', 'ec'],
   ['ML-DSA, SLH-DSA or ML-KEM public key', 'public', 'pq'],
+  ['DSA public key', 'public', 'dsa'],
   ['RSA private key', 'private', 'rsa'],
   ['EC, Edwards or Montgomery private key', 'private', 'ec'],
   ['ML-DSA, SLH-DSA or ML-KEM private key', 'private', 'pq'],
+  ['DSA private key', 'private', 'dsa'],
   ['Secret key', 'secret', 'secret'],
   ['DSA domain parameters', 'domain', 'dsa'],
   ['DH domain parameters', 'domain', 'dh'],

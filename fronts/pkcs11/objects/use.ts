@@ -15,7 +15,7 @@ import type { Awaitable, MaterialKind } from '#core/keystore.ts'
 import { labelOf, type ManagedObject, objectTypeOf } from '#core/objects.ts'
 import type { KeySpec } from '#spec/algorithms.ts'
 import { ObjectType } from '#spec/kmip/enumerations.ts'
-import { CKA, CKR } from '#spec/pkcs11/constants.ts'
+import { CKA, CKK, CKM, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Service } from '#spec/pkcs11/mechanisms.ts'
 import { ulongsOf } from '#spec/pkcs11/memory.ts'
@@ -23,7 +23,7 @@ import type { Item } from '#wire/ttlv/item.ts'
 import type { Seen } from '../application.ts'
 import type { Does, Offered } from '../mechanisms.ts'
 import type { Session } from '../session.ts'
-import { booleanIn } from './classes.ts'
+import { booleanIn, KEY_TYPE, numberIn } from './classes.ts'
 import { rowOf, saidHome } from './flags.ts'
 
 /** Attributes of PKCS#11 with a meaning for the use of a key; no client sets them by KMIP. */
@@ -115,6 +115,8 @@ interface Facts {
   readonly alwaysAuthenticates: boolean
   /** Undefined: all. */
   readonly allowed: readonly number[] | undefined
+  /** CKK_AES_XTS, where the key is as long as one of another type. */
+  readonly isXts: boolean
   /** Services whose flag is false although the bit that it shares with another is set. */
   readonly denied: ReadonlySet<KeyService>
 }
@@ -151,6 +153,7 @@ function factsOf(object: ManagedObject): Facts {
     spec: specOf(type, attributes),
     alwaysAuthenticates: always?.value === true,
     allowed: allowed?.value instanceof Uint8Array ? ulongsOf(allowed.value) : undefined,
+    isXts: numberIn(attributes, KEY_TYPE) === CKK.AES_XTS,
     denied: deniedBy(object),
   }
   FACTS.set(object, facts)
@@ -203,12 +206,12 @@ function checked(
   does: Does,
   codes: KeyCodes,
 ): UsableKey {
-  const { kind, spec, allowed } = factsOf(object)
+  const { kind, spec, allowed, isXts } = factsOf(object)
   const label = () => `${labelOf(object)} and CKM_${offered.name}`
   if (object.attributes.has('archiveDate')) {
     throw new CryptokiError(codes.handle, `${labelOf(object)} is archived; recover it first`)
   }
-  if (!suits(object, spec, does)) {
+  if (!suits(object, spec, does) || (isXts && offered.type !== CKM.AES_XTS)) {
     throw new CryptokiError(codes.type, `${label()}: it is for ${does.algorithms.join(', ')}`)
   }
   if (spec !== undefined && does.keyBits !== undefined && !does.keyBits.includes(spec.bits)) {

@@ -11,6 +11,7 @@ import { AsnConvert } from '@peculiar/asn1-schema'
 import { Certificate } from '@peculiar/asn1-x509'
 import type { AttributeBag } from '#core/attribute-bag.ts'
 import type { Services } from '#core/context.ts'
+import { type DsaNumbers, dsaPrivateNumbers, dsaPublicNumbers } from '#core/dsa-numbers.ts'
 import { KmsError } from '#core/errors.ts'
 import { keyInUse, specOf } from '#core/keys.ts'
 import type { Awaitable } from '#core/keystore.ts'
@@ -228,6 +229,9 @@ function bigInteger(base64url: string | undefined): Uint8Array | undefined {
 
 /** A value of the public half; undefined where keys of this type have none. */
 export function publicPart(key: KeyObject, type: number): Uint8Array | undefined {
+  if (key.asymmetricKeyType === 'dsa' && type !== CKA.PUBLIC_KEY_INFO) {
+    return dsaPart(dsaPublicNumbers(key.export({ format: 'der', type: 'spki' })), type)
+  }
   switch (type) {
     case CKA.PUBLIC_KEY_INFO:
       return key.export({ format: 'der', type: 'spki' })
@@ -239,6 +243,21 @@ export function publicPart(key: KeyObject, type: number): Uint8Array | undefined
       return octetString(key.export({ format: 'raw-public' }))
     case CKA.VALUE:
       return key.export({ format: 'raw-public' })
+    default:
+      return undefined
+  }
+}
+
+function dsaPart(numbers: DsaNumbers, type: number): Uint8Array | undefined {
+  switch (type) {
+    case CKA.PRIME:
+      return numbers.prime
+    case CKA.SUBPRIME:
+      return numbers.subprime
+    case CKA.BASE:
+      return numbers.base
+    case CKA.VALUE:
+      return numbers.value
     default:
       return undefined
   }
@@ -276,6 +295,9 @@ function privateValue(services: Services, object: ManagedObject, type: number): 
 function privatePart(key: KeyObject, type: number): Uint8Array | undefined {
   const part = RSA_PARTS[type]
   if (part !== undefined) return bigInteger(key.export({ format: 'jwk' })[part])
+  if (key.asymmetricKeyType === 'dsa') {
+    return dsaPart(dsaPrivateNumbers(key.export({ format: 'der', type: 'pkcs8' })), type)
+  }
   try {
     return key.export({ format: type === CKA.SEED ? 'raw-seed' : 'raw-private' })
   } catch {
