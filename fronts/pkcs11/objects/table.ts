@@ -198,7 +198,7 @@ const KEY = [
   START,
   END,
   row('DERIVE',             'bool',   mask(Mask.DeriveKey), '8'),
-  row('LOCAL',              'bool',   computed('Original Creation Date, no derivation'), '2 4 6'),
+  row('LOCAL',              'bool',   computed('Original Creation Date that no client has given, no derivation'), '2 4 6'),
   row('KEY_GEN_MECHANISM',  'ulong',  computed('y-CKA_KEY_GEN_MECHANISM, else from the algorithm'), '2 4 6'),
   row('ALLOWED_MECHANISMS', 'ulongs', own('ALLOWED_MECHANISMS')),
 ]

@@ -23,8 +23,8 @@ import type { Item } from '#wire/ttlv/item.ts'
 import type { Seen } from '../application.ts'
 import type { Does, Offered } from '../mechanisms.ts'
 import type { Session } from '../session.ts'
-import { booleanIn, KEY_TYPE, numberIn } from './classes.ts'
-import { rowOf, saidHome } from './flags.ts'
+import { KEY_TYPE, numberIn } from './classes.ts'
+import { flagOf, rowOf } from './flags.ts'
 
 /** Attributes of PKCS#11 with a meaning for the use of a key; no client sets them by KMIP. */
 export const ALWAYS_AUTHENTICATE = 'y:CKA_ALWAYS_AUTHENTICATE'
@@ -129,12 +129,14 @@ const SHARED = [
   ['verify', CKA.VERIFY],
   ['messageVerify', CKA.VERIFY],
   ['verifyRecover', CKA.VERIFY_RECOVER],
+  ['derive', CKA.DERIVE],
+  ['encapsulate', CKA.ENCAPSULATE],
+  ['decapsulate', CKA.DECAPSULATE],
 ] as const satisfies readonly (readonly [KeyService, number])[]
 
 function deniedBy(object: ManagedObject): ReadonlySet<KeyService> {
   const denied = SHARED.filter(([, flag]) => {
-    const row = rowOf(object, flag)
-    return row !== undefined && booleanIn(object.attributes, saidHome(row)) === false
+    return rowOf(object, flag) !== undefined && !flagOf(object, flag)
   })
   return new Set(denied.map(([service]) => service))
 }
