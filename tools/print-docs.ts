@@ -18,8 +18,8 @@ import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
 import type { Call } from '#fronts/kmip/call.ts'
 import { handlerOf } from '#fronts/kmip/handlers.ts'
-import { RULES, type Rule } from '#fronts/pkcs11/attack-rules.ts'
 import { type AttributeRow, CLASSES, tableFor } from '#fronts/pkcs11/objects/table.ts'
+import { RULES, type Rule } from '#fronts/pkcs11/rule-table.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { configSchema, variableName } from '#server/config.ts'
 import {
@@ -412,18 +412,23 @@ function leaves(command: Command, above: string): readonly (readonly [string, Co
 }
 
 function rulesPage(): string {
-  const rows = Object.entries<Rule>(RULES).map(([name, { refuses, prevents, source, rv }]) => {
-    return [code(name), refuses, prevents, code(`CKR_${rv}`), source]
-  })
+  const rows = Object.entries<Rule>(RULES).map(
+    ([name, { refuses, prevents, source, rv, isFixed }]) => {
+      const key = isFixed ? 'none' : code(`pkcs11.rules.${name}`)
+      return [code(name), refuses, prevents, code(`CKR_${rv}`), source, key]
+    },
+  )
   return page(
     '# Rules against attacks on PKCS#11',
-    'Rules of `fronts/pkcs11/attack-rules.ts`. PKCS#11 lets keys be used against each other; ' +
-      'what the standard would allow and these rules refuse is refused on every token. A refusal ' +
+    'Rules of `fronts/pkcs11/rule-table.ts`. PKCS#11 lets keys be used against each other; ' +
+      'what the standard would allow and these rules refuse is refused on every token, unless the ' +
+      'configuration has the rule switched off, which is logged at the start and written to the ' +
+      'audit trail (`SwitchRuleOff`). A refusal ' +
       "names its rule in the server's log; the application is told the code alone. What the " +
       'standard itself asks for (`CKA_EXTRACTABLE`, `CKA_WRAP_WITH_TRUSTED`, ' +
       '`CKA_WRAP_TEMPLATE`, `CKA_UNWRAP_TEMPLATE`, `CKA_DERIVE_TEMPLATE`) holds as well, and is ' +
       'not listed. Each attack is played in `fronts/pkcs11/attack-rules.test.ts`.',
-    table(['Rule', 'What is refused', 'What it prevents', 'Code', 'Source'], rows),
+    table(['Rule', 'What is refused', 'What it prevents', 'Code', 'Source', 'Switch'], rows),
   )
 }
 
