@@ -200,7 +200,7 @@ async function generatePair(
   const privatePlan = planOf(session, privateSubject, forPrivate)
   if (publicPlan.lasting !== privatePlan.lasting) return apart()
   assertMakes(session, spec)
-  if (!privatePlan.lasting) assertRoom(session)
+  if (!privatePlan.lasting) assertRoom(session, 2)
   const owned = isPair(spec.algorithm) && pairRow(spec.algorithm).ckm !== mechanism
   const more = owned ? [generatedBy(mechanism)] : []
   const half = (plan: Plan) => ({ owned: [...plan.owned, ...more], namesRepeat: true })

@@ -337,9 +337,9 @@ export function handleFor(session: Session, object: ManagedObject, lasting: bool
 }
 
 /** @throws `CryptokiError` `DEVICE_MEMORY` where there are too many session objects. */
-export function assertRoom({ application, token }: Session): void {
+export function assertRoom({ application, token }: Session, more = 1): void {
   const max = token.services.limits.sessionObjectsMax
-  if (application.sessionObjectCount < max) return
+  if (application.sessionObjectCount + more <= max) return
   const what = `an application has ${max} session objects at most (sessionObjectsMax)`
   throw new CryptokiError(CKR.DEVICE_MEMORY, what)
 }
