@@ -102,6 +102,13 @@ function show({ json }: GlobalOptions, token: unknown): void {
 
 export const token = new Command('token')
   .description('tokens of PKCS#11 applications, and their PINs')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  claviger token list
+  claviger token pin`,
+  )
   .addCommand(listAll)
   .addCommand(init)
   .addCommand(setPin)

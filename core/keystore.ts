@@ -12,10 +12,10 @@
  */
 import type { Cipher, Hash, KeySpec, Mac, SignatureScheme } from '#spec/algorithms.ts'
 import type { KeyFormatType } from '#spec/kmip/enumerations.ts'
+import type { Awaitable } from './awaitable.ts'
 import type { Secret } from './secret.ts'
 
-/** A result that may be there at once: on the hot path nothing waits for a promise in vain. */
-export type Awaitable<T> = T | Promise<T>
+export type { Awaitable } from './awaitable.ts'
 
 /**
  * What kind of material it is. `secret`: bytes of a symmetric key or of secret data; `data`:

@@ -15,6 +15,7 @@ import { readFileSync } from 'node:fs'
 import { type Document, isMap, isNode, LineCounter, parse, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
+import { RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
 
 /** A configuration that cannot be used; the message says where and what. */
 export class ConfigError extends Error {
@@ -183,6 +184,16 @@ const token = z.strictObject({
   readOnly: z.boolean().default(false).describe('Whether nothing can be changed by PKCS#11.'),
 })
 
+/** Each rule by its name. */
+const rules = z.strictObject(
+  Object.fromEntries(
+    SWITCHES.map((name) => {
+      const what = `Whether this is refused: ${RULES[name].refuses}`
+      return [name, z.boolean().default(true).describe(what)]
+    }),
+  ) as Record<RuleName, z.ZodDefault<z.ZodBoolean>>,
+)
+
 const pkcs11 = z.strictObject({
   enabled: z.boolean().default(true).describe('Whether PKCS#11 is served.'),
   socket: z
@@ -200,6 +211,7 @@ const pkcs11 = z.strictObject({
       { name: 'claviger', label: 'Claviger', principal: 'admin', login: 'pin', readOnly: false },
     ])
     .describe('The tokens, in the order of their slots.'),
+  rules: rules.prefault({}).describe('Rules against attacks: docs/pkcs11-rules.md.'),
 })
 
 const log = z.strictObject({
@@ -312,7 +324,9 @@ export function variables(): readonly Variable[] {
 
 /** Name of the variable that gives the value at a path. */
 export function variableName(path: readonly string[]): string {
-  const words = path.map((key) => key.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toUpperCase())
+  const words = path.map((key) => {
+    return key.replace(/(?<=[a-z0-9])(?=[A-Z])|-/g, '_').toUpperCase()
+  })
   return `CLAVIGER_${words.join('_')}`
 }
 

@@ -477,8 +477,8 @@ static void measure(const struct row *row, ulong_t slot, ulong_t threads, ulong_
     }
     /* Every thread ends with the operation that is under way: the time is that of the last one. */
     const double seconds = (now() - warm_until) / 1e9;
-    printf("{\"done\":%lu,\"perSecond\":%.1f,\"p50\":%.1f,\"p99\":%.1f}\n", all, (double)done / seconds,
-           percentile(times, done, 0.5), percentile(times, done, 0.99));
+    printf("{\"done\":%lu,\"perSecond\":%.1f,\"p50\":%.1f,\"p99\":%.1f}\n", all,
+           (double)done / seconds, percentile(times, done, 0.5), percentile(times, done, 0.99));
     free(lanes);
 }
 

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
-import { absentFiles, CLAVIGER, library, until } from '#conformance/pkcs11/own-token.ts'
+import { absentFiles, CLAVIGER, library, until } from '#conformance/pkcs11/token-under-test.ts'
 import { askServer, socketPath } from '#server/control.ts'
 import { CLIENT, fill } from '../fill.ts'
 
