@@ -14,6 +14,10 @@ import { askServer } from '#server/control.ts'
 
 const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
 
+/** A configuration under which every suite can be run, such as one with an HSM. */
+const CONFIG_PATH = process.env['CLAVIGER_TEST_CONFIG']
+const CONFIG = CONFIG_PATH === undefined ? [] : ['--config', CONFIG_PATH]
+
 /** Time for a server to start, in milliseconds; a first start makes keys. */
 const START_MILLISECONDS = 30_000
 
@@ -46,7 +50,8 @@ export interface OwnServerOptions {
 /** Starts a server and waits until it listens. */
 export async function startOwnServer(options: OwnServerOptions = {}): Promise<OwnServer> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'claviger-test-'))
-  const child = spawn(LAUNCHER, ['serve', '--data', dataDir, '--kmip', '127.0.0.1:0'], {
+  const args = ['serve', '--data', dataDir, '--kmip', '127.0.0.1:0', ...CONFIG]
+  const child = spawn(LAUNCHER, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
   })
