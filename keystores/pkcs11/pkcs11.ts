@@ -259,14 +259,15 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('notExtractable', what)
     }
     const { spec } = key
-    if (spec === undefined) throw new KmsError('keyFormat', `Cannot give "${key.id}": no such key`)
-    const types = key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
+    const isBytes = key.kind === 'secret' && format === KeyFormatType.Raw
+    if (spec === undefined && !isBytes) {
+      throw new KmsError('keyFormat', `Cannot give "${key.id}": its algorithm is not known`)
+    }
+    const types = spec === undefined || key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
     const values = await this.#keyed('give key', key, async (session, hObject) => {
       return attributesOf(session, hObject, types)
     })
-    if (key.kind === 'secret' && format === KeyFormatType.Raw) {
-      return new Secret(values[0] as Uint8Array)
-    }
+    if (spec === undefined || isBytes) return new Secret(values[0] as Uint8Array)
     const read =
       key.kind === 'secret'
         ? readKey(key.kind, KeyFormatType.Raw, values[0] as Uint8Array, spec)
