@@ -245,6 +245,7 @@ export class HostDevice implements Device {
       sessionsIdle: this.#lanes.length,
       waiting: this.#waiting.length,
       starts: this.#starts,
+      calls: Object.fromEntries(this.#calls),
       lastFailure: this.#lastFailure === '' ? undefined : this.#lastFailure,
       pauseSeconds: pause > 0 ? pause : undefined,
     }
