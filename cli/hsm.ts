@@ -128,6 +128,14 @@ function variable(text: string, before: Readonly<Record<string, string>>): Recor
 
 export const hsm = new Command('hsm')
   .description('hardware security modules that hold keys')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  claviger hsm list
+  claviger hsm adopt
+  claviger hsm probe --module /usr/lib/softhsm/libsofthsm2.so --label test`,
+  )
   .addCommand(listAll)
   .addCommand(adopt)
   .addCommand(probe)
