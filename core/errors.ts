@@ -44,6 +44,7 @@ export const FAILURES = {
   wrongState:            { kmip: R.PermissionDenied,      kmip2: [R.PermissionDenied, R.WrongKeyLifecycleState], ckr: CKR.KEY_FUNCTION_NOT_PERMITTED, http: 409 },
   usageMask:             { kmip: R.PermissionDenied,      kmip2: R.IncompatibleCryptographicUsageMask, ckr: CKR.KEY_FUNCTION_NOT_PERMITTED, http: 403 },
   usageLimit:            { kmip: R.PermissionDenied,      ckr: CKR.KEY_FUNCTION_NOT_PERMITTED, http: 403 },
+  noUsageLimits:         { kmip: R.IllegalOperation,      kmip2: R.AttributeNotFound,          ckr: CKR.KEY_FUNCTION_NOT_PERMITTED, http: 409 },
   illegalOperation:      { kmip: R.IllegalOperation,      kmip2: R.InvalidObjectType,          ckr: CKR.KEY_FUNCTION_NOT_PERMITTED, http: 409 },
   objectType:            { kmip: R.InvalidField,          kmip2: R.InvalidObjectType,          ckr: CKR.KEY_TYPE_INCONSISTENT, http: 400 },
 

@@ -30,7 +30,7 @@ const AT_LEAST = {
   'v1.0/optional': 6,
   'v1.2/optional': 7,
   'v1.3/optional': 4,
-  'v1.1/tc': 25,
+  'v1.1/tc': 27,
   'v1.3/tc': 27,
   'v2.1': 75,
 } as const

@@ -426,6 +426,58 @@ describe('a KMIP server', { timeout: 120_000 }, () => {
     raw.close()
   })
 
+  it('allocates usage until the Usage Limits are spent, all or nothing', async () => {
+    const usageLimits = { usageLimitsTotal: 1_000n, usageLimitsUnit: 1 }
+    const activation = { id: 'activationDate', value: 1 } as const
+    const attributes = [...AES, activation, { id: 'usageLimits', value: usageLimits } as const]
+    const { uniqueIdentifier } = await kmip.call('Create', {
+      objectType: 2,
+      attributes: { attributes },
+    })
+    const allocate = (usageLimitsCount: bigint, version: Version = 21) => {
+      return kmip.call('GetUsageAllocation', { uniqueIdentifier, usageLimitsCount }, { version })
+    }
+    await allocate(600n)
+    await assert.rejects(allocate(401n), { reason: ResultReason.PermissionDenied })
+    await allocate(400n, 10)
+    await assert.rejects(allocate(1n, 14), { reason: ResultReason.PermissionDenied })
+    await assert.rejects(allocate(0n), { reason: ResultReason.InvalidField })
+  })
+
+  it('refuses to allocate usage of a key without Usage Limits, and of one in no state to protect', async () => {
+    const id = await created(kmip)
+    const wish = { uniqueIdentifier: id, usageLimitsCount: 1n }
+    const allocate = (version: Version) => kmip.call('GetUsageAllocation', wish, { version })
+    await assert.rejects(allocate(14), { reason: ResultReason.IllegalOperation })
+    await assert.rejects(allocate(21), { reason: ResultReason.AttributeNotFound })
+    const usageLimits = { usageLimitsTotal: 5n, usageLimitsUnit: 2 }
+    const newAttribute = { id: 'usageLimits', value: usageLimits } as const
+    await kmip.call('AddAttribute', { uniqueIdentifier: id, newAttribute })
+    const attributeRefs = ['usageLimits'] as const
+    const found = await kmip.call('GetAttributes', { uniqueIdentifier: id, attributeRefs })
+    assert.deepEqual(found.attributes?.attributes[0]?.value, {
+      ...usageLimits,
+      usageLimitsCount: 5n,
+    })
+    await assert.rejects(allocate(14), { message: /Pre-?Active/ })
+  })
+
+  it('leases a key until it is compromised', async () => {
+    const uniqueIdentifier = await created(kmip)
+    const lease = await kmip.call('ObtainLease', { uniqueIdentifier })
+    assert.equal(lease.uniqueIdentifier, uniqueIdentifier)
+    assert.ok(Math.abs(lease.lastChangeDate - Date.now() / 1000) < 60)
+    const attributeRefs = ['leaseTime'] as const
+    const { attributes } = await kmip.call('GetAttributes', { uniqueIdentifier, attributeRefs })
+    assert.equal(attributes?.attributes[0]?.value, lease.leaseTime)
+    const revocationReason = { revocationReasonCode: 2 } as const
+    await kmip.call('Revoke', { uniqueIdentifier, revocationReason })
+    const reason = ResultReason.PermissionDenied
+    await assert.rejects(kmip.call('ObtainLease', { uniqueIdentifier }, { version: 14 }), {
+      reason,
+    })
+  })
+
   it('stops at the first failure of a batch by default', async () => {
     const results = await kmip.batch([
       { operation: 'Get', payload: { uniqueIdentifier: 'nobody' } },
