@@ -15,6 +15,15 @@ import { readFileSync } from 'node:fs'
 import { type Document, isMap, isNode, LineCounter, parse, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
+import { PROFILE_NAMES } from '#fronts/kmip/offer.ts'
+import {
+  DestroyAction,
+  ObjectType,
+  Operation,
+  RNGMode,
+  ShreddingAlgorithm,
+  UnwrapMode,
+} from '#spec/kmip/enumerations.ts'
 
 /** A configuration that cannot be used; the message says where and what. */
 export class ConfigError extends Error {
@@ -61,6 +70,43 @@ const tls = z.strictObject({
     ),
 })
 
+/** The names of a table of KMIP, for what is said by name. */
+function names<const T extends Readonly<Record<string, number>>>(members: T) {
+  return z.enum(Object.keys(members) as [string, ...string[]] as [keyof T & string])
+}
+
+const query = z.strictObject({
+  vendorIdentification: z
+    .string()
+    .max(200)
+    .default('Claviger')
+    .describe('Vendor Identification; empty: Query Server Information is not answered.'),
+  operations: z
+    .array(names(Operation))
+    .optional()
+    .describe('The operations that remain, of those that are offered; default: all.'),
+  objects: z
+    .array(names(ObjectType))
+    .optional()
+    .describe('The types of objects that can be made; default: all.'),
+  profiles: z
+    .array(z.enum(PROFILE_NAMES))
+    .optional()
+    .describe('The profiles that remain, of those that are claimed; default: all.'),
+  shreddingAlgorithm: names(ShreddingAlgorithm)
+    .default('Cryptographic')
+    .describe('What Query says of how keys are made unreadable.'),
+  destroyAction: names(DestroyAction)
+    .default('KeyMaterialShredded')
+    .describe('What Query says of what Destroy does.'),
+  unwrapMode: names(UnwrapMode)
+    .default('NotProcessed')
+    .describe('What Query says of keys that are registered wrapped.'),
+  rngMode: names(RNGMode)
+    .default('SharedInstantiation')
+    .describe('What Query says of the generators of random numbers.'),
+})
+
 const kmip = z.strictObject({
   listen: z
     .string()
@@ -72,6 +118,9 @@ const kmip = z.strictObject({
     .enum(['ignore', 'refuse'])
     .default('ignore')
     .describe('What becomes of user names in messages; who asks is said by the TLS certificate.'),
+  query: query
+    .prefault({})
+    .describe('What Query answers; operations and objects that are left out are refused.'),
 })
 
 const rootKey = z.strictObject({

@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { sweep } from '#core/sweep.ts'
+import { Offer } from '#fronts/kmip/offer.ts'
 import { KmipServer, type ServerIdentity } from '#fronts/kmip/server.ts'
 import { WireLog } from '#fronts/kmip/wire-log.ts'
 import { serveControl } from './control.ts'
@@ -81,7 +82,7 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
 }
 
 async function kmipServer(house: House, wireLog: WireLog, log: Logger): Promise<KmipServer> {
-  const { listen, tls, messageCredentials } = house.config.kmip
+  const { listen, tls, messageCredentials, query } = house.config.kmip
   const at = listen.lastIndexOf(':')
   const options = {
     host: listen.slice(0, at).replace(/^\[|\]$/g, ''),
@@ -91,6 +92,7 @@ async function kmipServer(house: House, wireLog: WireLog, log: Logger): Promise<
     minVersion: tls.minVersion,
     ciphers: tls.ciphers,
     messageCredentials,
+    offer: new Offer(query),
     wireLog,
     log,
   }

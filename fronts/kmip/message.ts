@@ -44,6 +44,7 @@ import {
 import { type BatchState, type Call, newBatch } from './call.ts'
 import { type Answer, Refusal } from './handler.ts'
 import { handlerOf } from './handlers.ts'
+import type { Offer } from './offer.ts'
 
 /** What a message does as a whole: the strongest effect of its items. */
 export type MessageEffect = 'change' | 'none'
@@ -51,6 +52,7 @@ export type MessageEffect = 'change' | 'none'
 export interface MessageOptions {
   /** What becomes of a user name or another credential in a message; the TLS identity counts. */
   readonly messageCredentials: 'ignore' | 'refuse'
+  readonly offer: Offer
 }
 
 type Request = ReturnType<typeof RequestMessage.decode>
@@ -141,6 +143,7 @@ class Batch {
   readonly #services: Services
   readonly #principal: Principal
   readonly #version: Version
+  readonly #offer: Offer
   readonly #onError: OnError
   readonly #state: BatchState = newBatch()
   readonly #done: ObjectChange[] | undefined
@@ -159,6 +162,7 @@ class Batch {
     this.#services = services
     this.#principal = principal
     this.#version = version
+    this.#offer = options.offer
     this.#now = seconds(services)
     const header = request.requestHeader
     this.#onError = header.batchErrorContinuationOption ?? OnError.Stop
@@ -253,7 +257,7 @@ class Batch {
   async #operation(operation: number, item: RequestBatchItem): Promise<Item> {
     const name = operationName(operation)
     const handler = name && handlerOf(name)
-    if (name === undefined || handler === undefined) {
+    if (name === undefined || handler === undefined || !this.#offer.hasOperation(name)) {
       const what = `Cannot do ${operationLabel(operation)}: this server does not offer it`
       throw new KmsError('operationNotSupported', what)
     }
@@ -264,8 +268,14 @@ class Batch {
     const coders = payloadCoders(name)
     const empty = { tag: Tag.RequestPayload, type: ItemType.Structure, value: [] } as const
     const request = coders.request.decode(item.requestPayload ?? empty, decoding(this.#version))
+    this.#offer.assertObjects(name, request)
     const context = this.#context(name)
-    const call: Call = { context, version: this.#version, batch: this.#state }
+    const call: Call = {
+      context,
+      version: this.#version,
+      batch: this.#state,
+      offer: this.#offer,
+    }
     const answer: AnyAnswer = await (handler as AnyHandler).run(request, call)
     this.#remember(answer)
     if (handler.effect !== 'change') {

@@ -14,7 +14,12 @@ import type { ConnectOptions } from '#clients/kmip/connection.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { RawClient } from '#conformance/raw-client.ts'
 import { askServer } from '#server/control.ts'
-import { ResultReason } from '#spec/kmip/enumerations.ts'
+import {
+  DestroyAction,
+  ObjectType,
+  ResultReason,
+  ShreddingAlgorithm,
+} from '#spec/kmip/enumerations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { encodeItem } from '#wire/ttlv/binary.ts'
 import { type Item, ItemType, structure } from '#wire/ttlv/item.ts'
@@ -673,3 +678,47 @@ function mutated(bytes: Uint8Array, random: Random): Uint8Array {
   }
   return out
 }
+
+describe('a KMIP server that is narrowed', { timeout: 60_000 }, () => {
+  const operations = 'DiscoverVersions, Query, Create, CreateKeyPair, Get, Locate, Destroy'
+  let server: OwnServer
+  let kmip: KmipClient
+
+  before(async () => {
+    server = await startOwnServer({
+      env: {
+        CLAVIGER_KMIP_QUERY_OPERATIONS: `[${operations}]`,
+        CLAVIGER_KMIP_QUERY_OBJECTS: '[SymmetricKey, PublicKey]',
+        CLAVIGER_KMIP_QUERY_VENDOR_IDENTIFICATION: 'www.example.org; gateway 1',
+        CLAVIGER_KMIP_QUERY_DESTROY_ACTION: 'Unspecified',
+      },
+    })
+    kmip = new KmipClient(server.client('admin'))
+  })
+  after(async () => {
+    kmip.close()
+    await server.stop()
+  })
+
+  it('tells in Query what is left, and claims no profile that needs more', async () => {
+    const answer = await kmip.call('Query', { queryFunction: [1, 2, 3, 8, 10, 11] })
+    assert.deepEqual([...answer.operation].sort(), [1, 2, 8, 10, 20, 24, 30].sort())
+    assert.deepEqual(answer.objectType, [ObjectType.SymmetricKey, ObjectType.PublicKey])
+    assert.equal(answer.vendorIdentification, 'www.example.org; gateway 1')
+    assert.deepEqual(answer.profileInformation, [])
+    const [capabilities] = answer.capabilityInformation
+    assert.equal(capabilities?.destroyAction, DestroyAction.Unspecified)
+    assert.equal(capabilities?.shreddingAlgorithm, ShreddingAlgorithm.Cryptographic)
+  })
+
+  it('refuses what is left out: operations, and objects of other types', async () => {
+    const id = await created(kmip)
+    assert.ok(await kmip.call('Get', { uniqueIdentifier: id }))
+    const activate = kmip.call('Activate', { uniqueIdentifier: id })
+    await assert.rejects(activate, { reason: ResultReason.OperationNotSupported })
+    const secret = kmip.call('Create', { ...CREATE, objectType: ObjectType.SecretData })
+    await assert.rejects(secret, { reason: ResultReason.FeatureNotSupported })
+    const pair = kmip.call('CreateKeyPair', {})
+    await assert.rejects(pair, { reason: ResultReason.FeatureNotSupported, message: /PrivateKey/ })
+  })
+})
