@@ -107,6 +107,20 @@ const query = z.strictObject({
     .describe('What Query says of the generators of random numbers.'),
 })
 
+/** Addresses that nothing but this machine can reach; a name could mean another. */
+const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]):\d{1,5}$/
+
+const plain = z.strictObject({
+  listen: z
+    .string()
+    .regex(LOOPBACK, 'must be 127.x.x.x:PORT or [::1]:PORT: without TLS on no other address')
+    .describe('Where KMIP is spoken without TLS, on the loopback only: 127.0.0.1:PORT.'),
+  principal: z
+    .string()
+    .min(1)
+    .describe('Credential in whose name every client works that comes there.'),
+})
+
 const kmip = z.strictObject({
   listen: z
     .string()
@@ -118,6 +132,9 @@ const kmip = z.strictObject({
     .enum(['ignore', 'refuse'])
     .default('ignore')
     .describe('What becomes of user names in messages; who asks is said by the TLS certificate.'),
+  plain: plain
+    .optional()
+    .describe('KMIP without TLS, for a TLS proxy on the same machine; default: off.'),
   query: query
     .prefault({})
     .describe('What Query answers; operations and objects that are left out are refused.'),

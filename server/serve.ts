@@ -31,6 +31,8 @@ const AUTHORITY_WARN_DAYS = 365
 export interface RunningServer {
   /** Where KMIP clients connect: HOST:PORT. */
   readonly kmip: string
+  /** Where they may connect without TLS, on this machine; undefined where they may not. */
+  readonly plain: string | undefined
   /** Path of the socket of PKCS#11 applications; undefined where they are not served. */
   readonly pkcs11: string | undefined
   /** Ends everything in order: no new connections, running requests, then the database. */
@@ -41,13 +43,14 @@ export interface RunningServer {
 export async function startServer(house: House, log: Logger): Promise<RunningServer> {
   const wireLog = new WireLog((entry) => log.info(entry, 'wire'))
   const kmip = await kmipServer(house, wireLog, log)
-  const address = await kmip.listen()
+  const addresses = await kmip.listen()
   const pkcs11 = await listenPkcs11(house, log)
   const started = Date.now()
   const status = () => ({
     running: true,
     process: process.pid,
-    kmip: address,
+    kmip: addresses.tls,
+    plain: addresses.plain,
     pkcs11: pkcs11?.path,
     connections: kmip.connections,
     applications: pkcs11?.server.applications ?? 0,
@@ -72,7 +75,8 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   }
   let ended: Promise<void> | undefined
   return {
-    kmip: address,
+    kmip: addresses.tls,
+    plain: addresses.plain,
     pkcs11: pkcs11?.path,
     stop() {
       ended ??= end()
@@ -82,11 +86,10 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
 }
 
 async function kmipServer(house: House, wireLog: WireLog, log: Logger): Promise<KmipServer> {
-  const { listen, tls, messageCredentials, query } = house.config.kmip
-  const at = listen.lastIndexOf(':')
+  const { listen, tls, messageCredentials, plain, query } = house.config.kmip
   const options = {
-    host: listen.slice(0, at).replace(/^\[|\]$/g, ''),
-    port: Number(listen.slice(at + 1)),
+    ...hostAndPort(listen),
+    plain: plain && { ...hostAndPort(plain.listen), principal: plain.principal },
     identities: await identities(house),
     clientAuthorities: house.clientAuthorities(),
     minVersion: tls.minVersion,
@@ -97,6 +100,11 @@ async function kmipServer(house: House, wireLog: WireLog, log: Logger): Promise<
     log,
   }
   return new KmipServer(options, house.services, house.credentials)
+}
+
+function hostAndPort(listen: string) {
+  const at = listen.lastIndexOf(':')
+  return { host: listen.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(listen.slice(at + 1)) }
 }
 
 /** Certificates of the configuration, or those that the house issues itself. */
