@@ -115,11 +115,16 @@ function welcome(
   const data = shownPath(dataDir)
   const flags = data === 'data' ? '' : ` --data ${shellWord(data)}`
   const claviger = shellWord(shownPath(LAUNCHER))
+  const listeners = [
+    `kmip ${kmip}`,
+    ...(plain === undefined ? [] : [`without TLS ${plain}`]),
+    ...(pkcs11 === undefined ? [] : [`pkcs11 ${shownPath(pkcs11)}`]),
+  ].join(', ')
   const [seal, open] = ['encrypt', 'decrypt'].map((verb) => {
     return `${claviger} ${verb} --key first${flags}`
   })
   return `Claviger ${VERSION}, ${isNew ? 'new data' : 'data'} in ${data}
-ready       kmip ${kmip}${plain === undefined ? '' : `, without TLS ${plain}`}${pkcs11 === undefined ? '' : `, pkcs11 ${shownPath(pkcs11)}`}
+ready       ${listeners}
 credential  ${data}/pki/admin.pem and admin.key; authority ${data}/pki/ca.pem
 
 Try, in another terminal:

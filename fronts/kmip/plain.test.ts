@@ -1,5 +1,6 @@
 /**
- * KMIP without TLS on the loopback: alone, and behind stunnel as gateways of that kind are deployed.
+ * KMIP without TLS on the loopback: alone, and behind stunnel as gateways of that kind are
+ * deployed.
  *
  * @module
  */

@@ -449,7 +449,7 @@ describe('a KMIP server', { timeout: 120_000 }, () => {
     await assert.rejects(allocate(0n), { reason: ResultReason.InvalidField })
   })
 
-  it('refuses to allocate usage of a key without Usage Limits, and of one in no state to protect', async () => {
+  it('refuses to allocate usage without Usage Limits, and in no state to protect', async () => {
     const id = await created(kmip)
     const wish = { uniqueIdentifier: id, usageLimitsCount: 1n }
     const allocate = (version: Version) => kmip.call('GetUsageAllocation', wish, { version })
