@@ -110,6 +110,7 @@ describe('a configuration of KSG', () => {
         destroyAction: 'Shredded',
         unwrapMode: 'Processed',
         rngMode: 'Unspecified',
+        streaming: true,
       },
       plain: { listen: '127.0.0.1:65524', principal: 'admin' },
     })

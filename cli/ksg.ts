@@ -393,7 +393,7 @@ const ROWS: readonly Row[] = [
   {
     ...QUERY,
     names: ['streamingEnabled'],
-    carry: lost('Query says of streaming what is so'),
+    carry: (text, target) => target.put('kmip.query.streaming', /^(true|1|yes)$/i.test(text)),
   },
 ]
 

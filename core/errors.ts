@@ -82,6 +82,7 @@ export const FAILURES = {
   missingIv:             { kmip: R.InvalidMessage,        ckr: CKR.MECHANISM_PARAM_INVALID,    http: 400 },
   tagLength:             { kmip: R.GeneralFailure,        ckr: CKR.MECHANISM_PARAM_INVALID,    http: 400 },
   dataLength:            { kmip: R.CryptographicFailure,  ckr: CKR.DATA_LEN_RANGE,             http: 400 },
+  correlationValue:      { kmip: R.InvalidField,          kmip2: R.InvalidCorrelationValue,    ckr: CKR.OPERATION_NOT_INITIALIZED, http: 404 },
   notQuantumSafe:        { kmip: R.GeneralFailure,        ckr: CKR.ATTRIBUTE_VALUE_INVALID,    http: 409 },
   noSuchKeystore:        { kmip: R.InvalidField,          kmip2: R.ProtectionStorageUnavailable, ckr: CKR.SLOT_ID_INVALID, http: 400 },
   protectionStorage:     { kmip: R.InvalidField,          kmip2: R.ProtectionStorageUnavailable, ckr: CKR.ATTRIBUTE_VALUE_INVALID, http: 409 },

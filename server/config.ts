@@ -105,6 +105,10 @@ const query = z.strictObject({
   rngMode: names(RNGMode)
     .default('SharedInstantiation')
     .describe('What Query says of the generators of random numbers.'),
+  streaming: z
+    .boolean()
+    .default(true)
+    .describe('Whether data in parts is taken (Init and Final Indicator).'),
 })
 
 /** Addresses that nothing but this machine can reach; a name could mean another. */

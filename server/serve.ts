@@ -9,6 +9,7 @@ import type { Server } from 'node:http'
 import { sweep } from '#core/sweep.ts'
 import { Offer } from '#fronts/kmip/offer.ts'
 import { KmipServer, type ServerIdentity } from '#fronts/kmip/server.ts'
+import { Streams } from '#fronts/kmip/streams.ts'
 import { WireLog } from '#fronts/kmip/wire-log.ts'
 import { serveControl } from './control.ts'
 import type { House } from './house.ts'
@@ -96,6 +97,7 @@ async function kmipServer(house: House, wireLog: WireLog, log: Logger): Promise<
     ciphers: tls.ciphers,
     messageCredentials,
     offer: new Offer(query),
+    streams: new Streams(house.services.limits),
     wireLog,
     log,
   }

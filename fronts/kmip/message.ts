@@ -45,6 +45,7 @@ import { type BatchState, type Call, newBatch } from './call.ts'
 import { type Answer, Refusal } from './handler.ts'
 import { handlerOf } from './handlers.ts'
 import type { Offer } from './offer.ts'
+import type { Streams } from './streams.ts'
 
 /** What a message does as a whole: the strongest effect of its items. */
 export type MessageEffect = 'change' | 'none'
@@ -53,6 +54,8 @@ export interface MessageOptions {
   /** What becomes of a user name or another credential in a message; the TLS identity counts. */
   readonly messageCredentials: 'ignore' | 'refuse'
   readonly offer: Offer
+  /** Operations in parts, of all connections. */
+  readonly streams: Streams
 }
 
 type Request = ReturnType<typeof RequestMessage.decode>
@@ -144,6 +147,7 @@ class Batch {
   readonly #principal: Principal
   readonly #version: Version
   readonly #offer: Offer
+  readonly #streams: Streams
   readonly #onError: OnError
   readonly #state: BatchState = newBatch()
   readonly #done: ObjectChange[] | undefined
@@ -163,6 +167,7 @@ class Batch {
     this.#principal = principal
     this.#version = version
     this.#offer = options.offer
+    this.#streams = options.streams
     this.#now = seconds(services)
     const header = request.requestHeader
     this.#onError = header.batchErrorContinuationOption ?? OnError.Stop
@@ -275,6 +280,7 @@ class Batch {
       version: this.#version,
       batch: this.#state,
       offer: this.#offer,
+      streams: this.#streams,
     }
     const answer: AnyAnswer = await (handler as AnyHandler).run(request, call)
     this.#remember(answer)

@@ -35,6 +35,8 @@ export interface QuerySettings {
   readonly destroyAction: keyof typeof DestroyAction
   readonly unwrapMode: keyof typeof UnwrapMode
   readonly rngMode: keyof typeof RNGMode
+  /** Whether data in parts is taken. */
+  readonly streaming: boolean
 }
 
 /** What is so, and what is answered where nobody says otherwise. */
@@ -44,6 +46,7 @@ export const PLAIN_QUERY: QuerySettings = {
   destroyAction: 'KeyMaterialShredded',
   unwrapMode: 'NotProcessed',
   rngMode: 'SharedInstantiation',
+  streaming: true,
 }
 
 const BASELINE: readonly OperationName[] = [
@@ -103,6 +106,11 @@ export class Offer {
 
   hasObject(type: number): boolean {
     return this.#objects?.has(type) ?? true
+  }
+
+  /** Whether data in parts is taken. */
+  get streaming(): boolean {
+    return this.#settings.streaming
   }
 
   /** Undefined: not told. */

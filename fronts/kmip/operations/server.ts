@@ -66,7 +66,7 @@ const ANSWERS: Answers = {
   [Fn.QueryCapabilities]: ({ offer }) => ({
     capabilityInformation: [
       {
-        streamingCapability: false,
+        streamingCapability: offer.streaming,
         asynchronousCapability: false,
         attestationCapability: false,
         batchUndoCapability: true,
