@@ -157,10 +157,80 @@ const rootKey = z.strictObject({
     .describe('File with the passphrase; else CLAVIGER_PASSPHRASE, else it is asked for.'),
 })
 
-const keystore = z.strictObject({
-  name: z.string().min(1).max(64).describe('What objects remember as their place.'),
+const keystoreName = z.string().min(1).max(64).describe('What objects remember as their place.')
+
+const software = z.strictObject({
+  name: keystoreName,
   type: z.literal('software').describe('software: sealed in the database, worked with by OpenSSL.'),
 })
+
+const hsm = z.strictObject({
+  name: keystoreName,
+  type: z.literal('pkcs11').describe("pkcs11: a hardware security module, by its maker's module."),
+  module: z.string().describe("Path of the maker's PKCS#11 module."),
+  reserved: z.string().optional().describe('What C_Initialize gets in pReserved, if anything.'),
+  environment: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('Environment variables for the module, such as the path of its configuration.'),
+  slot: z.int().min(0).optional().describe('The slot by its number; or else:'),
+  label: z.string().optional().describe('the token by its label; or else:'),
+  serial: z.string().optional().describe('the token by its serial number.'),
+  others: z
+    .array(
+      z.strictObject({
+        module: z.string().optional().describe('Default: the same module.'),
+        reserved: z.string().optional().describe('Default: the same.'),
+        environment: z.record(z.string(), z.string()).optional().describe('Default: the same.'),
+        slot: z.int().min(0).optional().describe('Its slot by its number; or else:'),
+        label: z.string().optional().describe('its token by its label; or else:'),
+        serial: z.string().optional().describe('its token by its serial number.'),
+      }),
+    )
+    .default([])
+    .describe('HSMs with the same keys and PIN: the work is shared, and goes on when one is away.'),
+  pinFile: z.string().optional().describe("File with the user's PIN."),
+  pinVariable: z.string().optional().describe('Environment variable with it, instead.'),
+  pinPrompt: z.boolean().default(false).describe('Whether a person is asked for it, instead.'),
+  pinObject: z
+    .string()
+    .optional()
+    .describe('Unique Identifier of Secret Data in another keystore that is it, instead.'),
+  sessions: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(4)
+    .describe('Sessions at a time; each is a thread of the host process.'),
+  callSeconds: z
+    .int()
+    .min(1)
+    .max(3_600)
+    .default(30)
+    .describe('Time for one call; a module that takes longer is started anew.'),
+  extractable: z
+    .boolean()
+    .default(false)
+    .describe('Whether keys that are made or taken in from now on may leave the device.'),
+  model: z
+    .string()
+    .optional()
+    .describe('What model it is, see docs/hsm.md; default: what the device says it is.'),
+  quirks: z
+    .string()
+    .optional()
+    .describe('File of claviger hsm probe, instead of those that come with Claviger.'),
+  adopt: z
+    .enum(['never', 'start'])
+    .default('never')
+    .describe('start: keys that are in the device become objects when the server starts.'),
+  adoptOwner: z
+    .string()
+    .default('admin')
+    .describe('Credential that adopted keys belong to; its scope holds them.'),
+})
+
+const keystore = z.discriminatedUnion('type', [software, hsm])
 
 const token = z.strictObject({
   name: z
