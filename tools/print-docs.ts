@@ -18,8 +18,9 @@ import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
 import type { Call } from '#fronts/kmip/call.ts'
 import { handlerOf } from '#fronts/kmip/handlers.ts'
-import { RULES, type Rule } from '#fronts/pkcs11/attack-rules.ts'
+import { Offer } from '#fronts/kmip/offer.ts'
 import { type AttributeRow, CLASSES, tableFor } from '#fronts/pkcs11/objects/table.ts'
+import { RULES, type Rule } from '#fronts/pkcs11/rule-table.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { configSchema, variableName } from '#server/config.ts'
 import {
@@ -44,24 +45,10 @@ import { nameOf, tableOf } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { VERSION_MAX, VERSIONS, versionText } from '#wire/ttlv/version.ts'
 import { toXml } from '#wire/ttlv/xml.ts'
+import { code, hex, page, type Row, table } from './markdown.ts'
+import { functionsPage, mechanismsPage } from './pkcs11-pages.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-
-type Row = readonly (string | number)[]
-
-function table(head: Row, rows: readonly Row[]): string {
-  const line = (cells: Row): string => `| ${cells.map(cell).join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
-}
-
-function cell(value: string | number): string {
-  return String(value).replaceAll('|', '\\|')
-}
-
-function page(...parts: readonly string[]): string {
-  const note = '<!-- Printed by tools/print-docs.ts; change the tables it names, not this page. -->'
-  return `${[parts[0], note, ...parts.slice(1)].join('\n\n')}\n`
-}
 
 /** `1.0 to 1.4`, `from 2.0`, or `all`. */
 function versions(since: number, until: number): string {
@@ -71,26 +58,22 @@ function versions(since: number, until: number): string {
   return `${versionText(since)} to ${versionText(until)}`
 }
 
-function code(text: string): string {
-  return `\`${text}\``
-}
-
-function hex(value: number, digits: number): string {
-  return code(`0x${value.toString(16).padStart(digits, '0')}`)
-}
-
 const EFFECTS = {
   read: 'reads',
   use: 'uses a key',
   change: 'changes',
 } as const
 
+/** A keystore that is asked what it can do, and nothing else. */
+function softwareKeystore(): SoftwareKeystore {
+  using key = new Secret(new Uint8Array(DATA_KEY_BYTES))
+  return new SoftwareKeystore('software', new Sealer(new Map([[1, key]])))
+}
+
 /** What Query answers about everything but operations, in the newest version, as XML. */
 async function queryAnswer(): Promise<string> {
-  using key = new Secret(new Uint8Array(DATA_KEY_BYTES))
-  const keystore = new SoftwareKeystore('software', new Sealer(new Map([[1, key]])))
-  const context = { services: { keystores: new Keystores([keystore]) } }
-  const call = { context, version: VERSION_MAX } as unknown as Call
+  const context = { services: { keystores: new Keystores([softwareKeystore()]) } }
+  const call = { context, version: VERSION_MAX, offer: new Offer() } as unknown as Call
   const all = tableOf(E.QueryFunction).values.map(({ value }) => value as E.QueryFunction)
   const queryFunction = all.filter((value) => value !== E.QueryFunction.QueryOperations)
   const answer = await handlerOf('Query')?.run({ queryFunction }, call)
@@ -385,10 +368,17 @@ function setting(key: string, variable: string, schema: Schema): Row {
   return [code(key), variable, fallback, allowed(schema), schema.description ?? '']
 }
 
+/** More of them are not printed in a cell: the schema has them. */
+const NAMES_MAX = 12
+
 function allowed({ type = '', enum: values, const: only, items }: Schema): string {
   if (values !== undefined) return values.map(String).map(code).join(', ')
   if (only !== undefined) return code(String(only))
-  return type === 'array' ? `list of ${items?.type ?? 'values'}s` : type
+  if (type !== 'array') return type
+  const names = items?.enum?.map(String) ?? []
+  if (names.length > NAMES_MAX) return 'list of names of KMIP'
+  if (names.length > 0) return `list of ${names.map(code).join(', ')}`
+  return `list of ${items?.type ?? 'values'}s`
 }
 
 function limitsPage(): string {
@@ -431,18 +421,23 @@ function leaves(command: Command, above: string): readonly (readonly [string, Co
 }
 
 function rulesPage(): string {
-  const rows = Object.entries<Rule>(RULES).map(([name, { refuses, prevents, source, rv }]) => {
-    return [code(name), refuses, prevents, code(`CKR_${rv}`), source]
-  })
+  const rows = Object.entries<Rule>(RULES).map(
+    ([name, { refuses, prevents, source, rv, isFixed }]) => {
+      const key = isFixed ? 'none' : code(`pkcs11.rules.${name}`)
+      return [code(name), refuses, prevents, code(`CKR_${rv}`), source, key]
+    },
+  )
   return page(
     '# Rules against attacks on PKCS#11',
-    'Rules of `fronts/pkcs11/attack-rules.ts`. PKCS#11 lets keys be used against each other; ' +
-      'what the standard would allow and these rules refuse is refused on every token. A refusal ' +
+    'Rules of `fronts/pkcs11/rule-table.ts`. PKCS#11 lets keys be used against each other; ' +
+      'what the standard would allow and these rules refuse is refused on every token, unless the ' +
+      'configuration has the rule switched off, which is logged at the start and written to the ' +
+      'audit trail (`SwitchRuleOff`). A refusal ' +
       "names its rule in the server's log; the application is told the code alone. What the " +
       'standard itself asks for (`CKA_EXTRACTABLE`, `CKA_WRAP_WITH_TRUSTED`, ' +
       '`CKA_WRAP_TEMPLATE`, `CKA_UNWRAP_TEMPLATE`, `CKA_DERIVE_TEMPLATE`) holds as well, and is ' +
       'not listed. Each attack is played in `fronts/pkcs11/attack-rules.test.ts`.',
-    table(['Rule', 'What is refused', 'What it prevents', 'Code', 'Source'], rows),
+    table(['Rule', 'What is refused', 'What it prevents', 'Code', 'Source', 'Switch'], rows),
   )
 }
 
@@ -457,6 +452,8 @@ export async function printedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/configuration.md', configurationPage()],
     ['docs/limits.md', limitsPage()],
     ['docs/pkcs11-rules.md', rulesPage()],
+    ['docs/pkcs11-mechanisms.md', mechanismsPage(softwareKeystore())],
+    ['docs/pkcs11-functions.md', functionsPage()],
     ['docs/claviger.schema.json', `${JSON.stringify(configSchema(), null, 2)}\n`],
   ])
 }

@@ -15,12 +15,14 @@ import {
 import type { Name } from '#spec/kmip/structures.ts'
 import type { AttributeBag } from '../attribute-bag.ts'
 import {
+  asGiven,
   assertCount,
   assertDates,
   assertMayAdd,
   assertMayChange,
   assertMayDelete,
   withConsequences,
+  withUsageCount,
 } from '../attribute-rules.ts'
 import { retried, update } from '../change.ts'
 import type { Context } from '../context.ts'
@@ -62,7 +64,7 @@ export async function addAttribute(
       return { attributes, attribute: { id: key, index: present.index, value } }
     }
     assertMayAdd(attributes, key)
-    const added = attributes.add(key, value)
+    const added = asGiven(attributes.add(key, value), key)
     assertCount(added, context.services.limits)
     return { attributes: added, attribute: { id: key, index: lastIndex(added, key), value } }
   })
@@ -167,7 +169,8 @@ export async function setAttribute(
     }
     if (count === 0) {
       assertMayAdd(attributes, key)
-      return { attributes: attributes.add(key, value), attribute: { id: key, value } }
+      const added = asGiven(attributes.add(key, value), key)
+      return { attributes: added, attribute: { id: key, value } }
     }
     assertMayChange(attributes, key, value, context.now, 'readOnlyAttribute')
     const [only] = attributes.instances(key)
@@ -188,8 +191,11 @@ async function changed(
 ): Promise<Changed> {
   return retried(async () => {
     const object = await visibleObject(context, id)
-    const { attributes, attribute } = change(presentAttributes(object, context.now))
-    if (attributes === object.attributes) return { object, attribute }
+    const { attributes: wished, attribute: given } = change(presentAttributes(object, context.now))
+    if (wished === object.attributes) return { object, attribute: given }
+    const attributes = withUsageCount(wished)
+    const attribute =
+      attributes === wished ? given : { ...given, value: attributes.get('usageLimits') }
     assertDates(attributes)
     assertSize(object.attributes, attributes, context.services.limits.attributeBytesMax)
     const after = withConsequences(attributes, context.now)

@@ -24,11 +24,13 @@ import type { ObjectInMessage } from '#spec/kmip/objects.ts'
 import type { Name } from '#spec/kmip/structures.ts'
 import { AttributeBag } from '../attribute-bag.ts'
 import {
+  asGiven,
   assertCount,
   assertDates,
   assertMayGive,
   isMultiple,
   type Origin,
+  withUsageCount,
 } from '../attribute-rules.ts'
 import { commit } from '../change.ts'
 import type { Context } from '../context.ts'
@@ -221,7 +223,7 @@ function startingAttributes(context: Context, making: Making, given: AttributeBa
       originalCreationDate: now,
       randomNumberGenerator: bag.get('randomNumberGenerator') ?? GENERATOR,
     })
-  }
+  } else if (bag.has('originalCreationDate')) bag = asGiven(bag, 'originalCreationDate')
   if (objectType !== ObjectType.Template) bag = withState(bag, now)
   if (keystore !== undefined && made !== undefined) bag = withMaterial(bag, keystore, made)
   return withUsageCount(bag)
@@ -248,13 +250,6 @@ function withMaterial(
 
 function digestOf(digestValue: Uint8Array, keyFormatType: KeyFormatType) {
   return { hashingAlgorithm: HashingAlgorithm.SHA_256, digestValue, keyFormatType }
-}
-
-/** A client gives the total; what is left starts as the total. KMIP 1.4 §3.21. */
-function withUsageCount(bag: AttributeBag): AttributeBag {
-  const limits = bag.get('usageLimits')
-  if (limits === undefined || limits.usageLimitsCount !== undefined) return bag
-  return bag.set('usageLimits', { ...limits, usageLimitsCount: limits.usageLimitsTotal })
 }
 
 /**

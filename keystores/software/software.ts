@@ -361,9 +361,14 @@ function openKey({ kind, format, spec }: KeyInUse, bytes: Uint8Array): KeyOfSize
 }
 
 /** Digests that are signed as they are, and schemes with a hash that is not their own. */
-function needsOpenSsl({ signature, hash }: Extract<Ability, { signature: unknown }>): boolean {
+function needsOpenSsl({
+  signature,
+  hash,
+  mgfHash = hash,
+}: Extract<Ability, { signature: unknown }>): boolean {
   const { input } = signatureRow(signature)
-  if (input === 'digest') return hash === undefined && signature !== 'RSA_PKCS'
+  const isPlain = hash !== undefined && mgfHash === hash
+  if (input === 'digest') return !isPlain && signature !== 'RSA_PKCS'
   return input === 'whole' && hash !== undefined
 }
 

@@ -280,9 +280,9 @@ const CONDITIONS: Readonly<Record<number, (value: Uint8Array) => readonly Condit
     return [any([...certificates, ...is('x:CKA_SUBJECT', bytesItem(value))])]
   },
   [CKA.ISSUER]: (value) => {
-    return value.length === 0
-      ? []
-      : is('x509CertificateIdentifier', { issuerDistinguishedName: value })
+    if (value.length === 0) return []
+    const certificates = is('x509CertificateIdentifier', { issuerDistinguishedName: value })
+    return [any([...certificates, ...is('x:CKA_ISSUER', bytesItem(value))])]
   },
   [CKA.SERIAL_NUMBER]: (value) => {
     if (value.length === 0) return []

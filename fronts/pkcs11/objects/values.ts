@@ -9,14 +9,17 @@
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import { Certificate } from '@peculiar/asn1-x509'
+import type { AttributeBag } from '#core/attribute-bag.ts'
 import { type Awaitable, after } from '#core/awaitable.ts'
 import type { Services } from '#core/context.ts'
+import { type DsaNumbers, dsaPrivateNumbers, dsaPublicNumbers } from '#core/dsa-numbers.ts'
 import { KmsError } from '#core/errors.ts'
 import { keyInUse, specOf } from '#core/keys.ts'
 import { type ManagedObject, objectTypeOf } from '#core/objects.ts'
 import { publicHalf } from '#core/public-half.ts'
 import type { Secret } from '#core/secret.ts'
 import { isPair, pairRow } from '#spec/algorithms.ts'
+import type { VendorKey } from '#spec/kmip/attribute-list.ts'
 import {
   AlternativeNameType,
   CertificateType,
@@ -106,6 +109,8 @@ const COMPUTED: Readonly<Record<number, (object: ManagedObject) => Uint8Array>> 
     const isX509 = attributes.get('certificateType') === CertificateType.X_509
     return ulongBytes(isX509 ? CKC.X_509 : CKC.VENDOR_DEFINED)
   },
+  [CKA.PRIME_BITS]: ({ attributes }) => bitsIn(attributes, 'x:CKA_PRIME'),
+  [CKA.SUBPRIME_BITS]: ({ attributes }) => bitsIn(attributes, 'x:CKA_SUBPRIME'),
   [CKA.EC_PARAMS]: (object) => {
     const spec = specOf(objectTypeOf(object), object.attributes)
     return Buffer.from((spec && curveOfSpec(spec)?.oid) ?? '', 'hex')
@@ -115,6 +120,13 @@ const COMPUTED: Readonly<Record<number, (object: ManagedObject) => Uint8Array>> 
     const isKnown = algorithm !== undefined && isPair(algorithm)
     return ulongBytes((isKnown ? pairRow(algorithm).ckp : undefined) ?? UNAVAILABLE)
   },
+}
+
+/** How many bits a number has. */
+function bitsIn(attributes: AttributeBag, id: VendorKey): Uint8Array {
+  const bytes = bytesIn(attributes, id) ?? EMPTY
+  const digits = Buffer.from(bytes).toString('hex')
+  return ulongBytes(digits === '' ? 0 : BigInt(`0x${digits}`).toString(2).length)
 }
 
 /** How a key was generated, where its algorithm does not say it. */
@@ -212,6 +224,9 @@ function bigInteger(base64url: string | undefined): Uint8Array | undefined {
 
 /** A value of the public half; undefined where keys of this type have none. */
 export function publicPart(key: KeyObject, type: number): Uint8Array | undefined {
+  if (key.asymmetricKeyType === 'dsa' && type !== CKA.PUBLIC_KEY_INFO) {
+    return dsaPart(dsaPublicNumbers(key.export({ format: 'der', type: 'spki' })), type)
+  }
   switch (type) {
     case CKA.PUBLIC_KEY_INFO:
       return key.export({ format: 'der', type: 'spki' })
@@ -223,6 +238,21 @@ export function publicPart(key: KeyObject, type: number): Uint8Array | undefined
       return octetString(key.export({ format: 'raw-public' }))
     case CKA.VALUE:
       return key.export({ format: 'raw-public' })
+    default:
+      return undefined
+  }
+}
+
+function dsaPart(numbers: DsaNumbers, type: number): Uint8Array | undefined {
+  switch (type) {
+    case CKA.PRIME:
+      return numbers.prime
+    case CKA.SUBPRIME:
+      return numbers.subprime
+    case CKA.BASE:
+      return numbers.base
+    case CKA.VALUE:
+      return numbers.value
     default:
       return undefined
   }
@@ -260,6 +290,9 @@ function privateValue(services: Services, object: ManagedObject, type: number): 
 function privatePart(key: KeyObject, type: number): Uint8Array | undefined {
   const part = RSA_PARTS[type]
   if (part !== undefined) return bigInteger(key.export({ format: 'jwk' })[part])
+  if (key.asymmetricKeyType === 'dsa') {
+    return dsaPart(dsaPrivateNumbers(key.export({ format: 'der', type: 'pkcs8' })), type)
+  }
   try {
     return key.export({ format: type === CKA.SEED ? 'raw-seed' : 'raw-private' })
   } catch {
