@@ -430,8 +430,9 @@ function rulesPage(): string {
   return page(
     '# Rules against attacks on PKCS#11',
     'Rules of `fronts/pkcs11/rule-table.ts`. PKCS#11 lets keys be used against each other; ' +
-      'what the standard would allow and these rules refuse is refused on every token, unless the ' +
-      'configuration has the rule switched off, which is logged at the start and written to the ' +
+      'what the standard would allow and these rules refuse is refused on every token, unless ' +
+      'the configuration has the rule switched off, which is logged at the start and written to ' +
+      'the ' +
       'audit trail (`SwitchRuleOff`). A refusal ' +
       "names its rule in the server's log; the application is told the code alone. What the " +
       'standard itself asks for (`CKA_EXTRACTABLE`, `CKA_WRAP_WITH_TRUSTED`, ' +
