@@ -129,19 +129,51 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
     }
   }
 
+  const signing = new WeakMap<KeyObject, bigint>()
+  const forgotten = new FinalizationRegistry<bigint>((context) => ssl.EVP_PKEY_CTX_free(context))
+
+  /**
+   * A context that is ready to sign, kept as long as the key: EVP_PKEY_sign(3) allows any number of
+   * signatures with the same settings, and making one costs as much as a signature's tenth.
+   */
+  function signingContext(key: KeyObject): bigint {
+    const known = signing.get(key)
+    if (known !== undefined) return known
+    const context = ssl.EVP_PKEY_CTX_new(pointerOf(key), 0n)
+    if (context === 0n || ssl.EVP_PKEY_sign_init(context) !== 1) throw failed('begin')
+    signing.set(key, context)
+    forgotten.register(key, context)
+    return context
+  }
+
+  function signed(key: KeyObject, digest: Uint8Array): Buffer {
+    try {
+      return output(ssl.EVP_PKEY_sign, signingContext(key), digest)
+    } finally {
+      ssl.ERR_clear_error()
+    }
+  }
+
   type Transform = typeof ssl.EVP_PKEY_sign
+  const room = Buffer.alloc(OUTPUT_BYTES_MAX)
+  const length = Buffer.alloc(8)
+
+  /** What a call writes; nothing of it stays here. */
   function output(
     call: Transform,
     context: bigint,
     data: Uint8Array,
     bytesMax = OUTPUT_BYTES_MAX,
   ): Buffer {
-    const out = Buffer.alloc(bytesMax)
-    const length = Buffer.alloc(8)
+    const out = bytesMax === OUTPUT_BYTES_MAX ? room : Buffer.alloc(bytesMax)
     length.writeBigUInt64LE(BigInt(out.length))
     const input = Buffer.from(data.buffer, data.byteOffset, data.length)
     if (call(context, out, length, input, BigInt(input.length)) !== 1) throw failed('finish')
-    return out.subarray(0, Number(length.readBigUInt64LE()))
+    const written = out.subarray(0, Number(length.readBigUInt64LE()))
+    if (out !== room) return written
+    const copy = Buffer.from(written)
+    written.fill(0)
+    return copy
   }
 
   const algorithms = new Map<string, bigint>()
@@ -177,9 +209,11 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
         (context) => verified(context, message, signature),
       ),
     sign: (key, settings, digest) =>
-      withContext(key, ssl.EVP_PKEY_sign_init, settings, (context) =>
-        output(ssl.EVP_PKEY_sign, context, digest),
-      ),
+      settings.length === 0
+        ? signed(key, digest)
+        : withContext(key, ssl.EVP_PKEY_sign_init, settings, (context) =>
+            output(ssl.EVP_PKEY_sign, context, digest),
+          ),
     verify: (key, settings, digest, signature) =>
       withContext(key, ssl.EVP_PKEY_verify_init, settings, (context) =>
         verified(context, digest, signature),

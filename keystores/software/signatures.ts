@@ -295,11 +295,19 @@ function rawVerify(key: KeyObject, block: Uint8Array, signature: Uint8Array): bo
 
 /** Bytes of r and of s. */
 function orderBytes(key: KeyObject): number {
-  const details = key.asymmetricKeyDetails
-  const curve = details?.namedCurve === undefined ? undefined : curveOfNode(details.namedCurve)
-  const bits = curve === undefined ? (details?.divisorLength ?? 0) : curveRow(curve).bits
-  return Math.ceil(bits / 8)
+  let bytes = ORDER_BYTES.get(key)
+  if (bytes === undefined) {
+    const details = key.asymmetricKeyDetails
+    const curve = details?.namedCurve === undefined ? undefined : curveOfNode(details.namedCurve)
+    const bits = curve === undefined ? (details?.divisorLength ?? 0) : curveRow(curve).bits
+    bytes = Math.ceil(bits / 8)
+    ORDER_BYTES.set(key, bytes)
+  }
+  return bytes
 }
+
+/** Asking OpenSSL for the details of a key takes longer than the rest of turning a form around. */
+const ORDER_BYTES = new WeakMap<KeyObject, number>()
 
 /** Two INTEGERs in a SEQUENCE, RFC 3279 §2.2.3; OpenSSL has written it, so it is well-formed. */
 function rawOfDer(der: Uint8Array, bytes: number): Uint8Array {
