@@ -110,8 +110,12 @@ export interface SignatureMechanism {
   readonly mgfHash?: Hash | undefined
   /** PSS. Default: as long as the hash. */
   readonly saltBytes?: number | undefined
-  /** Ed448, ML-DSA, SLH-DSA: the context string. */
+  /** Ed448, Ed25519ph, ML-DSA, SLH-DSA: the context string. */
   readonly context?: Uint8Array | undefined
+  /** Ed25519ph and Ed448ph: the message is hashed first, RFC 8032 §5.1 and §5.2. */
+  readonly prehashed?: boolean | undefined
+  /** ML-DSA, SLH-DSA: without fresh randomness, FIPS 204 §3.4 and FIPS 205 §9.2. */
+  readonly deterministic?: boolean | undefined
   /** ECDSA and DSA. Default `der`; `raw` is r and s side by side, as PKCS#11 has it. */
   readonly encoding?: 'der' | 'raw' | undefined
 }
