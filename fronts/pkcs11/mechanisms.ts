@@ -25,6 +25,7 @@ import {
   type MacRow,
   macRow,
   PAIRS,
+  type PairAlgorithm,
   type PairRow,
   pairRow,
   SECRET_KEYS,
@@ -144,6 +145,11 @@ const KEY_MECHANISMS: readonly KeyMechanism[] = [
     keyBits,
   })),
   { ckm: CKM.PKCS5_PBKD2, serves: ['generate'], algorithms: [] },
+  {
+    ckm: CKM.PUB_KEY_FROM_PRIV_KEY,
+    serves: ['derive'],
+    algorithms: Object.keys(PAIRS) as PairAlgorithm[],
+  },
   ...GENERATORS,
   ...ENCAPSULATIONS.map(({ ckm, algorithms }) => ({
     ckm,
