@@ -141,6 +141,11 @@ export interface WrapMechanism {
    * and only that with the RSA key; it stands first. `CKM_RSA_AES_KEY_WRAP` of PKCS#11 3.2 §6.1.
    */
   readonly ephemeralBits?: number | undefined
+  /**
+   * EC, X25519, X448: the AES key of `ephemeralBits` is agreed upon with a pair that is made for
+   * it, whose point stands first. `CKM_ECDH_AES_KEY_WRAP` of PKCS#11 3.2 §6.3.
+   */
+  readonly agreement?: { readonly expand?: Expansion | undefined } | undefined
 }
 
 /** Bytes, or the value of another secret key in the same keystore, which does not leave it. */

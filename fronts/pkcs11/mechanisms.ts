@@ -131,11 +131,12 @@ const GENERATORS: readonly KeyMechanism[] = [
  * beside what the row serves.
  */
 const KEY_MECHANISMS: readonly KeyMechanism[] = [
-  ...WRAPPINGS.map(({ ckm, cipher, algorithms }) => ({
+  ...WRAPPINGS.map(({ ckm, cipher, algorithms, agrees }) => ({
     ckm,
     serves: ['wrap', 'unwrap'] as const,
     algorithms,
-    keyBits: cipherRow(cipher).keyBits,
+    // What is agreed upon fits the cipher, whatever the length of the pair.
+    keyBits: agrees ? undefined : cipherRow(cipher).keyBits,
     needs: { cipher },
   })),
   ...DERIVATIONS.map(({ ckm, algorithms, keyBits }) => ({
