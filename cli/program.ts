@@ -16,6 +16,8 @@ import { config } from './config.ts'
 import { credential } from './credential.ts'
 import { decrypt, encrypt, hash, mac, random, sign, verify } from './cryptography.ts'
 import { DEFAULT_DATA } from './environment.ts'
+import { hsm } from './hsm.ts'
+import { importCommand } from './import.ts'
 import { keys } from './keys.ts'
 import { query } from './query.ts'
 import { rootkey } from './rootkey.ts'
@@ -61,6 +63,7 @@ const COMMANDS = [
   query,
   credential,
   token,
+  hsm,
   agent,
   authority,
   rootkey,
@@ -69,6 +72,7 @@ const COMMANDS = [
   data,
   status,
   config,
+  importCommand,
   completion,
 ]
 for (const command of COMMANDS) program.addCommand(command)

@@ -15,7 +15,16 @@ import { readFileSync } from 'node:fs'
 import { type Document, isMap, isNode, LineCounter, parse, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
+import { PROFILE_NAMES } from '#fronts/kmip/offer.ts'
 import { RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
+import {
+  DestroyAction,
+  ObjectType,
+  Operation,
+  RNGMode,
+  ShreddingAlgorithm,
+  UnwrapMode,
+} from '#spec/kmip/enumerations.ts'
 
 /** A configuration that cannot be used; the message says where and what. */
 export class ConfigError extends Error {
@@ -62,6 +71,61 @@ const tls = z.strictObject({
     ),
 })
 
+/** The names of a table of KMIP, for what is said by name. */
+function names<const T extends Readonly<Record<string, number>>>(members: T) {
+  return z.enum(Object.keys(members) as [string, ...string[]] as [keyof T & string])
+}
+
+const query = z.strictObject({
+  vendorIdentification: z
+    .string()
+    .max(200)
+    .default('Claviger')
+    .describe('Vendor Identification; empty: Query Server Information is not answered.'),
+  operations: z
+    .array(names(Operation))
+    .optional()
+    .describe('The operations that remain, of those that are offered; default: all.'),
+  objects: z
+    .array(names(ObjectType))
+    .optional()
+    .describe('The types of objects that can be made; default: all.'),
+  profiles: z
+    .array(z.enum(PROFILE_NAMES))
+    .optional()
+    .describe('The profiles that remain, of those that are claimed; default: all.'),
+  shreddingAlgorithm: names(ShreddingAlgorithm)
+    .default('Cryptographic')
+    .describe('What Query says of how keys are made unreadable.'),
+  destroyAction: names(DestroyAction)
+    .default('KeyMaterialShredded')
+    .describe('What Query says of what Destroy does.'),
+  unwrapMode: names(UnwrapMode)
+    .default('NotProcessed')
+    .describe('What Query says of keys that are registered wrapped.'),
+  rngMode: names(RNGMode)
+    .default('SharedInstantiation')
+    .describe('What Query says of the generators of random numbers.'),
+  streaming: z
+    .boolean()
+    .default(true)
+    .describe('Whether data in parts is taken (Init and Final Indicator).'),
+})
+
+/** Addresses that nothing but this machine can reach; a name could mean another. */
+const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]):\d{1,5}$/
+
+const plain = z.strictObject({
+  listen: z
+    .string()
+    .regex(LOOPBACK, 'must be 127.x.x.x:PORT or [::1]:PORT: without TLS on no other address')
+    .describe('Where KMIP is spoken without TLS, on the loopback only: 127.0.0.1:PORT.'),
+  principal: z
+    .string()
+    .min(1)
+    .describe('Credential in whose name every client works that comes there.'),
+})
+
 const kmip = z.strictObject({
   listen: z
     .string()
@@ -73,6 +137,12 @@ const kmip = z.strictObject({
     .enum(['ignore', 'refuse'])
     .default('ignore')
     .describe('What becomes of user names in messages; who asks is said by the TLS certificate.'),
+  plain: plain
+    .optional()
+    .describe('KMIP without TLS, for a TLS proxy on the same machine; default: off.'),
+  query: query
+    .prefault({})
+    .describe('What Query answers; operations and objects that are left out are refused.'),
 })
 
 const rootKey = z.strictObject({
@@ -87,10 +157,80 @@ const rootKey = z.strictObject({
     .describe('File with the passphrase; else CLAVIGER_PASSPHRASE, else it is asked for.'),
 })
 
-const keystore = z.strictObject({
-  name: z.string().min(1).max(64).describe('What objects remember as their place.'),
+const keystoreName = z.string().min(1).max(64).describe('What objects remember as their place.')
+
+const software = z.strictObject({
+  name: keystoreName,
   type: z.literal('software').describe('software: sealed in the database, worked with by OpenSSL.'),
 })
+
+const hsm = z.strictObject({
+  name: keystoreName,
+  type: z.literal('pkcs11').describe("pkcs11: a hardware security module, by its maker's module."),
+  module: z.string().describe("Path of the maker's PKCS#11 module."),
+  reserved: z.string().optional().describe('What C_Initialize gets in pReserved, if anything.'),
+  environment: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('Environment variables for the module, such as the path of its configuration.'),
+  slot: z.int().min(0).optional().describe('The slot by its number; or else:'),
+  label: z.string().optional().describe('the token by its label; or else:'),
+  serial: z.string().optional().describe('the token by its serial number.'),
+  others: z
+    .array(
+      z.strictObject({
+        module: z.string().optional().describe('Default: the same module.'),
+        reserved: z.string().optional().describe('Default: the same.'),
+        environment: z.record(z.string(), z.string()).optional().describe('Default: the same.'),
+        slot: z.int().min(0).optional().describe('Its slot by its number; or else:'),
+        label: z.string().optional().describe('its token by its label; or else:'),
+        serial: z.string().optional().describe('its token by its serial number.'),
+      }),
+    )
+    .default([])
+    .describe('HSMs with the same keys and PIN: the work is shared, and goes on when one is away.'),
+  pinFile: z.string().optional().describe("File with the user's PIN."),
+  pinVariable: z.string().optional().describe('Environment variable with it, instead.'),
+  pinPrompt: z.boolean().default(false).describe('Whether a person is asked for it, instead.'),
+  pinObject: z
+    .string()
+    .optional()
+    .describe('Unique Identifier of Secret Data in another keystore that is it, instead.'),
+  sessions: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(4)
+    .describe('Sessions at a time; each is a thread of the host process.'),
+  callSeconds: z
+    .int()
+    .min(1)
+    .max(3_600)
+    .default(30)
+    .describe('Time for one call; a module that takes longer is started anew.'),
+  extractable: z
+    .boolean()
+    .default(false)
+    .describe('Whether keys that are made or taken in from now on may leave the device.'),
+  model: z
+    .string()
+    .optional()
+    .describe('What model it is, see docs/hsm.md; default: what the device says it is.'),
+  quirks: z
+    .string()
+    .optional()
+    .describe('File of claviger hsm probe, instead of those that come with Claviger.'),
+  adopt: z
+    .enum(['never', 'start'])
+    .default('never')
+    .describe('start: keys that are in the device become objects when the server starts.'),
+  adoptOwner: z
+    .string()
+    .default('admin')
+    .describe('Credential that adopted keys belong to; its scope holds them.'),
+})
+
+const keystore = z.discriminatedUnion('type', [software, hsm])
 
 const token = z.strictObject({
   name: z

@@ -2,8 +2,8 @@
  * The rules against known attacks on PKCS#11, as rows: what each refuses and prevents, and who has
  * described the attack.
  *
- * `attack-rules.ts` applies them; `docs/pkcs11-rules.md` is printed from them. They are on for every
- * token unless the configuration switches one off (`pkcs11.rules`).
+ * `attack-rules.ts` applies them; `docs/pkcs11-rules.md` is printed from them. They are on for
+ * every token unless the configuration switches one off (`pkcs11.rules`).
  *
  * @module
  */

@@ -292,7 +292,8 @@ function agree(privateKey: crypto.KeyObject, peer: Uint8Array): Uint8Array {
 
 const X448_BYTES = 56
 
-function peerKey(privateKey: crypto.KeyObject, peer: Uint8Array): crypto.KeyObject {
+/** The other public key: SubjectPublicKeyInfo, or as its curve has it raw. */
+export function peerKey(privateKey: crypto.KeyObject, peer: Uint8Array): crypto.KeyObject {
   // A raw key of X448 may begin with any byte.
   const isRaw = privateKey.asymmetricKeyType === 'x448' && peer.length === X448_BYTES
   if (peer[0] === 0x30 && peer.length > 40 && !isRaw) {

@@ -1,8 +1,8 @@
 /**
  * Classes and attributes of vendors that programs make objects of: those of NSS.
  *
- * NSS `lib/util/pkcs11n.h`. A trust object says how far NSS trusts a certificate; to the token it is
- * data. NSS makes one beside each certificate that it is told to trust.
+ * NSS `lib/util/pkcs11n.h`. A trust object says how far NSS trusts a certificate; to the token it
+ * is data. NSS makes one beside each certificate that it is told to trust.
  *
  * @module
  */

@@ -10,11 +10,11 @@ import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'n
 import { AsnConvert } from '@peculiar/asn1-schema'
 import { Certificate } from '@peculiar/asn1-x509'
 import type { AttributeBag } from '#core/attribute-bag.ts'
+import { type Awaitable, after } from '#core/awaitable.ts'
 import type { Services } from '#core/context.ts'
 import { type DsaNumbers, dsaPrivateNumbers, dsaPublicNumbers } from '#core/dsa-numbers.ts'
 import { KmsError } from '#core/errors.ts'
 import { keyInUse, specOf } from '#core/keys.ts'
-import type { Awaitable } from '#core/keystore.ts'
 import { type ManagedObject, objectTypeOf } from '#core/objects.ts'
 import { publicHalf } from '#core/public-half.ts'
 import type { Secret } from '#core/secret.ts'
@@ -188,16 +188,16 @@ function fromMaterial(seen: Seen, row: AttributeRow): Awaitable<Read> {
   if (object.material === undefined) return UNKNOWN
   const kind = kindOfObject(object)
   if (kind === 'certificate')
-    return then(certificateOf(services, object), (certificate) => ({
+    return after(certificateOf(services, object), (certificate) => ({
       value: certificateValue(object, certificate, row.type),
     }))
   if (kind === 'secret') return secretValue(services, object, row.type)
   if (kind === 'data')
-    return then(exported(services, object), (secret) => ({ value: secret.expose() }))
+    return after(exported(services, object), (secret) => ({ value: secret.expose() }))
   try {
     return row.notes.has(7)
       ? privateValue(services, object, row.type)
-      : then(publicHalf(services, object), (key) => answered(publicPart(key, row.type)))
+      : after(publicHalf(services, object), (key) => answered(publicPart(key, row.type)))
   } catch (error) {
     if (error instanceof KmsError && error.code === 'keyFormat') return UNKNOWN
     throw error
@@ -206,11 +206,6 @@ function fromMaterial(seen: Seen, row: AttributeRow): Awaitable<Read> {
 
 function answered(value: Uint8Array | undefined): Read {
   return value === undefined ? UNKNOWN : { value }
-}
-
-/** What follows, at once where it can be. */
-export function then<A, B>(first: Awaitable<A>, next: (value: A) => B): Awaitable<B> {
-  return first instanceof Promise ? first.then(next) : next(first)
 }
 
 function exported(
@@ -281,7 +276,7 @@ const RSA_PARTS: Readonly<Record<number, 'd' | 'p' | 'q' | 'dp' | 'dq' | 'qi'>> 
 }
 
 function privateValue(services: Services, object: ManagedObject, type: number): Awaitable<Read> {
-  return then(exported(services, object, KeyFormatType.PKCS_8), (material) => {
+  return after(exported(services, object, KeyFormatType.PKCS_8), (material) => {
     using bytes = material
     const key = createPrivateKey({
       key: Buffer.from(bytes.expose()),
@@ -308,7 +303,7 @@ function privatePart(key: KeyObject, type: number): Uint8Array | undefined {
 
 function secretValue(services: Services, object: ManagedObject, type: number): Awaitable<Read> {
   if (type === CKA.CHECK_VALUE) return checkValue(services, object)
-  return then(exported(services, object, KeyFormatType.Raw), (secret) => {
+  return after(exported(services, object, KeyFormatType.Raw), (secret) => {
     if (type === CKA.VALUE) return { value: secret.expose() }
     using bytes = secret
     return { value: ulongBytes(bytes.length) }
@@ -326,7 +321,7 @@ const CHECK_CIPHERS: Readonly<Record<number, readonly ['AES_ECB' | 'DES3_ECB', n
 function checkValue(services: Services, object: ManagedObject): Awaitable<Read> {
   const block = CHECK_CIPHERS[keyTypeOf(object) ?? UNAVAILABLE]
   if (block === undefined) {
-    return then(exported(services, object, KeyFormatType.Raw), (secret) => {
+    return after(exported(services, object, KeyFormatType.Raw), (secret) => {
       using bytes = secret
       return { value: firstOfSha1(bytes.expose()) }
     })
@@ -334,7 +329,7 @@ function checkValue(services: Services, object: ManagedObject): Awaitable<Read> 
   const [cipher, size] = block
   const keystore = services.keystores.named(object.material?.keystore as string)
   const encrypted = keystore.encrypt(keyInUse(object), { cipher }, new Uint8Array(size))
-  return then(encrypted, ({ data }) => ({ value: data.subarray(0, CHECK_BYTES) }))
+  return after(encrypted, ({ data }) => ({ value: data.subarray(0, CHECK_BYTES) }))
 }
 
 function firstOfSha1(bytes: Uint8Array): Uint8Array {
@@ -352,7 +347,7 @@ const CERTIFICATES = new WeakMap<ManagedObject, ReadCertificate>()
 function certificateOf(services: Services, object: ManagedObject): Awaitable<ReadCertificate> {
   const known = CERTIFICATES.get(object)
   if (known !== undefined) return known
-  return then(exported(services, object), (secret) => {
+  return after(exported(services, object), (secret) => {
     const der = secret.expose()
     const read = { der, parts: certificateParts(der) }
     CERTIFICATES.set(object, read)
