@@ -58,13 +58,23 @@ export interface OpenSsl {
     digest: Uint8Array,
     signature: Uint8Array,
   ): boolean
-  /** Signs a message, with an algorithm that hashes by itself. */
-  signMessage(key: KeyObject, settings: readonly Setting[], message: Uint8Array): Buffer
+  /**
+   * Signs a message, with an algorithm that hashes by itself.
+   *
+   * @param name Of the algorithm; default: that of the key.
+   */
+  signMessage(
+    key: KeyObject,
+    settings: readonly Setting[],
+    message: Uint8Array,
+    name?: string,
+  ): Buffer
   verifyMessage(
     key: KeyObject,
     settings: readonly Setting[],
     message: Uint8Array,
     signature: Uint8Array,
+    name?: string,
   ): boolean
   encrypt(key: KeyObject, settings: readonly Setting[], data: Uint8Array): Buffer
   decrypt(key: KeyObject, settings: readonly Setting[], data: Uint8Array): Buffer
@@ -178,9 +188,8 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
 
   const algorithms = new Map<string, bigint>()
 
-  /** The algorithm of a key; it stays as long as the process. */
-  function algorithmOf({ asymmetricKeyType }: KeyObject): bigint {
-    const name = String(asymmetricKeyType)
+  /** An algorithm; it stays as long as the process. */
+  function algorithmOf(name: string): bigint {
     const algorithm = algorithms.get(name) ?? ssl.EVP_SIGNATURE_fetch(0n, name, 0n)
     if (algorithm === 0n) throw failed(`find ${name}`)
     algorithms.set(name, algorithm)
@@ -194,17 +203,17 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
   }
 
   return {
-    signMessage: (key, settings, message) =>
+    signMessage: (key, settings, message, name = String(key.asymmetricKeyType)) =>
       withContext(
         key,
-        (context) => ssl.EVP_PKEY_sign_message_init(context, algorithmOf(key), 0n),
+        (context) => ssl.EVP_PKEY_sign_message_init(context, algorithmOf(name), 0n),
         settings,
         (context) => output(ssl.EVP_PKEY_sign, context, message, SIGNATURE_BYTES_MAX),
       ),
-    verifyMessage: (key, settings, message, signature) =>
+    verifyMessage: (key, settings, message, signature, name = String(key.asymmetricKeyType)) =>
       withContext(
         key,
-        (context) => ssl.EVP_PKEY_verify_message_init(context, algorithmOf(key), 0n),
+        (context) => ssl.EVP_PKEY_verify_message_init(context, algorithmOf(name), 0n),
         settings,
         (context) => verified(context, message, signature),
       ),
