@@ -3,9 +3,9 @@
  * one is called.
  *
  * These commands have the words and options of `ckms`, the command line of Cosmian KMS, for whoever
- * has scripts for it. They speak KMIP through the same client as every other command. What is called
- * an identifier there is a name here, or a unique identifier; tags are Object Groups (KMIP 2.1
- * §4.39). The public half of a pair is called as the private one with `_pk` behind it.
+ * has scripts for it. They speak KMIP through the same client as every other command. What is
+ * called an identifier there is a name here, or a unique identifier; tags are Object Groups (KMIP
+ * 2.1 §4.39). The public half of a pair is called as the private one with `_pk` behind it.
  *
  * @module
  */
