@@ -182,9 +182,11 @@ export async function openHouse(options: GlobalOptions): Promise<House> {
 }
 
 /** Asks on the terminal; undefined where there is none. */
-export function askPassphrase(prompt = 'Passphrase: '): (() => Promise<string>) | undefined {
+export function askPassphrase(
+  usual = 'Passphrase: ',
+): ((prompt?: string) => Promise<string>) | undefined {
   if (!process.stdin.isTTY) return undefined
-  return async () => {
+  return async (prompt = usual) => {
     const terminal = createInterface({ input: process.stdin, output: process.stderr })
     // What is typed is not shown.
     const hidden = terminal as unknown as { _writeToOutput: (text: string) => void }
@@ -197,4 +199,19 @@ export function askPassphrase(prompt = 'Passphrase: '): (() => Promise<string>) 
       terminal.close()
     }
   }
+}
+
+/** A PIN: from a file, from the environment, or from the person at the terminal. */
+export async function pinFrom(
+  file: string | undefined,
+  variable: string,
+  prompt: string,
+  option: string,
+): Promise<string> {
+  if (file !== undefined) return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+  const given = process.env[variable]
+  if (given !== undefined && given !== '') return given
+  const ask = askPassphrase(prompt)
+  if (ask !== undefined) return ask()
+  throw new UsageError(`a PIN is missing: set ${variable}, or name a file with ${option}`)
 }

@@ -17,6 +17,7 @@ import { credential } from './credential.ts'
 import { decrypt, encrypt, hash, mac, random, sign, verify } from './cryptography.ts'
 import { DEFAULT_DATA } from './environment.ts'
 import { families } from './families.ts'
+import { hsm } from './hsm.ts'
 import { importCommand } from './import.ts'
 import { keys } from './keys.ts'
 import { query } from './query.ts'
@@ -64,6 +65,7 @@ const COMMANDS = [
   query,
   credential,
   token,
+  hsm,
   agent,
   authority,
   rootkey,

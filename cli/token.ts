@@ -6,9 +6,8 @@
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { askPassphrase, control, type GlobalOptions } from './environment.ts'
+import { control, type GlobalOptions, pinFrom } from './environment.ts'
 import { list as lines, print, type Row, table, UsageError } from './output.ts'
 
 const TOKEN = 'name of the token in claviger.yaml; the only one needs no name'
@@ -40,6 +39,7 @@ interface InitOptions extends GlobalOptions {
   readonly soPinFile?: string | undefined
 }
 
+const SO_PROMPT = "Security officer's PIN: "
 const PINS = `
 A PIN comes from a file, from the environment (CLAVIGER_PIN, CLAVIGER_SO_PIN), or is asked for on
 the terminal.`
@@ -60,8 +60,8 @@ Examples:
   )
   .action(async (token: string | undefined, _options, command: Command) => {
     const options = command.optsWithGlobals<InitOptions>()
-    const soPin = await pinFrom(options.soPinFile, 'CLAVIGER_SO_PIN', "Security officer's PIN: ")
-    const pin = await pinFrom(options.pinFile, 'CLAVIGER_PIN', "User's PIN: ")
+    const soPin = await pinFrom(options.soPinFile, 'CLAVIGER_SO_PIN', SO_PROMPT, '--so-pin-file')
+    const pin = await pinFrom(options.pinFile, 'CLAVIGER_PIN', "User's PIN: ", '--pin-file')
     const wish = { token, label: options.label, soPin, pin }
     show(options, await control(options, 'token.init', wish))
   })
@@ -91,23 +91,10 @@ Examples:
     const options = command.optsWithGlobals<PinOptions>()
     const { so = false, user, pinFile } = options
     if (so && user !== undefined) throw new UsageError('--so and --user exclude each other')
-    const pin = await pinFrom(pinFile, so ? 'CLAVIGER_SO_PIN' : 'CLAVIGER_PIN', 'New PIN: ')
+    const name = so ? 'CLAVIGER_SO_PIN' : 'CLAVIGER_PIN'
+    const pin = await pinFrom(pinFile, name, 'New PIN: ', '--pin-file')
     show(options, await control(options, 'token.pin', { token, user, so, pin }))
   })
-
-async function pinFrom(
-  file: string | undefined,
-  variable: string,
-  prompt: string,
-): Promise<string> {
-  if (file !== undefined) return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
-  const given = process.env[variable]
-  if (given !== undefined && given !== '') return given
-  const ask = askPassphrase(prompt)
-  if (ask !== undefined) return ask()
-  const option = variable === 'CLAVIGER_SO_PIN' ? '--so-pin-file' : '--pin-file'
-  throw new UsageError(`a PIN is missing: set ${variable}, or name a file with ${option}`)
-}
 
 function show({ json }: GlobalOptions, token: unknown): void {
   print(json, token as object, () => lines(token as Record<string, string>))
@@ -115,6 +102,13 @@ function show({ json }: GlobalOptions, token: unknown): void {
 
 export const token = new Command('token')
   .description('tokens of PKCS#11 applications, and their PINs')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  claviger token list
+  claviger token pin`,
+  )
   .addCommand(listAll)
   .addCommand(init)
   .addCommand(setPin)

@@ -21,6 +21,7 @@ import { Store } from '#core/store.ts'
 import { MemoryDatabase } from '#databases/memory/memory.ts'
 import type { Application } from '#fronts/pkcs11/application.ts'
 import { Pkcs11Engine } from '#fronts/pkcs11/engine.ts'
+import { RULE_NAMES } from '#fronts/pkcs11/rule-table.ts'
 import { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { curveRow, isPair, type KeySpec, pairRow, secretKeyRow } from '#spec/algorithms.ts'
@@ -110,7 +111,8 @@ export async function newOwnToken(options: OwnTokenOptions = {}): Promise<OwnTok
   const principal = { name: 'tester', scope: 'default' }
   const settings = new Settings(new MemoryDatabase(), sealer)
   const tokenOptions = { name: 'own', slot: 0, label: 'own', principal, readOnly: false }
-  const token = await Token.open({ ...tokenOptions, login: 'none' }, lasting, settings)
+  const rules = new Set(RULE_NAMES)
+  const token = await Token.open({ ...tokenOptions, login: 'none', rules }, lasting, settings)
   const engine = new Pkcs11Engine({ tokens: [token], newVolatile: services }, lasting)
   const application = engine.open({
     peer: { uid: undefined, gid: undefined, pid: undefined },

@@ -64,10 +64,16 @@ export class Workbench {
     this.app = this.newApplication()
   }
 
-  /** @param login Whether the token asks for a PIN. */
-  static async open(login: 'pin' | 'none' = 'none'): Promise<Workbench> {
+  /**
+   * @param login Whether the token asks for a PIN.
+   * @param environment What the configuration has otherwise, as variables.
+   */
+  static async open(
+    login: 'pin' | 'none' = 'none',
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<Workbench> {
     const dataDir = mkdtempSync(join(tmpdir(), 'claviger-pkcs11-'))
-    const defaults = readConfig(undefined, { CLAVIGER_LOG_LEVEL: 'silent' })
+    const defaults = readConfig(undefined, { CLAVIGER_LOG_LEVEL: 'silent', ...environment })
     const tokens = defaults.pkcs11.tokens.map((token) => ({ ...token, login }))
     const config = { ...defaults, pkcs11: { ...defaults.pkcs11, tokens } }
     const house = await House.open({ dataDir, config, log: createLog(config.log) })

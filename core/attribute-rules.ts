@@ -17,6 +17,8 @@ import {
 } from '#spec/kmip/attribute-list.ts'
 import { type AttributeKey, attributeRow } from '#spec/kmip/attributes.ts'
 import { State } from '#spec/kmip/enumerations.ts'
+import { Tag } from '#spec/kmip/tags.ts'
+import { ItemType } from '#wire/ttlv/item.ts'
 import type { AttributeBag } from './attribute-bag.ts'
 import { type FailureCode, KmsError } from './errors.ts'
 import { isDestroyed, isoDate, mayFollow, stateAt, stateName } from './lifecycle.ts'
@@ -62,6 +64,19 @@ export function assertKnown(id: AttributeId, what: string): void {
   if (!isVendorKey(id) || !id.startsWith(':')) return
   const hint = 'names of your own begin with "x-" in KMIP 1.x and have a vendor from 2.0 on'
   throw new KmsError('unknownAttribute', `${what}: ${id.slice(1)} is no attribute; ${hint}`)
+}
+
+/**
+ * Server's own, and false where a client has given Original Creation Date: such an object was not
+ * made here, although it has the date that made objects have.
+ */
+export const LOCAL = 'y:CKA_LOCAL'
+
+const NOT_LOCAL = { tag: Tag.AttributeValue, type: ItemType.Boolean, value: false } as const
+
+/** With what follows from an attribute that a client gives to an object. */
+export function asGiven(attributes: AttributeBag, id: AttributeId): AttributeBag {
+  return id === 'originalCreationDate' ? attributes.set(LOCAL, NOT_LOCAL) : attributes
 }
 
 /** One more instance, or the first value of a single one: Add Attribute. */

@@ -55,6 +55,8 @@ export class Journal {
   readonly #write: WriteEntries
   readonly #options: JournalOptions
   #waiting = new Map<string, Waiting>()
+  /** The entry that was counted last: a busy key is found again without looking for it. */
+  #latest: Waiting | undefined
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> = Promise.resolve()
 
@@ -66,15 +68,24 @@ export class Journal {
   /** Undefined, or, while the queue is full, a promise for room. */
   record(event: AuditEvent): Promise<void> | undefined {
     const now = this.#options.clock()
-    const key = keyOf(event)
-    const present = this.#waiting.get(key)
-    if (present === undefined) this.#waiting.set(key, entryOf(event, now))
-    else {
-      present.last = now
-      present.count++
-    }
+    const entry = this.#entryFor(event, now)
+    entry.last = now
+    entry.count++
     this.#timer ??= this.#later()
     return this.#waiting.size >= this.#options.queueMax ? this.flush() : undefined
+  }
+
+  /** The entry that counts such events; a new one has counted none. */
+  #entryFor(event: AuditEvent, now: number): Waiting {
+    if (this.#latest !== undefined && isSame(this.#latest, event)) return this.#latest
+    const key = keyOf(event)
+    let entry = this.#waiting.get(key)
+    if (entry === undefined) {
+      entry = { ...event, time: now, last: now, count: 0 }
+      this.#waiting.set(key, entry)
+    }
+    this.#latest = entry
+    return entry
   }
 
   /** Writes what waits. What cannot be written stays and is tried again. */
@@ -89,6 +100,7 @@ export class Journal {
     const entries = [...this.#waiting.values()]
     if (entries.length === 0) return
     this.#waiting = new Map()
+    this.#latest = undefined
     try {
       await this.#write(entries)
     } catch (error) {
@@ -106,12 +118,24 @@ export class Journal {
       }
       this.#waiting.set(keyOf(entry), entry)
     }
+    this.#latest = undefined
     this.#timer ??= this.#later()
   }
 
   #later(): NodeJS.Timeout {
     return setTimeout(() => void this.flush(), this.#options.flushMilliseconds).unref()
   }
+}
+
+function isSame(one: AuditEvent, other: AuditEvent): boolean {
+  return (
+    one.object === other.object &&
+    one.operation === other.operation &&
+    one.principal === other.principal &&
+    one.outcome === other.outcome &&
+    one.detail === other.detail &&
+    one.front === other.front
+  )
 }
 
 function keyOf({ principal, front, operation, object, outcome, detail }: AuditEvent): string {

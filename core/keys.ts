@@ -23,6 +23,7 @@ import {
 } from '#spec/kmip/enumerations.ts'
 import { nameOf } from '#spec/kmip/table.ts'
 import type { AttributeBag } from './attribute-bag.ts'
+import { type Awaitable, after } from './awaitable.ts'
 import type { Context } from './context.ts'
 import { KmsError } from './errors.ts'
 import type { KeyInUse, Keystore, MaterialKind } from './keystore.ts'
@@ -134,8 +135,8 @@ export const USES = {
  * @throws {@link KmsError} `notFound`, `destroyed`, `archived`, `wrongState`, `usageMask`,
  * `keyValueNotPresent`.
  */
-export async function usableKey(context: Context, id: string, use: Use): Promise<UsableKey> {
-  return usableObject(context, await livingObject(context, id), use)
+export function usableKey(context: Context, id: string, use: Use): Awaitable<UsableKey> {
+  return after(livingObject(context, id), (object) => usableObject(context, object, use))
 }
 
 /**

@@ -12,10 +12,10 @@
  */
 import type { Cipher, Hash, KeySpec, Mac, SignatureScheme } from '#spec/algorithms.ts'
 import type { KeyFormatType } from '#spec/kmip/enumerations.ts'
+import type { Awaitable } from './awaitable.ts'
 import type { Secret } from './secret.ts'
 
-/** A result that may be there at once: on the hot path nothing waits for a promise in vain. */
-export type Awaitable<T> = T | Promise<T>
+export type { Awaitable } from './awaitable.ts'
 
 /**
  * What kind of material it is. `secret`: bytes of a symmetric key or of secret data; `data`:
@@ -56,6 +56,31 @@ export interface Made {
   readonly format: KeyFormatType
   /** SHA-256 of the material in that format; absent where nobody can know it. */
   readonly sha256?: Uint8Array | undefined
+}
+
+/** A key or certificate that is in a keystore without having been made through it. */
+export interface Foundling {
+  /** What tells it from all others there, now and after every restart. */
+  readonly place: Uint8Array
+  readonly handle: Uint8Array
+  readonly kind: MaterialKind
+  /** Absent for certificates. */
+  readonly spec?: KeySpec | undefined
+  readonly format: KeyFormatType
+  /** Its name there; may be empty. */
+  readonly label: string
+  /** The same for the halves of a pair and their certificate; absent where nobody says it. */
+  readonly pairId?: string | undefined
+  /** Cryptographic Usage Mask. */
+  readonly usage: number
+  readonly sensitive: boolean
+  readonly alwaysSensitive: boolean
+  readonly extractable: boolean
+  readonly neverExtractable: boolean
+  /** What is no secret: to be taken in, instead of referring to it. */
+  readonly bytes?: Uint8Array | undefined
+  /** Whether this reference is to it. */
+  isAt(handle: Uint8Array): boolean
 }
 
 export interface MakeRequest {
@@ -259,10 +284,23 @@ export interface Encapsulated {
 export type Ability =
   | { readonly generate: KeySpec }
   | { readonly import: MaterialKind; readonly spec?: KeySpec | undefined }
-  | { readonly cipher: Cipher }
-  | { readonly signature: SignatureScheme; readonly hash?: Hash | undefined }
-  | { readonly mac: Mac }
+  | {
+      readonly cipher: Cipher
+      readonly hash?: Hash | undefined
+      readonly mgfHash?: Hash | undefined
+      /** RSA OAEP: with one that is not empty. */
+      readonly label?: boolean | undefined
+    }
+  | {
+      readonly signature: SignatureScheme
+      readonly hash?: Hash | undefined
+      readonly mgfHash?: Hash | undefined
+    }
+  /** With a key of so many bits, where that is known. */
+  | { readonly mac: Mac; readonly bits?: number | undefined }
   | { readonly digest: Hash }
+  /** From secret keys; `DH`: with the private key of a pair. */
+  | { readonly derive: DerivationMechanism['kdf'] }
 
 export interface Keystore {
   /** Name in the configuration; objects refer to it. */
@@ -299,6 +337,9 @@ export interface Keystore {
    * @throws `KmsError` `keyFormat` when it has no such form.
    */
   export(key: KeyInUse, format?: KeyFormatType): Awaitable<Secret>
+
+  /** All that is in it; absent where nothing can be but what was made through it. */
+  foundlings?(): Awaitable<readonly Foundling[]>
 
   /** After the object's end has been committed. Destroying what is gone is no error. */
   destroy(handle: Uint8Array): Awaitable<void>

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { type Awaitable, after } from './awaitable.ts'
 import type { Context, Principal } from './context.ts'
 import { KmsError } from './errors.ts'
 import { isDestroyed } from './lifecycle.ts'
@@ -27,11 +28,12 @@ export function isVisible(principal: Principal, object: ManagedObject): boolean 
  *
  * @throws {@link KmsError} `notFound`.
  */
-export async function visibleObject(context: Context, id: string): Promise<ManagedObject> {
+export function visibleObject(context: Context, id: string): Awaitable<ManagedObject> {
   const { store } = context.services
-  const object = store.cached(id) ?? (await store.object(id))
-  if (object !== undefined && isVisible(context.principal, object)) return object
-  throw new KmsError('notFound', `Cannot find object "${id}": there is none that you may see`)
+  return after(store.cached(id) ?? store.object(id), (object) => {
+    if (object !== undefined && isVisible(context.principal, object)) return object
+    throw new KmsError('notFound', `Cannot find object "${id}": there is none that you may see`)
+  })
 }
 
 /**
@@ -39,8 +41,11 @@ export async function visibleObject(context: Context, id: string): Promise<Manag
  *
  * @throws {@link KmsError} `notFound`, `destroyed`, `archived`.
  */
-export async function livingObject(context: Context, id: string): Promise<ManagedObject> {
-  const object = await visibleObject(context, id)
+export function livingObject(context: Context, id: string): Awaitable<ManagedObject> {
+  return after(visibleObject(context, id), living)
+}
+
+function living(object: ManagedObject): ManagedObject {
   if (isDestroyed(object.attributes.get('state'))) {
     throw new KmsError('destroyed', `Cannot use ${labelOf(object)}: it is destroyed`)
   }

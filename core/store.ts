@@ -35,6 +35,8 @@ export class Store {
   readonly #cacheMax: number
   /** Oldest use first. */
   readonly #cache = new Map<string, ManagedObject>()
+  /** The one used last, which needs no new place in the order. */
+  #latest: ManagedObject | undefined
 
   constructor(database: Database, sealer: Sealer, cacheMax: number) {
     this.#database = database
@@ -45,10 +47,10 @@ export class Store {
   /** An object that is in memory; undefined says nothing. */
   cached(id: string): ManagedObject | undefined {
     const object = this.#cache.get(id)
-    if (object !== undefined) {
-      this.#cache.delete(id)
-      this.#cache.set(id, object)
-    }
+    if (object === undefined || object === this.#latest) return object
+    this.#latest = object
+    this.#cache.delete(id)
+    this.#cache.set(id, object)
     return object
   }
 
@@ -72,7 +74,7 @@ export class Store {
 
   async #chunk(ids: readonly string[]): Promise<readonly ManagedObject[]> {
     const missing = ids.filter((id) => !this.#cache.has(id))
-    const records = await this.#database.readAll('object', missing)
+    const records = missing.length === 0 ? [] : await this.#database.readAll('object', missing)
     const read = new Map<string, ManagedObject>()
     for (const record of records) {
       if (record !== undefined) read.set(record.id, this.#remember(this.#opened(record)))
@@ -103,6 +105,7 @@ export class Store {
       for (const { id } of records) this.#cache.delete(id)
       throw error
     }
+    this.#latest = undefined
     changes.forEach(({ before, after }, index) => {
       if (after !== undefined) this.#remember(asWritten(after, records[index]?.bytes))
       else if (before !== undefined) this.#cache.delete(before.id)
@@ -137,6 +140,7 @@ export class Store {
     this.#cache.delete(object.id)
     if (this.#cacheMax === 0) return object
     this.#cache.set(object.id, object)
+    this.#latest = object
     if (this.#cache.size > this.#cacheMax) {
       const oldest = this.#cache.keys().next().value
       if (oldest !== undefined) this.#cache.delete(oldest)

@@ -14,7 +14,6 @@ import {
   CURVES,
   type CurveRow,
   type EcCurve,
-  isPair,
   type KeyAlgorithm,
   type KeySpec,
   PAIRS,
@@ -144,9 +143,11 @@ export class Bench {
     return this.imported('secret', spec, KeyFormatType.Raw, bytes)
   }
 
-  /** A key of any kind that the keystore can make or is given. */
-  async any(spec: KeySpec): Promise<KeyInUse> {
-    return isPair(spec.algorithm) ? (await this.pair(spec)).privateKey : this.secret(spec)
+  /** A pair that signs; of one of the algorithms that every keystore has one of. */
+  somePair(): Promise<Pair> {
+    const p256 = { algorithm: 'EC', bits: 256, curve: 'P_256' } as const
+    const isEc = this.keystore.cannot({ generate: p256 }) === undefined
+    return this.pair(isEc ? p256 : { algorithm: 'RSA', bits: 2048 })
   }
 }
 

@@ -9,8 +9,14 @@
  */
 import { deepEqual, equal } from 'node:assert/strict'
 import * as crypto from 'node:crypto'
-import { it } from 'node:test'
-import type { Expansion, Ingredient, KeyInUse, RoundInput } from '#core/keystore.ts'
+import { it, type TestContext } from 'node:test'
+import type {
+  DerivationMechanism,
+  Expansion,
+  Ingredient,
+  KeyInUse,
+  RoundInput,
+} from '#core/keystore.ts'
 import type { Secret } from '#core/secret.ts'
 import { type KeySpec, type PairAlgorithm, pairRow } from '#spec/algorithms.ts'
 import { KeyFormatType } from '#spec/kmip/enumerations.ts'
@@ -47,24 +53,28 @@ function hexOf(bytes: Uint8Array): string {
 export function derivation(the: () => Bench): void {
   const generic = (bytes: Uint8Array): Promise<KeyInUse> => the().known('HMAC_SHA256', bytes)
 
+  const lacks = (context: TestContext, ...functions: DerivationMechanism['kdf'][]): boolean =>
+    the().lacks(context, ...functions.map((derive) => ({ derive })))
+
   it('gives the answer of RFC 5869 A.1 for HKDF', async (context) => {
-    if (cannotTryKnown(the(), context)) return
+    if (cannotTryKnown(the(), context) || lacks(context, 'HKDF')) return
     const { key, salt, info, output } = HKDF_ANSWER
     const mechanism = { kdf: 'HKDF', hash: 'SHA_256', salt: hex(salt), info: hex(info) } as const
     equal(textOf(await the().keystore.derive(await generic(hex(key)), mechanism, 42)), output)
   })
   for (const { iterations, output } of PBKDF2_ANSWERS) {
     it(`gives the answer of RFC 6070 for PBKDF2 with ${iterations} iterations`, async (context) => {
-      if (cannotTryKnown(the(), context)) return
+      if (cannotTryKnown(the(), context) || lacks(context, 'PBKDF2')) return
       const salt = Buffer.from('salt')
       const key = await generic(Buffer.from('password'))
       const mechanism = { kdf: 'PBKDF2', hash: 'SHA_1', salt, iterations } as const
       equal(textOf(await the().keystore.derive(key, mechanism, 20)), output)
     })
   }
-  it('derives from secret keys only, and agrees with private ones only', async () => {
+  it('derives from secret keys only, and agrees with private ones only', async (context) => {
+    if (lacks(context, 'HKDF', 'HMAC', 'DH')) return
     const { keystore } = the()
-    const { privateKey, publicKey } = await the().pair(P256)
+    const { privateKey, publicKey } = await the().somePair()
     const secret = await the().secret(AES)
     const data = TEXT
     const hkdf = { kdf: 'HKDF', hash: 'SHA_256', salt: data, info: data } as const
@@ -77,13 +87,14 @@ export function derivation(the: () => Bench): void {
     await refuses(() => keystore.derive(secret, hkdf, 255 * 32 + 1), ['cryptographicFailure'])
   })
   it('refuses PBKDF2 without iterations', async (context) => {
-    if (cannotTryKnown(the(), context)) return
+    if (cannotTryKnown(the(), context) || lacks(context, 'PBKDF2')) return
     const mechanism = { kdf: 'PBKDF2', hash: 'SHA_1', salt: TEXT, iterations: 0 } as const
     const key = await generic(TEXT)
     await refuses(() => the().keystore.derive(key, mechanism, 20), ['invalidField'])
   })
   it('derives with HASH, HMAC and ENCRYPT what the operations themselves give', async (context) => {
-    if (cannotTryKnown(the(), context)) return
+    if (cannotTryKnown(the(), context) || lacks(context, 'HASH', 'HMAC', 'ENCRYPT')) return
+    if (the().lacks(context, { mac: 'HMAC_SHA256', bits: 24 })) return
     const { keystore } = the()
     const key = await generic(Buffer.from('abc'))
     const nothing = new Uint8Array(0)
@@ -100,7 +111,7 @@ export function derivation(the: () => Bench): void {
     equal(textOf(await keystore.derive(aes, byCipher, TEXT.length)), hexOf(data))
   })
   it('derives with the modes of SP 800-108 as §4 composes them of HMAC', async (context) => {
-    if (cannotTryKnown(the(), context)) return
+    if (cannotTryKnown(the(), context) || lacks(context, 'SP800_108')) return
     const { keystore } = the()
     const key = await generic(crypto.randomBytes(32))
     const prf = async (...parts: readonly Uint8Array[]) =>
@@ -124,7 +135,7 @@ export function derivation(the: () => Bench): void {
   })
   for (const { counterBits, key, input, output } of SP800_108_ANSWERS) {
     it(`gives the answer of CAVP for a counter of ${counterBits} bits`, async (context) => {
-      if (cannotTryKnown(the(), context)) return
+      if (cannotTryKnown(the(), context) || lacks(context, 'SP800_108')) return
       const known = await the().known('AES', hex(key))
       const parts = [{ counterBits }, hex(input)]
       const mechanism = {
@@ -138,7 +149,8 @@ export function derivation(the: () => Bench): void {
     })
   }
   it('puts counters and other keys where the input of SP 800-108 has them', async (context) => {
-    if (cannotTryKnown(the(), context)) return
+    if (cannotTryKnown(the(), context) || lacks(context, 'SP800_108')) return
+    if (the().lacks(context, { mac: 'AES_CMAC' })) return
     const { keystore } = the()
     const [key, other] = [await the().secret(AES), await generic(TEXT)]
     const derive = async (...input: readonly RoundInput[]) => {
@@ -159,7 +171,7 @@ export function derivation(the: () => Bench): void {
     equal((await keystore.derive(key, { ...many, input }, 255 * 16)).length, 255 * 16)
   })
   it('extracts and expands with HKDF one after the other, as RFC 5869 does', async (context) => {
-    if (cannotTryKnown(the(), context)) return
+    if (cannotTryKnown(the(), context) || lacks(context, 'HKDF_EXTRACT', 'HKDF_EXPAND')) return
     const { keystore } = the()
     const { key, salt, info, extracted, output } = HKDF_ANSWER
     const hash = 'SHA_256'
@@ -173,12 +185,12 @@ export function derivation(the: () => Bench): void {
     equal(textOf(await keystore.derive(prk, expand, output.length / 2)), output)
     await refuses(() => keystore.derive(base, bySalt, 33), ['cryptographicFailure'])
     await refuses(() => keystore.derive(prk, expand, 255 * 32 + 1), ['cryptographicFailure'])
-    const { privateKey } = await the().pair(P256)
+    const { privateKey } = await the().somePair()
     await refuses(() => keystore.derive(base, { ...bySalt, salt: privateKey }, 32), UNFIT)
   })
   for (const { key, seed, output } of TLS12_ANSWERS) {
     it(`gives the answer of CAVP for ${output.length / 2} bytes of TLS 1.2`, async (context) => {
-      if (cannotTryKnown(the(), context)) return
+      if (cannotTryKnown(the(), context) || lacks(context, 'TLS12_PRF')) return
       const mechanism = { kdf: 'TLS12_PRF', hash: 'SHA_256', seed: hex(seed) } as const
       const secret = await the().keystore.derive(
         await generic(hex(key)),
@@ -189,7 +201,7 @@ export function derivation(the: () => Bench): void {
     })
   }
   it('joins, cuts and combines values as the examples of PKCS#11 show', async (context) => {
-    if (cannotTryKnown(the(), context)) return
+    if (cannotTryKnown(the(), context) || lacks(context, 'CONCATENATE', 'XOR', 'EXTRACT')) return
     const { keystore } = the()
     const data = hex('89abcdef')
     const [key, other] = [await generic(hex('01234567')), await generic(data)]
@@ -210,7 +222,7 @@ export function derivation(the: () => Bench): void {
   })
   it('hashes a shared secret with a counter before or behind it', async (context) => {
     const bench = the()
-    if (bench.lacks(context, { generate: P256 })) return
+    if (bench.lacks(context, { generate: P256 }, { derive: 'DH' })) return
     const { keystore } = bench
     const [ours, theirs] = [await bench.pair(P256), await bench.newPair(P256)]
     const peer = (await keystore.export(theirs.publicKey)).expose()
@@ -233,6 +245,7 @@ export function derivation(the: () => Bench): void {
     if (cannotTryKnown(bench, context)) return
     const { algorithm, privateKey, peer, shared } = X25519_ANSWER
     const spec = { algorithm, bits: 256 }
+    if (bench.lacks(context, { import: 'private', spec }, { derive: 'DH' })) return
     const key = await bench.imported('private', spec, KeyFormatType.Raw, hex(privateKey))
     equal(textOf(await bench.keystore.derive(key, { kdf: 'DH', peer: hex(peer) }, 32)), shared)
   })
@@ -240,7 +253,7 @@ export function derivation(the: () => Bench): void {
     if (!pairRow(spec.algorithm as PairAlgorithm).does.includes('agree')) continue
     it(`agrees on one secret from both sides with ${nameOfSpec(spec)}`, async (context) => {
       const bench = the()
-      if (bench.lacks(context, { generate: spec })) return
+      if (bench.lacks(context, { generate: spec }, { derive: 'DH' })) return
       const [ours, theirs] = [await bench.pair(spec), await bench.newPair(spec)]
       const peerOf = async (key: KeyInUse) => (await bench.keystore.export(key)).expose()
       const length = spec.algorithm === 'X448' ? 56 : Math.ceil(spec.bits / 8)

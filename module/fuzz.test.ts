@@ -13,7 +13,7 @@ import { randomInt } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { HEADER_BYTES } from '#wire/pkcs11-rpc/frames.ts'
-import { buildModule, buildScenarios, COMPILER, Folder, needsCompiler } from './testing/build.ts'
+import { buildModule, buildScenarios, COMPILER, Folder, needsSanitizer } from './testing/build.ts'
 import { Peer } from './testing/peer.ts'
 
 /** How many groups of calls are made, or for how long on a machine that is busy. */
@@ -111,59 +111,63 @@ const CHANGES: readonly Change[] = [
   },
 ]
 
-describe('libclaviger.so with a peer that answers anything', needsCompiler(), () => {
-  const folder = new Folder()
-  const module = folder.file('libclaviger.so')
-  const program = folder.file('scenarios')
-  const socket = folder.file('peer.sock')
+describe(
+  'libclaviger.so with a peer that answers anything',
+  needsSanitizer('address,undefined'),
+  () => {
+    const folder = new Folder()
+    const module = folder.file('libclaviger.so')
+    const program = folder.file('scenarios')
+    const socket = folder.file('peer.sock')
 
-  before(() => {
-    buildModule(module, COMPILER as string, SANITIZERS)
-    buildScenarios(program, COMPILER as string, SANITIZERS)
-  })
-  after(() => folder.remove())
+    before(() => {
+      buildModule(module, COMPILER as string, SANITIZERS)
+      buildScenarios(program, COMPILER as string, SANITIZERS)
+    })
+    after(() => folder.remove())
 
-  it('writes nowhere but where the caller has room', async (test) => {
-    const seed = Number(process.env['CLAVIGER_SEED'] ?? randomInt(2 ** 31))
-    test.diagnostic(`seed ${seed}`)
-    const next = numbers(seed)
-    let changed = 0
-    const change = (frame: Buffer, name: string): Buffer | undefined => {
-      if (next(name === 'C_Initialize' ? 40 : 3) > 0 || frame.length < HEADER_BYTES + 8)
-        return frame
-      changed++
-      return CHANGES[next(CHANGES.length)]?.(Buffer.from(frame), next)
-    }
-    const peer = new Peer({ change })
-    await peer.listen(socket)
-    const child = spawn(program, [module, 'fuzz'], {
-      env: {
-        CLAVIGER_PKCS11: socket,
-        CLAVIGER_TIMEOUT_SECONDS: '1',
-        SEED: String(seed),
-        SECONDS: String(SECONDS),
-        CALLS: String(CALLS),
-        ASAN_OPTIONS: 'detect_leaks=1',
-        UBSAN_OPTIONS: 'print_stacktrace=1',
-      },
-      timeout: MILLISECONDS,
-      killSignal: 'SIGKILL',
+    it('writes nowhere but where the caller has room', async (test) => {
+      const seed = Number(process.env['CLAVIGER_SEED'] ?? randomInt(2 ** 31))
+      test.diagnostic(`seed ${seed}`)
+      const next = numbers(seed)
+      let changed = 0
+      const change = (frame: Buffer, name: string): Buffer | undefined => {
+        if (next(name === 'C_Initialize' ? 40 : 3) > 0 || frame.length < HEADER_BYTES + 8)
+          return frame
+        changed++
+        return CHANGES[next(CHANGES.length)]?.(Buffer.from(frame), next)
+      }
+      const peer = new Peer({ change })
+      await peer.listen(socket)
+      const child = spawn(program, [module, 'fuzz'], {
+        env: {
+          CLAVIGER_PKCS11: socket,
+          CLAVIGER_TIMEOUT_SECONDS: '1',
+          SEED: String(seed),
+          SECONDS: String(SECONDS),
+          CALLS: String(CALLS),
+          ASAN_OPTIONS: 'detect_leaks=1',
+          UBSAN_OPTIONS: 'print_stacktrace=1',
+        },
+        timeout: MILLISECONDS,
+        killSignal: 'SIGKILL',
+      })
+      let output = ''
+      let errors = ''
+      child.stdout.on('data', (chunk: Buffer) => {
+        output += chunk
+      })
+      child.stderr.on('data', (chunk: Buffer) => {
+        errors += chunk
+      })
+      const code = await new Promise((resolve) => child.once('close', resolve))
+      await peer.stop()
+      strictEqual(errors, '')
+      strictEqual(code, 0)
+      const calls = Number.parseInt(output, 10)
+      test.diagnostic(`${calls} groups of calls, ${changed} answers changed`)
+      ok(calls >= CALLS_MIN, `only ${calls} groups of calls were made`)
+      ok(changed >= CALLS_MIN / 10, `only ${changed} answers were changed`)
     })
-    let output = ''
-    let errors = ''
-    child.stdout.on('data', (chunk: Buffer) => {
-      output += chunk
-    })
-    child.stderr.on('data', (chunk: Buffer) => {
-      errors += chunk
-    })
-    const code = await new Promise((resolve) => child.once('close', resolve))
-    await peer.stop()
-    strictEqual(errors, '')
-    strictEqual(code, 0)
-    const calls = Number.parseInt(output, 10)
-    test.diagnostic(`${calls} groups of calls, ${changed} answers changed`)
-    ok(calls >= CALLS_MIN, `only ${calls} groups of calls were made`)
-    ok(changed >= CALLS_MIN / 10, `only ${changed} answers were changed`)
-  })
-})
+  },
+)

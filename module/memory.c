@@ -172,7 +172,9 @@ unsigned memory_waiting(CK_SESSION_HANDLE handle, unsigned operations, struct by
         const struct operation *operation = &session->operations[index];
         if ((operations & 1u << index) == 0 || !operation->is_waiting)
             continue;
-        if (bytes_put_u32(requests, (uint32_t)operation->request.length) &&
+        /* Whole, or not at all. */
+        if (bytes_reserve(requests, requests->length + 4 + operation->request.length) &&
+            bytes_put_u32(requests, (uint32_t)operation->request.length) &&
             bytes_put(requests, operation->request.data, operation->request.length))
             count++;
     }

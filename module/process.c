@@ -353,7 +353,7 @@ static CK_RV read_reserved(const char *text)
     has_reserved = false;
     if (text == NULL)
         return CKR_OK;
-    if (access(text, F_OK) != 0 && (errno == EFAULT || errno == ENAMETOOLONG))
+    if (access(text, F_OK) != 0 && errno == EFAULT)
         return CKR_ARGUMENTS_BAD;
     const size_t length = strnlen(text, RESERVED_BYTES);
     if (length == RESERVED_BYTES)
@@ -402,7 +402,11 @@ EXPORT CK_RV C_Finalize(void *pReserved)
         call.rv = CKR_ARGUMENTS_BAD;
         return call_end(&call);
     }
-    atomic_store(&is_initialised, false);
+    /* Of two threads one has ended it, and the other comes too late. */
+    if (!atomic_exchange(&is_initialised, false)) {
+        call.rv = CKR_CRYPTOKI_NOT_INITIALIZED;
+        return call_end(&call);
+    }
     /* A server that does not answer has forgotten us already, or will. */
     if (connection_alive(call.connection)) {
         struct reader answer;

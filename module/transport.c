@@ -553,7 +553,8 @@ static bool describe(posix_spawn_file_actions_t *actions, int fd)
         posix_spawn_file_actions_adddup2(actions, fd, 3) != 0)
         return false;
     /* What the application has open, and has not marked, is none of the agent's business. */
-    const long max = sysconf(_SC_OPEN_MAX) < OPEN_MAX_SEEN ? sysconf(_SC_OPEN_MAX) : OPEN_MAX_SEEN;
+    const long allowed = sysconf(_SC_OPEN_MAX);
+    const long max = allowed >= 0 && allowed < OPEN_MAX_SEEN ? allowed : OPEN_MAX_SEEN;
     for (int other = 4; other < max; other++) {
         const int flags = fcntl(other, F_GETFD);
         if (flags >= 0 && (flags & FD_CLOEXEC) == 0 &&

@@ -16,6 +16,7 @@ import { type Document, isMap, isNode, LineCounter, parse, parseDocument } from 
 import { z } from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
 import { PROFILE_NAMES } from '#fronts/kmip/offer.ts'
+import { RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
 import {
   DestroyAction,
   ObjectType,
@@ -156,10 +157,80 @@ const rootKey = z.strictObject({
     .describe('File with the passphrase; else CLAVIGER_PASSPHRASE, else it is asked for.'),
 })
 
-const keystore = z.strictObject({
-  name: z.string().min(1).max(64).describe('What objects remember as their place.'),
+const keystoreName = z.string().min(1).max(64).describe('What objects remember as their place.')
+
+const software = z.strictObject({
+  name: keystoreName,
   type: z.literal('software').describe('software: sealed in the database, worked with by OpenSSL.'),
 })
+
+const hsm = z.strictObject({
+  name: keystoreName,
+  type: z.literal('pkcs11').describe("pkcs11: a hardware security module, by its maker's module."),
+  module: z.string().describe("Path of the maker's PKCS#11 module."),
+  reserved: z.string().optional().describe('What C_Initialize gets in pReserved, if anything.'),
+  environment: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('Environment variables for the module, such as the path of its configuration.'),
+  slot: z.int().min(0).optional().describe('The slot by its number; or else:'),
+  label: z.string().optional().describe('the token by its label; or else:'),
+  serial: z.string().optional().describe('the token by its serial number.'),
+  others: z
+    .array(
+      z.strictObject({
+        module: z.string().optional().describe('Default: the same module.'),
+        reserved: z.string().optional().describe('Default: the same.'),
+        environment: z.record(z.string(), z.string()).optional().describe('Default: the same.'),
+        slot: z.int().min(0).optional().describe('Its slot by its number; or else:'),
+        label: z.string().optional().describe('its token by its label; or else:'),
+        serial: z.string().optional().describe('its token by its serial number.'),
+      }),
+    )
+    .default([])
+    .describe('HSMs with the same keys and PIN: the work is shared, and goes on when one is away.'),
+  pinFile: z.string().optional().describe("File with the user's PIN."),
+  pinVariable: z.string().optional().describe('Environment variable with it, instead.'),
+  pinPrompt: z.boolean().default(false).describe('Whether a person is asked for it, instead.'),
+  pinObject: z
+    .string()
+    .optional()
+    .describe('Unique Identifier of Secret Data in another keystore that is it, instead.'),
+  sessions: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(4)
+    .describe('Sessions at a time; each is a thread of the host process.'),
+  callSeconds: z
+    .int()
+    .min(1)
+    .max(3_600)
+    .default(30)
+    .describe('Time for one call; a module that takes longer is started anew.'),
+  extractable: z
+    .boolean()
+    .default(false)
+    .describe('Whether keys that are made or taken in from now on may leave the device.'),
+  model: z
+    .string()
+    .optional()
+    .describe('What model it is, see docs/hsm.md; default: what the device says it is.'),
+  quirks: z
+    .string()
+    .optional()
+    .describe('File of claviger hsm probe, instead of those that come with Claviger.'),
+  adopt: z
+    .enum(['never', 'start'])
+    .default('never')
+    .describe('start: keys that are in the device become objects when the server starts.'),
+  adoptOwner: z
+    .string()
+    .default('admin')
+    .describe('Credential that adopted keys belong to; its scope holds them.'),
+})
+
+const keystore = z.discriminatedUnion('type', [software, hsm])
 
 const token = z.strictObject({
   name: z
@@ -183,6 +254,16 @@ const token = z.strictObject({
   readOnly: z.boolean().default(false).describe('Whether nothing can be changed by PKCS#11.'),
 })
 
+/** Each rule by its name. */
+const rules = z.strictObject(
+  Object.fromEntries(
+    SWITCHES.map((name) => {
+      const what = `Whether this is refused: ${RULES[name].refuses}`
+      return [name, z.boolean().default(true).describe(what)]
+    }),
+  ) as Record<RuleName, z.ZodDefault<z.ZodBoolean>>,
+)
+
 const pkcs11 = z.strictObject({
   enabled: z.boolean().default(true).describe('Whether PKCS#11 is served.'),
   socket: z
@@ -200,6 +281,7 @@ const pkcs11 = z.strictObject({
       { name: 'claviger', label: 'Claviger', principal: 'admin', login: 'pin', readOnly: false },
     ])
     .describe('The tokens, in the order of their slots.'),
+  rules: rules.prefault({}).describe('Rules against attacks: docs/pkcs11-rules.md.'),
 })
 
 const log = z.strictObject({
@@ -312,7 +394,9 @@ export function variables(): readonly Variable[] {
 
 /** Name of the variable that gives the value at a path. */
 export function variableName(path: readonly string[]): string {
-  const words = path.map((key) => key.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toUpperCase())
+  const words = path.map((key) => {
+    return key.replace(/(?<=[a-z0-9])(?=[A-Z])|-/g, '_').toUpperCase()
+  })
   return `CLAVIGER_${words.join('_')}`
 }
 

@@ -24,6 +24,7 @@ import type { WireLog } from '#fronts/kmip/wire-log.ts'
 import { type Token, USER } from '#fronts/pkcs11/token.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { House } from './house.ts'
+import { adoptKeys, hsmStatus } from './hsm.ts'
 import { pkiPaths } from './pki.ts'
 
 /** What commands work on. */
@@ -162,6 +163,10 @@ export const COMMANDS = {
       await noted(house, 'SetPin', token.options.name)
       return describeToken(token)
     },
+  ),
+  'hsm.list': command(z.strictObject({}), async ({ house }) => hsmStatus(house)),
+  'hsm.adopt': command(z.strictObject({ name: name.optional() }), async ({ house }, input) =>
+    adoptKeys(house, input.name),
   ),
   verify: command(z.strictObject({}), async ({ house }) => ({
     problems: [...(await house.database.verify()), ...(await house.services.store.verify())],

@@ -26,6 +26,7 @@ import { type LockedDatabase, openSqlite } from '#databases/sqlite/sqlite.ts'
 import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { type Config, ConfigError } from './config.ts'
+import { adoptAtStart, hsmKeystore, type PinSources, pinOfObject } from './hsm.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
 import { openTokens } from './pkcs11.ts'
@@ -56,7 +57,7 @@ export interface HouseOptions {
   readonly config: Config
   readonly log: Logger
   /** Asks a person for the passphrase; absent where nobody can be asked. */
-  readonly askPassphrase?: (() => Promise<string>) | undefined
+  readonly askPassphrase?: ((prompt?: string) => Promise<string>) | undefined
 }
 
 /** Where a root key comes from. */
@@ -104,7 +105,9 @@ export class House {
     const keys = { ledgerKey: sealer.subkey('ledger'), auditKey: sealer.subkey('audit') }
     const database = await locked.unlock(keys, { writeQueueMax: config.limits.writeQueueMax })
     const house = new House(options, unlock, root, dataKeys, sealer, database)
+    await house.#startKeystores()
     await house.#furnish()
+    await adoptAtStart(house)
     return house
   }
 
@@ -132,7 +135,12 @@ export class House {
     this.authority = new Authority(dataDir, this.settings, config.kmip.tls.days)
     this.services = {
       store: new Store(database, sealer, limits.objectCacheMax),
-      keystores: new Keystores(keystoresOf(config, sealer)),
+      keystores: new Keystores(
+        keystoresOf(config, sealer, log, {
+          ask: options.askPassphrase,
+          object: (id) => pinOfObject(this.services, id),
+        }),
+      ),
       journal: new Journal((entries) => database.commit([], entries), {
         clock,
         flushMilliseconds: limits.auditFlushMilliseconds,
@@ -143,6 +151,20 @@ export class House {
       clock,
       log,
     }
+  }
+
+  /** One that is away is no reason not to serve the others: it is tried again when it is asked. */
+  async #startKeystores(): Promise<void> {
+    const { keystores, log } = this.services
+    await Promise.all(
+      [...keystores.all()].map(async (keystore) => {
+        try {
+          await keystore.health()
+        } catch (err) {
+          log.warn({ keystore: keystore.name, reason: (err as Error).message }, 'keystore is away')
+        }
+      }),
+    )
   }
 
   /** An authority and an administrator, where there are none yet. */
@@ -308,14 +330,20 @@ function assertName(name: string): void {
   throw new KmsError('invalidField', `Cannot create credential "${name}": a name has ${allowed}`)
 }
 
-function keystoresOf(config: Config, sealer: Sealer): [Keystore, ...Keystore[]] {
+function keystoresOf(
+  config: Config,
+  sealer: Sealer,
+  log: Logger,
+  sources: PinSources,
+): [Keystore, ...Keystore[]] {
   const names = new Set(config.keystores.map(({ name }) => name))
   if (names.size < config.keystores.length) {
     throw new ConfigError('keystores: two of them have the same name')
   }
-  const keystores: Keystore[] = config.keystores.map(
-    ({ name }) => new SoftwareKeystore(name, sealer),
-  )
+  const keystores: Keystore[] = config.keystores.map((one) => {
+    if (one.type === 'software') return new SoftwareKeystore(one.name, sealer)
+    return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), log, sources)
+  })
   return keystores as [Keystore, ...Keystore[]]
 }
 

@@ -10,6 +10,7 @@ import type { Keystore } from '#core/keystore.ts'
 import { Keystores } from '#core/keystores.ts'
 import type { Application } from '#fronts/pkcs11/application.ts'
 import { Pkcs11Engine } from '#fronts/pkcs11/engine.ts'
+import { RULE_NAMES, RULES, type RuleSet, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
 import { Pkcs11Server } from '#fronts/pkcs11/server.ts'
 import { Token } from '#fronts/pkcs11/token.ts'
 import { type Config, ConfigError } from './config.ts'
@@ -21,6 +22,7 @@ type TokenConfig = Config['pkcs11']['tokens'][number]
 
 export async function openEngine(house: House): Promise<Pkcs11Engine> {
   const tokens = await house.tokens()
+  await tellRules(house)
   const newVolatile = (token: Token): Services => house.volatile(token.services)
   return new Pkcs11Engine({ tokens, newVolatile }, house.services)
 }
@@ -71,8 +73,25 @@ async function openToken(house: House, config: TokenConfig, slot: number): Promi
     throw new ConfigError(`${what}; create it with: claviger credential create ${principal}`)
   }
   const { scope } = credential
-  const options = { name, slot, label, principal: { name: principal, scope }, login, readOnly }
-  return Token.open(options, servicesOf(house, config), house.settings)
+  const options = { name, slot, label, login, readOnly, rules: rulesOf(house) }
+  const owner = { principal: { name: principal, scope } }
+  return Token.open({ ...options, ...owner }, servicesOf(house, config), house.settings)
+}
+
+function rulesOf({ config }: House): RuleSet {
+  const { rules } = config.pkcs11
+  return new Set(RULE_NAMES.filter((name) => rules[name] !== false))
+}
+
+/** Whoever switches a rule off shall be reminded of it. */
+async function tellRules({ config, services }: House): Promise<void> {
+  const off = SWITCHES.filter((name) => config.pkcs11.rules[name] === false)
+  for (const rule of off) {
+    const { prevents } = RULES[rule]
+    services.log.warn({ rule, prevents }, 'a rule against attacks on PKCS#11 is switched off')
+    const event = { principal: 'server', front: 'pkcs11', operation: 'SwitchRuleOff' } as const
+    await services.journal.record({ ...event, outcome: 'success', detail: rule })
+  }
 }
 
 /** The services of the house, with the token's keystore as the one that takes new keys. */

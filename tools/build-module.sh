@@ -25,7 +25,7 @@ mkdir -p "$(dirname -- "$target")"
 # In place at once: programs that have the old one loaded keep it.
 # -Bsymbolic: another module's C_Encrypt in the same program is not ours. nodelete: threads that end
 # after dlclose() still find the function that gives their connection back. -ldl: dladdr() in older glibc.
-"$compiler" -std=c11 -Wall -Wextra -Werror -fvisibility=hidden -O2 -fPIC -shared -pthread \
+"$compiler" -std=c11 -Wall -Wextra -Werror -fvisibility=hidden -fstack-protector-strong -O2 -fPIC -shared -pthread \
   -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now -Wl,--no-undefined -Wl,-Bsymbolic "$@" \
   "$root"/module/*.c -o "$target.new" -Wl,--as-needed -ldl
 mv -f "$target.new" "$target"

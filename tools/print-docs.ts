@@ -19,8 +19,8 @@ import { Secret } from '#core/secret.ts'
 import type { Call } from '#fronts/kmip/call.ts'
 import { handlerOf } from '#fronts/kmip/handlers.ts'
 import { Offer } from '#fronts/kmip/offer.ts'
-import { RULES, type Rule } from '#fronts/pkcs11/attack-rules.ts'
 import { type AttributeRow, CLASSES, tableFor } from '#fronts/pkcs11/objects/table.ts'
+import { RULES, type Rule } from '#fronts/pkcs11/rule-table.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { configSchema, variableName } from '#server/config.ts'
 import {
@@ -45,24 +45,10 @@ import { nameOf, tableOf } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { VERSION_MAX, VERSIONS, versionText } from '#wire/ttlv/version.ts'
 import { toXml } from '#wire/ttlv/xml.ts'
+import { code, hex, page, type Row, table } from './markdown.ts'
+import { functionsPage, mechanismsPage } from './pkcs11-pages.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-
-type Row = readonly (string | number)[]
-
-function table(head: Row, rows: readonly Row[]): string {
-  const line = (cells: Row): string => `| ${cells.map(cell).join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
-}
-
-function cell(value: string | number): string {
-  return String(value).replaceAll('|', '\\|')
-}
-
-function page(...parts: readonly string[]): string {
-  const note = '<!-- Printed by tools/print-docs.ts; change the tables it names, not this page. -->'
-  return `${[parts[0], note, ...parts.slice(1)].join('\n\n')}\n`
-}
 
 /** `1.0 to 1.4`, `from 2.0`, or `all`. */
 function versions(since: number, until: number): string {
@@ -72,25 +58,21 @@ function versions(since: number, until: number): string {
   return `${versionText(since)} to ${versionText(until)}`
 }
 
-function code(text: string): string {
-  return `\`${text}\``
-}
-
-function hex(value: number, digits: number): string {
-  return code(`0x${value.toString(16).padStart(digits, '0')}`)
-}
-
 const EFFECTS = {
   read: 'reads',
   use: 'uses a key',
   change: 'changes',
 } as const
 
+/** A keystore that is asked what it can do, and nothing else. */
+function softwareKeystore(): SoftwareKeystore {
+  using key = new Secret(new Uint8Array(DATA_KEY_BYTES))
+  return new SoftwareKeystore('software', new Sealer(new Map([[1, key]])))
+}
+
 /** What Query answers about everything but operations, in the newest version, as XML. */
 async function queryAnswer(): Promise<string> {
-  using key = new Secret(new Uint8Array(DATA_KEY_BYTES))
-  const keystore = new SoftwareKeystore('software', new Sealer(new Map([[1, key]])))
-  const context = { services: { keystores: new Keystores([keystore]) } }
+  const context = { services: { keystores: new Keystores([softwareKeystore()]) } }
   const call = { context, version: VERSION_MAX, offer: new Offer() } as unknown as Call
   const all = tableOf(E.QueryFunction).values.map(({ value }) => value as E.QueryFunction)
   const queryFunction = all.filter((value) => value !== E.QueryFunction.QueryOperations)
@@ -238,7 +220,8 @@ application has said otherwise. A label that is another object's Name becomes an
 Keys are active at once, unless CKA_START_DATE lies ahead; C_DestroyObject revokes an active
 key (Cessation of Operation) and destroys it.`,
     `Defaults that the standard leaves to the token: CKA_PRIVATE is true for private and secret
-keys; CKA_SENSITIVE is true for private keys and false for secret keys; CKA_EXTRACTABLE is false; a key
+keys; CKA_SENSITIVE is true for private keys and false for secret keys; CKA_EXTRACTABLE is false;
+a key
 may do what its type is for; CKA_WRAP, CKA_UNWRAP and CKA_DERIVE are false, but CKA_DERIVE is true
 for keys that can do nothing else. CKA_DECRYPT is false where CKA_WRAP is asked for, and CKA_ENCRYPT
 where CKA_UNWRAP is: no key has both.`,
@@ -438,18 +421,24 @@ function leaves(command: Command, above: string): readonly (readonly [string, Co
 }
 
 function rulesPage(): string {
-  const rows = Object.entries<Rule>(RULES).map(([name, { refuses, prevents, source, rv }]) => {
-    return [code(name), refuses, prevents, code(`CKR_${rv}`), source]
-  })
+  const rows = Object.entries<Rule>(RULES).map(
+    ([name, { refuses, prevents, source, rv, isFixed }]) => {
+      const key = isFixed ? 'none' : code(`pkcs11.rules.${name}`)
+      return [code(name), refuses, prevents, code(`CKR_${rv}`), source, key]
+    },
+  )
   return page(
     '# Rules against attacks on PKCS#11',
-    'Rules of `fronts/pkcs11/attack-rules.ts`. PKCS#11 lets keys be used against each other; ' +
-      'what the standard would allow and these rules refuse is refused on every token. A refusal ' +
+    'Rules of `fronts/pkcs11/rule-table.ts`. PKCS#11 lets keys be used against each other; ' +
+      'what the standard would allow and these rules refuse is refused on every token, unless ' +
+      'the configuration has the rule switched off, which is logged at the start and written to ' +
+      'the ' +
+      'audit trail (`SwitchRuleOff`). A refusal ' +
       "names its rule in the server's log; the application is told the code alone. What the " +
       'standard itself asks for (`CKA_EXTRACTABLE`, `CKA_WRAP_WITH_TRUSTED`, ' +
       '`CKA_WRAP_TEMPLATE`, `CKA_UNWRAP_TEMPLATE`, `CKA_DERIVE_TEMPLATE`) holds as well, and is ' +
       'not listed. Each attack is played in `fronts/pkcs11/attack-rules.test.ts`.',
-    table(['Rule', 'What is refused', 'What it prevents', 'Code', 'Source'], rows),
+    table(['Rule', 'What is refused', 'What it prevents', 'Code', 'Source', 'Switch'], rows),
   )
 }
 
@@ -464,6 +453,8 @@ export async function printedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/configuration.md', configurationPage()],
     ['docs/limits.md', limitsPage()],
     ['docs/pkcs11-rules.md', rulesPage()],
+    ['docs/pkcs11-mechanisms.md', mechanismsPage(softwareKeystore())],
+    ['docs/pkcs11-functions.md', functionsPage()],
     ['docs/claviger.schema.json', `${JSON.stringify(configSchema(), null, 2)}\n`],
   ])
 }

@@ -39,7 +39,7 @@ type Row = Readonly<Record<string, Argument>>
 type Members = Readonly<Record<string, Member>>
 
 /** Functions that `module/process.c` and `module/interfaces.c` have. */
-const WRITTEN: readonly FunctionName[] = [
+export const WRITTEN: readonly FunctionName[] = [
   'C_Initialize',
   'C_Finalize',
   'C_GetFunctionList',

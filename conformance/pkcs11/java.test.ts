@@ -8,7 +8,7 @@
  */
 import { match } from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { absent, type OwnToken, PIN, startOwnToken } from './own-token.ts'
+import { absent, PIN, startToken, type TokenUnderTest } from './token-under-test.ts'
 
 const PAIRS = [
   { alias: 'rsa', options: ['-keyalg', 'RSA', '-keysize', '2048'] },
@@ -16,11 +16,11 @@ const PAIRS = [
 ] as const
 
 describe('Java', { skip: absent('keytool', 'jarsigner', 'jar'), timeout: 300_000 }, () => {
-  let token: OwnToken
+  let token: TokenUnderTest
   let store: readonly string[]
   let provider: readonly string[]
   before(async () => {
-    token = await startOwnToken()
+    token = await startToken()
     const config = token.file(
       'pkcs11.cfg',
       `name = Token\nlibrary = ${token.module}\nslotListIndex = 0\n`,

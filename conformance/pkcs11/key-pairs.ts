@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { LABEL, library, type OwnToken, PIN } from './own-token.ts'
+import { LABEL, library, PIN, type TokenUnderTest } from './token-under-test.ts'
 
 export const ENGINE = library('engines-3/pkcs11.so')
 
@@ -16,7 +16,7 @@ export interface Pair {
 }
 
 /** Makes a key pair for signatures, and for decryption with RSA. */
-export async function makePair(token: OwnToken, { id, label, type }: Pair): Promise<void> {
+export async function makePair(token: TokenUnderTest, { id, label, type }: Pair): Promise<void> {
   const options = ['--module', token.module, '--token-label', LABEL, '--login', '--pin', PIN]
   const usage = type.startsWith('rsa') ? ['--usage-sign', '--usage-decrypt'] : ['--usage-sign']
   const pair = ['--key-type', type, '--id', id, '--label', label, ...usage]
@@ -24,7 +24,7 @@ export async function makePair(token: OwnToken, { id, label, type }: Pair): Prom
 }
 
 /** An `openssl.cnf` that brings the engine. @returns What a program needs to find it. */
-export function engineConfig(token: OwnToken): { readonly OPENSSL_CONF: string } {
+export function engineConfig(token: TokenUnderTest): { readonly OPENSSL_CONF: string } {
   const path = token.file(
     'openssl.cnf',
     `openssl_conf = init
@@ -47,7 +47,7 @@ distinguished_name = name
 }
 
 /** A certificate that the key has signed for itself, for `localhost`. @returns Its path. */
-export async function selfSigned(token: OwnToken, label: string): Promise<string> {
+export async function selfSigned(token: TokenUnderTest, label: string): Promise<string> {
   const path = token.file(`${label}.pem`)
   const key = ['-engine', 'pkcs11', '-keyform', 'engine', '-key', token.uri(label)]
   const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']

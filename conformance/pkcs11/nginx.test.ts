@@ -10,7 +10,14 @@ import { get } from 'node:https'
 import { userInfo } from 'node:os'
 import { after, before, describe, it } from 'node:test'
 import { ENGINE, engineConfig, makePair, selfSigned } from './key-pairs.ts'
-import { absent, end, freePort, type OwnToken, startOwnToken, until } from './own-token.ts'
+import {
+  absent,
+  end,
+  freePort,
+  startToken,
+  type TokenUnderTest,
+  until,
+} from './token-under-test.ts'
 
 const PAIRS = [
   { id: '01', label: 'rsa', type: 'rsa:2048' },
@@ -23,9 +30,9 @@ const REQUESTS = 40
 const skip = absent('nginx', 'openssl', 'pkcs11-tool', ENGINE)
 
 describe('nginx', { skip, timeout: 300_000 }, () => {
-  let token: OwnToken
+  let token: TokenUnderTest
   before(async () => {
-    token = await startOwnToken()
+    token = await startToken()
   })
   after(() => token?.stop())
 

@@ -7,7 +7,7 @@
 import { match } from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
-import { absent, LABEL, type OwnToken, PIN, startOwnToken } from './own-token.ts'
+import { absent, LABEL, PIN, startToken, type TokenUnderTest } from './token-under-test.ts'
 
 const PAIRS = [
   { name: 'rsa', options: ['-k', 'rsa', '-g', '2048'] },
@@ -15,11 +15,11 @@ const PAIRS = [
 ] as const
 
 describe('NSS', { skip: absent('certutil', 'modutil', 'cmsutil'), timeout: 300_000 }, () => {
-  let token: OwnToken
+  let token: TokenUnderTest
   let database: string
   let pin: readonly string[]
   before(async () => {
-    token = await startOwnToken()
+    token = await startToken()
     const folder = token.file('nss')
     mkdirSync(folder)
     database = `sql:${folder}`

@@ -16,12 +16,12 @@ import { makePair } from './key-pairs.ts'
 import {
   absent,
   freePort,
-  type OwnToken,
   outputOf,
   PIN,
-  startOwnToken,
+  startToken,
+  type TokenUnderTest,
   until,
-} from './own-token.ts'
+} from './token-under-test.ts'
 
 const PAIRS = [
   { id: '01', label: 'rsa', type: 'rsa:2048' },
@@ -38,13 +38,13 @@ describe('OpenSSH', {
   skip: absent('ssh', 'ssh-agent', SSHD, 'pkcs11-tool'),
   timeout: 300_000,
 }, () => {
-  let token: OwnToken
+  let token: TokenUnderTest
   let port: number
   let keys: readonly string[]
   let agent: Readonly<Record<string, string>>
   let serverSaid: () => string
   before(async () => {
-    token = await startOwnToken()
+    token = await startToken()
     for (const pair of PAIRS) await makePair(token, pair)
   })
   after(() => token?.stop())

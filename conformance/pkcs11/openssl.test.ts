@@ -13,11 +13,11 @@ import {
   absent,
   end,
   freePort,
-  type OwnToken,
   outputOf,
-  startOwnToken,
+  startToken,
+  type TokenUnderTest,
   until,
-} from './own-token.ts'
+} from './token-under-test.ts'
 
 const PAIRS = [
   { id: '01', label: 'rsa', type: 'rsa:2048' },
@@ -25,9 +25,9 @@ const PAIRS = [
 ] as const
 
 describe("OpenSSL's engine", { skip: absent('openssl', 'pkcs11-tool', ENGINE) }, () => {
-  let token: OwnToken
+  let token: TokenUnderTest
   before(async () => {
-    token = await startOwnToken()
+    token = await startToken()
     for (const pair of PAIRS) await makePair(token, pair)
   })
   after(() => token?.stop())

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { makePair } from './key-pairs.ts'
-import { absent, LABEL, library, type OwnToken, PIN, startOwnToken } from './own-token.ts'
+import { absent, LABEL, library, PIN, startToken, type TokenUnderTest } from './token-under-test.ts'
 
 const NEEDS = absent(library('pkcs11/p11-kit-client.so'), 'p11-kit', 'pkcs11-tool', 'p11tool')
 const PAIRS = [
@@ -18,10 +18,10 @@ const PAIRS = [
 ] as const
 
 describe('p11-kit-client.so', { skip: NEEDS, timeout: 300_000 }, () => {
-  let token: OwnToken
-  let remote: OwnToken
+  let token: TokenUnderTest
+  let remote: TokenUnderTest
   before(async () => {
-    token = await startOwnToken()
+    token = await startToken()
     remote = await token.remote()
   })
   after(async () => {

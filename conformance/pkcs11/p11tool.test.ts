@@ -13,12 +13,12 @@ import {
   freePort,
   LABEL,
   listening,
-  type OwnToken,
   outputOf,
   PIN,
   SO_PIN,
-  startOwnToken,
-} from './own-token.ts'
+  startToken,
+  type TokenUnderTest,
+} from './token-under-test.ts'
 
 const TOKEN = `pkcs11:token=${LABEL}`
 
@@ -32,9 +32,9 @@ const PAIRS = [
 ] as const
 
 describe('GnuTLS', { skip: absent('p11tool', 'certtool', 'gnutls-serv'), timeout: 300_000 }, () => {
-  let token: OwnToken
+  let token: TokenUnderTest
   before(async () => {
-    token = await startOwnToken()
+    token = await startToken()
   })
   after(() => token?.stop())
 

@@ -12,12 +12,12 @@ import {
   absent,
   type Ended,
   LABEL,
-  type OwnToken,
   PIN,
   product,
   SO_PIN,
-  startOwnToken,
-} from './own-token.ts'
+  startToken,
+  type TokenUnderTest,
+} from './token-under-test.ts'
 
 const MESSAGE = Buffer.from('a message that is longer than one block of AES, and than a digest')
 
@@ -118,10 +118,10 @@ function pemOfPoint(octetString: Buffer, type: string): string {
 }
 
 describe('pkcs11-tool', { skip: absent('pkcs11-tool', 'openssl'), timeout: 600_000 }, () => {
-  let token: OwnToken
+  let token: TokenUnderTest
   let mechanisms: readonly string[]
   before(async () => {
-    token = await startOwnToken()
+    token = await startToken()
   })
   after(() => token?.stop())
 
@@ -471,9 +471,9 @@ describe('pkcs11-tool', { skip: absent('pkcs11-tool', 'openssl'), timeout: 600_0
 })
 
 describe("pkcs11-tool's PINs", { skip: absent('pkcs11-tool'), timeout: 120_000 }, () => {
-  let token: OwnToken
+  let token: TokenUnderTest
   before(async () => {
-    token = await startOwnToken()
+    token = await startToken()
   })
   after(() => token?.stop())
 

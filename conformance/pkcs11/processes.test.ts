@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { makePair } from './key-pairs.ts'
-import { absent, LABEL, type OwnToken, PIN, product, startOwnToken } from './own-token.ts'
+import { absent, LABEL, PIN, product, startToken, type TokenUnderTest } from './token-under-test.ts'
 
 const PROCESSES = 8
 const ROUNDS = Number(process.env['CLAVIGER_CONFORMANCE_ROUNDS'] ?? 10)
@@ -18,9 +18,9 @@ const skip =
   product === 'softhsm2' ? 'SoftHSM2 loses some that start together' : absent('pkcs11-tool')
 
 describe('Processes that start together', { skip, timeout: 600_000 }, () => {
-  let token: OwnToken
+  let token: TokenUnderTest
   before(async () => {
-    token = await startOwnToken()
+    token = await startToken()
     await makePair(token, { id: '01', label: 'rsa', type: 'rsa:2048' })
   })
   after(() => token?.stop())

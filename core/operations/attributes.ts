@@ -15,6 +15,7 @@ import {
 import type { Name } from '#spec/kmip/structures.ts'
 import type { AttributeBag } from '../attribute-bag.ts'
 import {
+  asGiven,
   assertCount,
   assertDates,
   assertMayAdd,
@@ -63,7 +64,7 @@ export async function addAttribute(
       return { attributes, attribute: { id: key, index: present.index, value } }
     }
     assertMayAdd(attributes, key)
-    const added = attributes.add(key, value)
+    const added = asGiven(attributes.add(key, value), key)
     assertCount(added, context.services.limits)
     return { attributes: added, attribute: { id: key, index: lastIndex(added, key), value } }
   })
@@ -168,7 +169,8 @@ export async function setAttribute(
     }
     if (count === 0) {
       assertMayAdd(attributes, key)
-      return { attributes: attributes.add(key, value), attribute: { id: key, value } }
+      const added = asGiven(attributes.add(key, value), key)
+      return { attributes: added, attribute: { id: key, value } }
     }
     assertMayChange(attributes, key, value, context.now, 'readOnlyAttribute')
     const [only] = attributes.instances(key)

@@ -10,6 +10,7 @@
  */
 import { type Cipher, cipherRow } from '#spec/algorithms.ts'
 import type { CryptographicParameters } from '#spec/kmip/structures.ts'
+import { type Awaitable, after } from '../awaitable.ts'
 import { sameBytes } from '../bytes.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
@@ -48,24 +49,28 @@ export interface EncryptResult {
   readonly tag?: Uint8Array | undefined
 }
 
-export async function encrypt(context: Context, wish: EncryptWish): Promise<EncryptResult> {
-  const key = await usableKey(context, wish.id, USES.encrypt)
-  const parameters = effectiveParameters(key.object, wish.parameters)
-  const mechanism = cipherMechanism(key, parameters, wish.iv, wish.aad, true)
-  const { data, tag } = await encryptWith(context, key, mechanism, wish.data)
-  const iv = mechanism.ivGenerated ? mechanism.iv : undefined
-  return { object: key.object, data, iv, tag }
+export function encrypt(context: Context, wish: EncryptWish): Awaitable<EncryptResult> {
+  return after(usableKey(context, wish.id, USES.encrypt), (key) => {
+    const parameters = effectiveParameters(key.object, wish.parameters)
+    const mechanism = cipherMechanism(key, parameters, wish.iv, wish.aad, true)
+    const iv = mechanism.ivGenerated ? mechanism.iv : undefined
+    return after(encryptWith(context, key, mechanism, wish.data), ({ data, tag }) => {
+      return { object: key.object, data, iv, tag }
+    })
+  })
 }
 
-export async function decrypt(
+export function decrypt(
   context: Context,
   wish: DecryptWish,
-): Promise<{ readonly object: ManagedObject; readonly data: Uint8Array }> {
-  const key = await usableKey(context, wish.id, USES.decrypt)
-  const parameters = effectiveParameters(key.object, wish.parameters)
-  const mechanism = cipherMechanism(key, parameters, wish.iv, wish.aad, false)
-  const { data, tag } = withTag(key.object, wish, mechanism.tagBytes, mechanism.cipher)
-  return { object: key.object, data: await key.keystore.decrypt(key.key, mechanism, data, tag) }
+): Awaitable<{ readonly object: ManagedObject; readonly data: Uint8Array }> {
+  return after(usableKey(context, wish.id, USES.decrypt), (usable) => {
+    const { object, key, keystore } = usable
+    const parameters = effectiveParameters(object, wish.parameters)
+    const chosen = cipherMechanism(usable, parameters, wish.iv, wish.aad, false)
+    const { data, tag } = withTag(object, wish, chosen.tagBytes, chosen.cipher)
+    return after(keystore.decrypt(key, chosen, data, tag), (plain) => ({ object, data: plain }))
+  })
 }
 
 /** Before KMIP 1.4 the tag of an AEAD stands behind the data. */

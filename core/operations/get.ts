@@ -26,6 +26,7 @@ import { nameOf } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { decodeItem } from '#wire/ttlv/binary.ts'
 import { type Item, ItemType } from '#wire/ttlv/item.ts'
+import { type Awaitable, after } from '../awaitable.ts'
 import { retried, update } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
@@ -65,15 +66,19 @@ const LIMITS = { depthMax: 8, itemsMax: 1_000 }
  * @throws {@link KmsError} `notFound`, `destroyed`, `sensitive`, `notExtractable`, `keyFormat`,
  * `keyCompression`, `keyWrapType`, `encodingOption`, `wrappingKeyNotFound` and others.
  */
-export async function get(context: Context, wish: GetWish): Promise<Got> {
-  const object = await livingObject(context, wish.id)
-  assertMayLeave(object, wish.wrapping !== undefined)
-  assertForm(object, wish)
-  const value = isKeyed(object.body)
-    ? await keyedValue(context, object, wish)
-    : await plainValue(context, object)
-  if (object.attributes.get('fresh') === true) await markStale(context, object.id)
-  return { object, value }
+export function get(context: Context, wish: GetWish): Awaitable<Got> {
+  return after(livingObject(context, wish.id), (object) => {
+    assertMayLeave(object, wish.wrapping !== undefined)
+    assertForm(object, wish)
+    const given = isKeyed(object.body)
+      ? keyedValue(context, object, object.body, wish)
+      : plainValue(context, object)
+    return after(given, (value) => {
+      const got = { object, value }
+      if (object.attributes.get('fresh') !== true) return got
+      return markStale(context, object.id).then(() => got)
+    })
+  })
 }
 
 /** @throws {@link KmsError} `notExtractable`, `sensitive`. */
@@ -102,7 +107,11 @@ function assertForm(object: ManagedObject, wish: GetWish): void {
   }
 }
 
-async function exported(object: ManagedObject, context: Context, format?: KeyFormatType) {
+function exported(
+  object: ManagedObject,
+  context: Context,
+  format?: KeyFormatType,
+): Awaitable<Secret> {
   const key = keyInUse(object)
   const material = object.material as { readonly keystore: string }
   return context.services.keystores.named(material.keystore).export(key, format)
@@ -125,34 +134,34 @@ async function plainValue(context: Context, object: ManagedObject): Promise<Obje
   throw new TypeError(`object ${body.tag} has no value`)
 }
 
-async function keyedValue(
+function keyedValue(
   context: Context,
   object: ManagedObject,
+  body: KeyedObject,
   wish: GetWish,
-): Promise<ObjectInMessage> {
-  const { body } = object
-  if (!isKeyed(body)) throw new TypeError('not a key')
+): Awaitable<ObjectInMessage> {
   const { keyBlock } = body.value
-  if (keyBlock.keyWrappingData !== undefined) return asRegistered(context, object, wish)
+  if (keyBlock.keyWrappingData !== undefined) return asRegistered(context, object, body, wish)
   const format = wish.keyFormatType ?? keyBlock.keyFormatType
-  const material = await exported(object, context, format)
-  const block = { ...keyBlock, keyFormatType: format }
-  if (wish.wrapping === undefined) {
-    const keyValue = keyValueOf(format, material.expose(), [])
-    return withBlock(body, { ...block, keyValue })
-  }
-  const wrapped = await wrap(context, object, material, format, wish, wish.wrapping)
-  return withBlock(body, { ...block, ...wrapped })
+  return after(exported(object, context, format), (material) => {
+    const { wrapping } = wish
+    if (wrapping === undefined) {
+      const keyValue = keyValueOf(format, material.expose(), [])
+      return withBlock(body, { ...keyBlock, keyFormatType: format, keyValue })
+    }
+    return wrap(context, object, material, format, wish, wrapping).then((wrapped) => {
+      return withBlock(body, { ...keyBlock, keyFormatType: format, ...wrapped })
+    })
+  })
 }
 
 /** A key that came wrapped goes as it came. */
 async function asRegistered(
   context: Context,
   object: ManagedObject,
+  body: KeyedObject,
   wish: GetWish,
 ): Promise<ObjectInMessage> {
-  const { body } = object
-  if (!isKeyed(body)) throw new TypeError('not a key')
   if (wish.wrapping !== undefined) {
     const what = `Cannot get ${labelOf(object)}: it was registered wrapped, and is not wrapped again`
     throw new KmsError('wrappingKeyKind', what)

@@ -24,6 +24,7 @@ import type { ObjectInMessage } from '#spec/kmip/objects.ts'
 import type { Name } from '#spec/kmip/structures.ts'
 import { AttributeBag } from '../attribute-bag.ts'
 import {
+  asGiven,
   assertCount,
   assertDates,
   assertMayGive,
@@ -222,7 +223,7 @@ function startingAttributes(context: Context, making: Making, given: AttributeBa
       originalCreationDate: now,
       randomNumberGenerator: bag.get('randomNumberGenerator') ?? GENERATOR,
     })
-  }
+  } else if (bag.has('originalCreationDate')) bag = asGiven(bag, 'originalCreationDate')
   if (objectType !== ObjectType.Template) bag = withState(bag, now)
   if (keystore !== undefined && made !== undefined) bag = withMaterial(bag, keystore, made)
   return withUsageCount(bag)

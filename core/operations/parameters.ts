@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { randomFillSync } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import {
   type Cipher,
   cipherOfKmip,
@@ -92,16 +92,19 @@ function noSuchCipher(object: ManagedObject, parameters: CryptographicParameters
 }
 
 /** Random bytes are drawn in blocks: a short draw costs as much as a long one. */
-const pool = Buffer.alloc(4_096)
-let poolAt = pool.length
+const BLOCK_BYTES = 4_096
 
+let block: Buffer = Buffer.alloc(0)
+let blockAt = 0
+
+/** @param bytes No more than a block; of what is longer there is a block, which no cipher takes. */
 function randomIv(bytes: number): Uint8Array {
-  if (poolAt + bytes > pool.length) {
-    randomFillSync(pool)
-    poolAt = 0
+  if (blockAt + bytes > block.length) {
+    block = randomBytes(BLOCK_BYTES)
+    blockAt = 0
   }
-  const iv = Uint8Array.from(pool.subarray(poolAt, poolAt + bytes))
-  poolAt += bytes
+  const iv = block.subarray(blockAt, blockAt + bytes)
+  blockAt += bytes
   return iv
 }
 
@@ -124,17 +127,24 @@ export function cipherMechanism(
   const cipher = cipherFor(key, parameters)
   const row = cipherRow(cipher)
   const generated = encrypts && iv === undefined && parameters.randomIV === true
-  const length = (parameters.ivLength ?? 0) / 8 || row.ivBytes[0]
+  const length = generated ? ivBytes(cipher, parameters) : undefined
   return {
     cipher,
-    iv: generated && length !== undefined ? randomIv(length) : iv,
-    ivGenerated: generated && length !== undefined,
+    iv: length === undefined ? iv : randomIv(length),
+    ivGenerated: length !== undefined,
     aad,
     tagBytes: row.tagBytes === undefined ? undefined : parameters.tagLength,
     hash: optionalHash(parameters.hashingAlgorithm),
     mgfHash: maskHash(cipher, parameters),
     label: parameters.pSource,
   }
+}
+
+/** Bytes of an IV that is made here; undefined where the cipher has none. */
+function ivBytes(cipher: Cipher, { ivLength = 0 }: CryptographicParameters): number | undefined {
+  if (ivLength >= 0 && ivLength % 8 === 0) return ivLength / 8 || cipherRow(cipher).ivBytes[0]
+  const what = `Cannot use ${cipher}: an IV Length of ${ivLength} bits is no number of bytes`
+  throw new KmsError('parametersUnsupported', what)
 }
 
 /** OAEP: KMIP 1.4 §3.6 says SHA-1 where no hash of the mask generator is given, from 1.4 on. */

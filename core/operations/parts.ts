@@ -156,7 +156,7 @@ type Digested = (
   digest: Uint8Array,
   length: number,
   proof: Uint8Array | undefined,
-) => Promise<Outcome>
+) => Awaitable<Outcome>
 
 /** The digest is made part by part; undefined where the scheme takes the message whole. */
 async function digesting(key: UsableKey, wish: Wish, end: Digested): Promise<Parts | undefined> {
@@ -201,7 +201,7 @@ type Coded = (
   length: number,
   object: UsableKey['object'],
   proof: Uint8Array | undefined,
-) => Promise<Outcome>
+) => Awaitable<Outcome>
 
 async function macOf(context: Context, wish: Wish, use: Use, end: Coded): Promise<Parts> {
   const { id } = wish
@@ -261,7 +261,7 @@ function gathered(
   { services }: Context,
   id: string | undefined,
   iv: Uint8Array | undefined,
-  work: (context: Context, data: Uint8Array, proof?: Uint8Array) => Promise<Outcome>,
+  work: (context: Context, data: Uint8Array, proof?: Uint8Array) => Awaitable<Outcome>,
 ): Parts {
   const { bufferedBytesMax } = services.limits
   const chunks: Uint8Array[] = []

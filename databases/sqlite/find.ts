@@ -23,14 +23,22 @@ interface Piece {
   readonly values: readonly Value[]
 }
 
-export function findRecords(query: Query, prepare: Prepare): Found {
-  const scopes = scopeNumbers(query.scopes, prepare)
+/** @param known Numbers of scopes that were looked up before; no scope ever loses its number. */
+export function findRecords(
+  query: Query,
+  prepare: Prepare,
+  known = new Map<string, number>(),
+): Found {
+  const scopes = scopeNumbers(query.scopes, prepare, known)
   if (scopes !== undefined && scopes.length === 0)
     return { ids: [], ...(query.count && { total: 0 }) }
   const matching = matchingSeqs(query, scopes, prepare)
   const order = query.oldestFirst ? 'ASC' : 'DESC'
-  const sql = `SELECT id FROM records WHERE seq IN (
-    SELECT seq FROM (${matching.sql}) ORDER BY seq ${order} LIMIT ? OFFSET ?) ORDER BY seq ${order}`
+  // The page of entries comes first, one look-up of a record for each: a set of them would be
+  // sorted.
+  const page = `${matching.sql} ORDER BY seq ${order} LIMIT ? OFFSET ?`
+  const sql = `SELECT r.id AS id FROM (${page}) m CROSS JOIN records r ON r.seq = m.seq
+    ORDER BY m.seq ${order}`
   const rows = prepare(sql).all(...matching.values, query.limit, query.offset ?? 0)
   const ids = rows.map((row) => row['id'] as string)
   if (!query.count) return { ids }
@@ -47,10 +55,17 @@ export function findRecords(query: Query, prepare: Prepare): Found {
 function scopeNumbers(
   scopes: readonly string[] | undefined,
   prepare: Prepare,
+  known: Map<string, number>,
 ): readonly number[] | undefined {
   return scopes?.flatMap((name) => {
-    const row = prepare('SELECT number FROM scopes WHERE name = ?').get(name)
-    return row === undefined ? [] : [row['number'] as number]
+    let number = known.get(name)
+    if (number !== undefined) return [number]
+    number = prepare('SELECT number FROM scopes WHERE name = ?').get(name)?.['number'] as
+      | number
+      | undefined
+    if (number === undefined) return []
+    known.set(name, number)
+    return [number]
   })
 }
 

@@ -111,6 +111,7 @@ class SqliteDatabase implements Database {
   readonly #auditKey: Uint8Array
   readonly #writeQueueMax: number
   readonly #waiting = new Map<number, Waiting>()
+  readonly #scopes = new Map<string, number>()
   readonly #statements = new Map<string, StatementSync>()
   #next = 1
   #closed = false
@@ -170,7 +171,9 @@ class SqliteDatabase implements Database {
   }
 
   async find(query: Query): Promise<Found> {
-    return this.#snapshot(() => findRecords(query, (sql) => this.#prepared(sql)))
+    const read = (): Found => findRecords(query, (sql) => this.#prepared(sql), this.#scopes)
+    // One statement sees one state by itself.
+    return query.conditions.length === 1 && !query.count ? read() : this.#snapshot(read)
   }
 
   async due(kind: RecordKind, now: number, limit: number): Promise<readonly string[]> {

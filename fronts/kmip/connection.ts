@@ -11,6 +11,7 @@
  * @module
  */
 import type { Socket } from 'node:net'
+import type { Awaitable } from '#core/awaitable.ts'
 import type { Principal, Services } from '#core/context.ts'
 import { WireError } from '#wire/errors.ts'
 import { decodeItem, encodeItem, messageBytes } from '#wire/ttlv/binary.ts'
@@ -26,21 +27,25 @@ export interface ConnectionOptions extends MessageOptions {
 /** Bytes that wait for a client to read them before it may send more. */
 const UNREAD_BYTES_MAX = 4_194_304
 
-let turn: Promise<void> | undefined
+const atEnd: (() => void)[] = []
 
 /**
- * Resolves once every socket that had something to read has been read, for all who wait together:
+ * Calls back once every socket that had something to read has been read, for all who wait together:
  * answers that are written one after the other wake the other side once, which costs more than the
  * write does.
  */
-function endOfTurn(): Promise<void> {
-  turn ??= new Promise((resolve) => {
-    setImmediate(() => {
-      turn = undefined
-      resolve()
-    })
-  })
-  return turn
+function atEndOfTurn(work: () => void): void {
+  if (atEnd.push(work) === 1) setImmediate(endTurn)
+}
+
+function endTurn(): void {
+  for (const work of atEnd.splice(0)) work()
+}
+
+/** The only one, most of the time: then nothing has to move up, which the runtime does slowly. */
+function dropFirst(list: unknown[]): void {
+  if (list.length === 1) list.pop()
+  else list.shift()
 }
 
 /** Why a connection was closed by us; for the log. */
@@ -61,15 +66,15 @@ export class Connection {
   #chunks: Buffer[] = []
   #received = 0
   /** Answers in the order of their requests. */
-  readonly #answers: Promise<Item>[] = []
+  readonly #answers: Awaitable<Item>[] = []
+  /** Whether {@link #write} will be called, or waits for an answer. */
   #writing = false
+  readonly #writeAnswers = (): void => this.#write()
   /** What a request that needs order waits for. */
   #lastChange: Promise<unknown> = Promise.resolve()
   readonly #running = new Set<Promise<unknown>>()
   #timer: NodeJS.Timeout | undefined
-  /**
-   * When the timer fires, and until when the connection may go on; in milliseconds of the process.
-   */
+  /** When the timer fires and until when it may go on, in milliseconds of the process. */
   #fires = Infinity
   #deadline = Infinity
   #late: 'idle' | 'request-timeout' = 'idle'
@@ -188,8 +193,8 @@ export class Connection {
     if (whole !== first) this.#chunks = [whole]
     this.#received -= bytes
     if (whole.length > bytes) this.#chunks[0] = whole.subarray(bytes)
-    else this.#chunks.shift()
-    return whole.subarray(0, bytes)
+    else dropFirst(this.#chunks)
+    return whole.length === bytes ? whole : whole.subarray(0, bytes)
   }
 
   #accept(bytes: Buffer): void {
@@ -198,7 +203,7 @@ export class Connection {
       item = decodeItem(bytes, this.#services.limits)
     } catch (error) {
       // The length was right, so the next message can still be found: the connection goes on.
-      this.#push(Promise.resolve(wholeFailure(error, this.#services, VERSION_MAX)))
+      this.#push(wholeFailure(error, this.#services, VERSION_MAX))
       return
     }
     this.#options.wireLog.record(this.principal, 'request', item)
@@ -206,12 +211,14 @@ export class Connection {
   }
 
   /** Runs a request when those before it allow. */
-  #scheduled(item: Item): Promise<Item> {
-    const run = (): Promise<Item> =>
+  #scheduled(item: Item): Awaitable<Item> {
+    const run = (): Awaitable<Item> =>
       answerMessage(item, this.#services, this.principal, this.#options)
-    const isChange = effectOf(item) === 'change'
-    if (this.#running.size === 0) return this.#track(run(), isChange)
-    if (!isChange) return this.#track(this.#lastChange.then(run), false)
+    if (this.#running.size === 0) {
+      const answer = run()
+      return answer instanceof Promise ? this.#track(answer, effectOf(item) === 'change') : answer
+    }
+    if (effectOf(item) === 'none') return this.#track(this.#lastChange.then(run), false)
     return this.#track(Promise.all([...this.#running]).then(run), true)
   }
 
@@ -223,21 +230,29 @@ export class Connection {
     return answer
   }
 
-  #push(answer: Promise<Item>): void {
+  #push(answer: Awaitable<Item>): void {
     this.#answers.push(answer)
-    if (!this.#writing) void this.#write()
+    if (this.#writing) return
+    this.#writing = true
+    if (answer instanceof Promise) void answer.then(() => atEndOfTurn(this.#writeAnswers))
+    else atEndOfTurn(this.#writeAnswers)
   }
 
-  async #write(): Promise<void> {
-    this.#writing = true
-    await this.#answers[0]
-    await endOfTurn()
+  /** Writes the answers that are there, and the others when they are. */
+  #write(): void {
     while (this.#answers.length > 0) {
-      const item = await (this.#answers[0] as Promise<Item>)
-      this.#answers.shift()
+      const [answer] = this.#answers as [Awaitable<Item>]
+      if (answer instanceof Promise) {
+        void answer.then((item) => {
+          this.#answers[0] = item
+          this.#write()
+        })
+        return
+      }
+      dropFirst(this.#answers)
       if (this.socket.destroyed) break
-      this.#options.wireLog.record(this.principal, 'response', item)
-      this.socket.write(encodeItem(item))
+      this.#options.wireLog.record(this.principal, 'response', answer)
+      this.socket.write(encodeItem(answer))
       if (this.socket.writableLength > UNREAD_BYTES_MAX) this.socket.pause()
       else if (this.socket.isPaused()) this.#resume()
     }
@@ -257,7 +272,7 @@ export class Connection {
   #refuse(error: unknown, reason: CloseReason): void {
     this.#chunks = []
     this.#received = 0
-    this.#push(Promise.resolve(wholeFailure(error, this.#services, VERSION_MAX)))
+    this.#push(wholeFailure(error, this.#services, VERSION_MAX))
     this.end(reason)
   }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Awaitable } from '#core/awaitable.ts'
 import { type FailureCode, KmsError } from '#core/errors.ts'
 import type { OperationName, RequestOf, ResponseOf } from '#spec/kmip/operations.ts'
 import type { Call } from './call.ts'
@@ -38,14 +39,14 @@ export class Refusal<N extends OperationName> extends KmsError {
 
 export interface Handler<N extends OperationName> {
   readonly effect: Effect
-  run(request: RequestOf<N>, call: Call): Promise<Answer<N>>
+  run(request: RequestOf<N>, call: Call): Awaitable<Answer<N>>
 }
 
 /** Types a row by its operation. */
 export function handler<N extends OperationName>(
   _operation: N,
   effect: Effect,
-  run: (request: RequestOf<N>, call: Call) => Promise<Answer<N>>,
+  run: (request: RequestOf<N>, call: Call) => Awaitable<Answer<N>>,
 ): Handler<N> {
   return { effect, run }
 }

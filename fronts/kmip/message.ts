@@ -9,6 +9,7 @@
  * @module
  */
 
+import { type Awaitable, after } from '#core/awaitable.ts'
 import { finishChanges, undoChanges } from '#core/change.ts'
 import type { Context, Principal, Services } from '#core/context.ts'
 import { failureCode, failureMessage, KmsError, resultReason } from '#core/errors.ts'
@@ -24,7 +25,8 @@ import {
   RequestBatchItem,
   type RequestHeader,
   RequestMessage,
-  ResponseMessage,
+  ResponseBatchItem,
+  ResponseHeader,
 } from '#spec/kmip/messages.ts'
 import { operationLabel, operationName, payloadCoders } from '#spec/kmip/operations.ts'
 import { knows } from '#spec/kmip/table.ts'
@@ -32,7 +34,7 @@ import { Tag } from '#spec/kmip/tags.ts'
 import { WireError } from '#wire/errors.ts'
 import { itemBytes } from '#wire/ttlv/binary.ts'
 import type { DecodeContext, EncodeContext } from '#wire/ttlv/coder.ts'
-import { type Item, ItemType } from '#wire/ttlv/item.ts'
+import { type Item, ItemType, structure } from '#wire/ttlv/item.ts'
 import {
   protocolVersionOf,
   spokenVersion,
@@ -42,7 +44,7 @@ import {
   versionText,
 } from '#wire/ttlv/version.ts'
 import { type BatchState, type Call, newBatch } from './call.ts'
-import { type Answer, Refusal } from './handler.ts'
+import { type Answer, type Effect, Refusal } from './handler.ts'
 import { handlerOf } from './handlers.ts'
 import type { Offer } from './offer.ts'
 import type { Streams } from './streams.ts'
@@ -59,25 +61,26 @@ export interface MessageOptions {
 }
 
 type Request = ReturnType<typeof RequestMessage.decode>
-type ItemAnswer = Parameters<typeof ResponseMessage.encode>[1]['batchItem'][number]
+type ItemAnswer = ResponseBatchItem
 
 /**
  * Answers a message that could be decoded as TTLV.
  *
  * Never throws: what goes wrong is said in the answer.
  */
-export async function answerMessage(
+export function answerMessage(
   message: Item,
   services: Services,
   principal: Principal,
   options: MessageOptions,
-): Promise<Item> {
+): Awaitable<Item> {
   let version: Version = VERSION_MAX
   try {
     version = versionOf(message)
     const request = RequestMessage.decode(message, decoding(version))
-    const batch = new Batch(request, services, principal, options, version)
-    return await batch.answer()
+    const answer = new Batch(request, services, principal, options, version).answer()
+    if (!(answer instanceof Promise)) return answer
+    return answer.catch((error) => wholeFailure(error, services, version))
   } catch (error) {
     return wholeFailure(error, services, version)
   }
@@ -115,14 +118,53 @@ export function wholeFailure(error: unknown, services: Services, version: Versio
     resultMessage: failureMessage(error),
     messageExtension: [],
   }
-  const responseHeader = {
-    protocolVersion: protocolVersionOf(version),
-    timeStamp: seconds(services),
+  return answerOf(version, seconds(services), [item])
+}
+
+/** A whole answer: the header and the items, as the table Response Message has them. */
+function answerOf(
+  version: Version,
+  timeStamp: number,
+  answers: readonly ItemAnswer[],
+  clientCorrelationValue?: string,
+): Item {
+  const context = encoding(version)
+  const header = headerItem(version, timeStamp, answers.length, clientCorrelationValue)
+  const items = answers.map((answer) => ResponseBatchItem.encode(Tag.BatchItem, answer, context))
+  return structure(Tag.ResponseMessage, [header, ...items])
+}
+
+interface KnownHeader {
+  readonly version: Version
+  readonly timeStamp: number
+  readonly batchCount: number
+  readonly item: Item
+}
+
+/** The header that was written last: within a second most answers have the same. */
+let known: KnownHeader | undefined
+
+function headerItem(
+  version: Version,
+  timeStamp: number,
+  batchCount: number,
+  clientCorrelationValue: string | undefined,
+): Item {
+  const isPlain = clientCorrelationValue === undefined
+  const isKnown =
+    known?.timeStamp === timeStamp && known.version === version && known.batchCount === batchCount
+  if (isPlain && isKnown && known !== undefined) return known.item
+  const protocolVersion = protocolVersionOf(version)
+  const header = {
+    protocolVersion,
+    timeStamp,
     attestationType: [],
-    batchCount: 1,
+    clientCorrelationValue,
+    batchCount,
   }
-  const message = { responseHeader, batchItem: [item] }
-  return ResponseMessage.encode(Tag.ResponseMessage, message, encoding(version))
+  const item = ResponseHeader.encode(Tag.ResponseHeader, header, encoding(version))
+  if (isPlain) known = { version, timeStamp, batchCount, item }
+  return item
 }
 
 function seconds(services: Services): number {
@@ -131,15 +173,13 @@ function seconds(services: Services): number {
 
 /** A row of the table of handlers, its types set aside. */
 interface AnyHandler {
-  run(request: unknown, call: Call): Promise<AnyAnswer>
+  readonly effect: Effect
+  run(request: unknown, call: Call): Awaitable<AnyAnswer>
 }
 type AnyAnswer = Omit<Answer<'Get'>, 'payload'> & { readonly payload: object }
 
-/** One item of an answer, before it is encoded. */
-interface Outcome {
-  readonly answer: ItemAnswer
-  readonly failed: boolean
-}
+/** What a single item may refer to: there is nothing before it. */
+const NOTHING_BEFORE: BatchState = newBatch()
 
 class Batch {
   readonly #request: Request
@@ -149,7 +189,8 @@ class Batch {
   readonly #offer: Offer
   readonly #streams: Streams
   readonly #onError: OnError
-  readonly #state: BatchState = newBatch()
+  readonly #state: BatchState
+  readonly #answers: ItemAnswer[] = []
   readonly #done: ObjectChange[] | undefined
   readonly #now: number
   /** For the journal's room, after a failure was noted. */
@@ -169,6 +210,7 @@ class Batch {
     this.#offer = options.offer
     this.#streams = options.streams
     this.#now = seconds(services)
+    this.#state = this.#count() > 1 ? newBatch() : NOTHING_BEFORE
     const header = request.requestHeader
     this.#onError = header.batchErrorContinuationOption ?? OnError.Stop
     this.#done = this.#onError === OnError.Undo && this.#count() > 1 ? [] : undefined
@@ -197,21 +239,41 @@ class Batch {
     assertAsynchronous(header, this.#version)
   }
 
-  async answer(): Promise<Item> {
-    const outcomes: Outcome[] = []
-    for (const item of this.#request.batchItem) {
-      const outcome = await this.#item(item)
-      outcomes.push(outcome)
-      if (outcome.failed && this.#onError !== OnError.Continue) break
+  answer(): Awaitable<Item> {
+    return this.#from(0)
+  }
+
+  /** Does the items from this one on, and answers. */
+  #from(first: number): Awaitable<Item> {
+    const items = this.#request.batchItem
+    for (let at = first; at < items.length; at++) {
+      const answer = this.#item(items[at] as Item)
+      if (answer instanceof Promise) {
+        return answer.then((late) => (this.#goesOn(late) ? this.#from(at + 1) : this.#end()))
+      }
+      if (!this.#goesOn(answer)) break
     }
-    const failed = outcomes.at(-1)?.failed === true
-    const answers = outcomes.map(({ answer }) => answer)
-    if (this.#done === undefined) return this.#encoded(answers)
-    if (!failed) {
-      await finishChanges(this.#context('Batch'), this.#done)
-      return this.#encoded(answers)
+    return this.#end()
+  }
+
+  /** Takes the answer to an item; says whether the next one is done. */
+  #goesOn(answer: ItemAnswer): boolean {
+    this.#answers.push(answer)
+    return !hasFailed(answer) || this.#onError === OnError.Continue
+  }
+
+  #end(): Awaitable<Item> {
+    if (this.#done === undefined) return this.#encoded(this.#answers)
+    return this.#finished(this.#answers, this.#done)
+  }
+
+  async #finished(answers: readonly ItemAnswer[], done: readonly ObjectChange[]): Promise<Item> {
+    const last = answers.at(-1)
+    if (last !== undefined && hasFailed(last)) {
+      return this.#encoded(await this.#undone(answers, done))
     }
-    return this.#encoded(await this.#undone(answers, this.#done))
+    await finishChanges(this.#context('Batch'), done)
+    return this.#encoded(answers)
   }
 
   /** Undo: everything is as it was, and the items before the failed one say so. */
@@ -232,36 +294,28 @@ class Batch {
     return this.#done === undefined ? base : { ...base, undo: this.#done }
   }
 
-  async #item(item: Item): Promise<Outcome> {
-    let operation: Operation | undefined
-    let uniqueBatchItemID: Uint8Array | undefined
-    try {
-      const read = RequestBatchItem.decode(item, decoding(this.#version))
-      operation = read.operation
-      uniqueBatchItemID = read.uniqueBatchItemID
-      assertExtensions(read)
-      const payload = await this.#operation(operation, read)
-      return {
-        answer: {
-          operation,
-          uniqueBatchItemID,
-          resultStatus: ResultStatus.Success,
-          responsePayload: payload,
-          messageExtension: [],
-        },
-        failed: false,
-      }
-    } catch (error) {
+  #item(item: Item): Awaitable<ItemAnswer> {
+    let read: RequestBatchItem | undefined
+    const failed = (error: unknown): Awaitable<ItemAnswer> => {
       this.#state.placeholder = undefined
-      const answer = this.#failure(error, operation, uniqueBatchItemID)
-      if (this.#room !== undefined) await this.#room
-      return { answer, failed: true }
+      const answer = this.#failure(error, read?.operation, read?.uniqueBatchItemID)
+      return this.#room === undefined ? answer : this.#room.then(() => answer)
+    }
+    try {
+      read = RequestBatchItem.decode(item, decoding(this.#version))
+      assertExtensions(read)
+      const { operation, uniqueBatchItemID } = read
+      const payload = this.#operation(operation, read)
+      if (!(payload instanceof Promise)) return success(operation, uniqueBatchItemID, payload)
+      return payload.then((late) => success(operation, uniqueBatchItemID, late)).catch(failed)
+    } catch (error) {
+      return failed(error)
     }
   }
 
-  async #operation(operation: number, item: RequestBatchItem): Promise<Item> {
+  #operation(operation: number, item: RequestBatchItem): Awaitable<Item> {
     const name = operationName(operation)
-    const handler = name && handlerOf(name)
+    const handler = name && (handlerOf(name) as AnyHandler | undefined)
     if (name === undefined || handler === undefined || !this.#offer.hasOperation(name)) {
       const what = `Cannot do ${operationLabel(operation)}: this server does not offer it`
       throw new KmsError('operationNotSupported', what)
@@ -282,14 +336,16 @@ class Batch {
       offer: this.#offer,
       streams: this.#streams,
     }
-    const answer: AnyAnswer = await (handler as AnyHandler).run(request, call)
-    this.#remember(answer)
-    if (handler.effect !== 'change') {
-      const room = this.#journal(name, answer.ids?.[0], 'success')
-      if (room !== undefined) await room
-    }
-    const payload = item.ephemeral === true ? withoutData(answer.payload) : answer.payload
-    return coders.response.encode(Tag.ResponsePayload, payload, encoding(this.#version))
+    const { effect } = handler
+    return after(handler.run(request, call), (answer) => {
+      if (this.#count() > 1) this.#remember(answer)
+      // A change has written its own entry.
+      const room = effect === 'change' ? undefined : this.#journal(name, answer.ids?.[0], 'success')
+      const payload = item.ephemeral === true ? withoutData(answer.payload) : answer.payload
+      return after(room, () => {
+        return coders.response.encode(Tag.ResponsePayload, payload, encoding(this.#version))
+      })
+    })
   }
 
   /** What later items of the batch may refer to. */
@@ -355,16 +411,9 @@ class Batch {
     return this.#message(this.#shortened(answers, items, maximum - headerBytes(whole, items)))
   }
 
-  #message(batchItem: readonly ItemAnswer[]): Item {
-    const responseHeader = {
-      protocolVersion: protocolVersionOf(this.#version),
-      timeStamp: this.#now,
-      attestationType: [],
-      clientCorrelationValue: this.#request.requestHeader.clientCorrelationValue,
-      batchCount: batchItem.length,
-    }
-    const message = { responseHeader, batchItem }
-    return ResponseMessage.encode(Tag.ResponseMessage, message, encoding(this.#version))
+  #message(answers: readonly ItemAnswer[]): Item {
+    const { clientCorrelationValue } = this.#request.requestHeader
+    return answerOf(this.#version, this.#now, answers, clientCorrelationValue)
   }
 
   /** Items from the one on that does not fit any more say Response Too Large. */
@@ -385,6 +434,24 @@ class Batch {
       return this.#failure(error, answer.operation, answer.uniqueBatchItemID)
     })
   }
+}
+
+function success(
+  operation: Operation,
+  uniqueBatchItemID: Uint8Array | undefined,
+  responsePayload: Item,
+): ItemAnswer {
+  return {
+    operation,
+    uniqueBatchItemID,
+    resultStatus: ResultStatus.Success,
+    responsePayload,
+    messageExtension: [],
+  }
+}
+
+function hasFailed({ resultStatus }: ItemAnswer): boolean {
+  return resultStatus !== ResultStatus.Success
 }
 
 /** About what an item that says Response Too Large takes itself. */

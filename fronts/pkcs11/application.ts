@@ -55,6 +55,7 @@ export class Application implements Contract {
   readonly #ended = Promise.withResolvers<void>()
   #lastSession = 0
   #lastHandle = 0
+  #sessionObjects = 0
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings
@@ -155,6 +156,7 @@ export class Application implements Contract {
     const handle = ++this.#lastHandle
     this.#references.set(handle, { handle, id, token, session })
     this.#handles.set(id, handle)
+    if (session !== undefined) this.#sessionObjects++
     return handle
   }
 
@@ -164,16 +166,15 @@ export class Application implements Contract {
   }
 
   get sessionObjectCount(): number {
-    let count = 0
-    for (const { session } of this.#references.values()) if (session !== undefined) count++
-    return count
+    return this.#sessionObjects
   }
 
   /** Forgets a handle; a session object ends with it. */
   drop(reference: Reference): void {
-    this.#references.delete(reference.handle)
+    if (!this.#references.delete(reference.handle)) return
     this.#handles.delete(reference.id)
     if (reference.session === undefined) return
+    this.#sessionObjects--
     const context = reference.session.context('Destroy', false)
     // What fails here is out of sight already, and ends with the application.
     void discard(context, reference.id).catch(() => undefined)

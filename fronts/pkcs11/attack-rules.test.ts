@@ -20,7 +20,7 @@ import { CKK, CKM, CKO, CKR, CKU } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { paddedText, ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
-import { RULES, type RuleName } from './attack-rules.ts'
+import { RULES, type RuleName } from './rule-table.ts'
 
 const KWP = { type: CKM.AES_KEY_WRAP_KWP, parameter: undefined }
 const SECRET = { EXTRACTABLE: true, SENSITIVE: true }

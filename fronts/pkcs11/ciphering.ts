@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { after } from '#core/awaitable.ts'
 import { KmsError } from '#core/errors.ts'
 import type { Awaitable, CipherOperation, Encrypted } from '#core/keystore.ts'
 import { encryptWith, spent } from '#core/operations/mechanism.ts'
@@ -17,7 +18,7 @@ import type { InitResults, Mechanism } from '#spec/pkcs11/types.ts'
 import { offeredFor } from './mechanisms.ts'
 import { type HeldKey, keyFor, stillUsable, traced, use } from './objects/use.ts'
 import { type CipherMeaning, cipherMeaning } from './parameters.ts'
-import { after, consent, fits, fitting, Gathered, type Running } from './running.ts'
+import { consent, fits, fitting, Gathered, type Running } from './running.ts'
 import type { Session } from './session.ts'
 import { modulusBytes } from './signing.ts'
 

@@ -286,8 +286,18 @@ export class Connection<A extends Application> {
     }
   }
 
-  /** Runs a function. Promises that it returns are never rejected. */
+  /** Runs a function; of a PIN nothing is left when it has run. */
   #outcome(codec: Codec, args: Values): Outcome | Promise<Outcome> {
+    const outcome = this.#settled(codec, args)
+    const { texts } = codec
+    if (texts === undefined) return outcome
+    if (outcome instanceof Promise) return outcome.finally(() => wipe(texts, args))
+    wipe(texts, args)
+    return outcome
+  }
+
+  /** Promises that it returns are never rejected. */
+  #settled(codec: Codec, args: Values): Outcome | Promise<Outcome> {
     try {
       const results = this.#call(codec, args)
       if (!(results instanceof Promise)) return results ?? NOTHING
@@ -429,6 +439,14 @@ export class Connection<A extends Application> {
   #release(): void {
     this.#membership?.leave()
     this.#membership = undefined
+  }
+}
+
+/** Values are views of the message: this is the only place where the bytes are. */
+function wipe(names: readonly string[], args: Values): void {
+  for (const name of names) {
+    const value = args[name]
+    if (value instanceof Uint8Array) value.fill(0)
   }
 }
 

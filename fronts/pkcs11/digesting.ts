@@ -6,10 +6,11 @@
  *
  * @module
  */
+import { after } from '#core/awaitable.ts'
 import type { Awaitable, CopyableDigest, Keystore } from '#core/keystore.ts'
 import type { Limits } from '#core/limits.ts'
 import { type Hash, hashRow } from '#spec/algorithms.ts'
-import { after, Gathered, type Running } from './running.ts'
+import { Gathered, type Running } from './running.ts'
 
 /** An operation that digests. */
 export interface Digesting extends Running {

@@ -36,7 +36,26 @@ import { wrap } from './functions/wrap.ts'
 
 type Offered = Engine<Application>['handlers']
 
-/** Every function but C_Initialize and C_Finalize, which are the server's. */
+/** Groups of functions; together every one but C_Initialize and C_Finalize, the server's. */
+export const FUNCTION_GROUPS = {
+  general,
+  sessions,
+  mechanisms,
+  objects,
+  generation,
+  wrap,
+  derive,
+  kem,
+  ciphers,
+  digest,
+  sign,
+  recover,
+  dual,
+  message,
+  state,
+  random,
+} as const
+
 const FUNCTIONS = {
   ...general,
   ...sessions,

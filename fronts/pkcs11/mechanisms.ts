@@ -100,6 +100,31 @@ interface KeyMechanism {
   readonly needs?: Ability
 }
 
+/** Mechanisms that make keys of an algorithm which has another one in its row. */
+const GENERATORS: readonly KeyMechanism[] = [
+  {
+    ckm: CKM.DES2_KEY_GEN,
+    serves: ['generate'],
+    algorithms: ['DES3'],
+    keyBits: [128],
+    needs: { generate: { algorithm: 'DES3', bits: 112 } },
+  },
+  {
+    ckm: CKM.AES_XTS_KEY_GEN,
+    serves: ['generate'],
+    algorithms: ['AES'],
+    keyBits: cipherRow('AES_XTS').keyBits,
+    needs: { generate: { algorithm: 'AES', bits: 512 } },
+  },
+  { ckm: CKM.HKDF_KEY_GEN, serves: ['generate'], algorithms: ['HMAC_SHA256'] },
+  {
+    ckm: CKM.EC_KEY_PAIR_GEN_W_EXTRA_BITS,
+    serves: ['generatePair'],
+    algorithms: ['EC'],
+    needs: { generate: { algorithm: 'EC', bits: 256, curve: 'P_256' } },
+  },
+]
+
 /**
  * Mechanisms of wrapping, derivation and encapsulation. Those that are a row already are served
  * beside what the row serves.
@@ -119,6 +144,7 @@ const KEY_MECHANISMS: readonly KeyMechanism[] = [
     keyBits,
   })),
   { ckm: CKM.PKCS5_PBKD2, serves: ['generate'], algorithms: [] },
+  ...GENERATORS,
   ...ENCAPSULATIONS.map(({ ckm, algorithms }) => ({
     ckm,
     serves: ['encapsulate', 'decapsulate'] as const,
@@ -240,6 +266,18 @@ function* generationCandidates(): Iterable<Candidate> {
 function sizesOf({ algorithms, keyBits }: Does, ckm: number): KeySizes {
   if (keyBits !== undefined) return rangeOf(keyBits.map((bits) => bits / 8))
   return rangeOf(algorithms.flatMap((algorithm) => sizesOfOne(algorithm, ckm)))
+}
+
+/** What `CK_MECHANISM_INFO` counts in. */
+export type KeyUnit = 'bits' | 'bytes' | 'publicBytes'
+
+/** The unit of the lengths of a mechanism's keys. */
+export function unitOf({ type, does }: Offered): KeyUnit {
+  const [some] = Object.values(does).filter(({ algorithms }) => algorithms.length > 0)
+  const algorithm = some?.algorithms[0]
+  if (some?.keyBits !== undefined || algorithm === undefined) return 'bytes'
+  if (!isPair(algorithm)) return type === CKM.GENERIC_SECRET_KEY_GEN ? 'bits' : 'bytes'
+  return pairRow(algorithm).ckp === undefined ? 'bits' : 'publicBytes'
 }
 
 /** Of HMAC keys any length of whole bytes will do. */

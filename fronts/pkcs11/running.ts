@@ -9,17 +9,12 @@
  *
  * @module
  */
-import type { Awaitable } from '#core/keystore.ts'
+import { type Awaitable, after } from '#core/awaitable.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { InitResults, Mechanism } from '#spec/pkcs11/types.ts'
 import type { HeldKey } from './objects/use.ts'
 import type { Operation, OperationKind, Session } from './session.ts'
-
-/** What follows a value, at once where it is there. */
-export function after<T, U>(value: Awaitable<T>, next: (value: T) => Awaitable<U>): Awaitable<U> {
-  return value instanceof Promise ? value.then(next) : next(value)
-}
 
 /** An operation with what is common to all. */
 export interface Running extends Operation {

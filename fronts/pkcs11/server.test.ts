@@ -65,12 +65,21 @@ class FewFunctions implements Engine<Counted> {
   readonly opened: Counted[] = []
   closed = 0
   waiting = 0
+  /** What functions were given that a person has typed, and what it was then. */
+  readonly typed: { readonly view: Uint8Array; readonly text: string }[] = []
   #found = false
 
   open(info: ApplicationInfo): Counted {
     const application = { info, calls: 0, close: () => void this.closed++ }
     this.opened.push(application)
     return application
+  }
+
+  #typed(view: Uint8Array | undefined): undefined {
+    if (view !== undefined) this.typed.push({ view, text: Buffer.from(view).toString() })
+    if (this.typed.at(-1)?.text === 'wrong') {
+      throw new CryptokiError(CKR.PIN_INCORRECT, 'it is wrong')
+    }
   }
 
   readonly handlers = {
@@ -125,6 +134,12 @@ class FewFunctions implements Engine<Counted> {
     C_GetMechanismInfo: (_, { type }) => {
       if (type !== CKM.SHA256) throw new CryptokiError(CKR.MECHANISM_INVALID, 'there is only one')
       return { pInfo: { ulMinKeySize: 0, ulMaxKeySize: 0, flags: CKF.DIGEST } }
+    },
+    C_Login: (_, { pPin }) => this.#typed(pPin),
+    C_SetPIN: async (_, { pOldPin, pNewPin }) => {
+      this.#typed(pOldPin)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      return this.#typed(pNewPin)
     },
     C_OpenSession: async () => ({ phSession: SESSION }),
     C_CloseSession: () => undefined,
@@ -551,6 +566,40 @@ describe('clients that do what they should not', () => {
     assert.equal(server.applications, 0)
     const client = await open(path)
     assert.ok((await client.call('C_Sign', sign)).pSignature instanceof Uint8Array)
+    client.close()
+  })
+
+  for (const version of [undefined, 2] as const) {
+    const protocol = version === undefined ? 'the dialect' : `version ${version}`
+    it(`leave nothing of a PIN behind in ${protocol}`, async () => {
+      const { path, engine } = await start()
+      const client = await open(path, version === undefined ? {} : { newest: version })
+      const login = (pin: string) => {
+        return client.call('C_Login', { hSession: 1, userType: 1, pPin: Buffer.from(pin) })
+      }
+      await login('1234')
+      await assert.rejects(login('wrong'), isRv(CKR.PIN_INCORRECT))
+      const pins = { pOldPin: Buffer.from('1234'), pNewPin: Buffer.from('5678') }
+      await client.call('C_SetPIN', { hSession: 1, ...pins })
+      const texts = engine.typed.map(({ text }) => text)
+      assert.deepEqual(texts, ['1234', 'wrong', '1234', '5678'])
+      for (const { view } of engine.typed) assert.ok(view.every((byte) => byte === 0))
+      client.close()
+    })
+  }
+
+  it('are cut off by a call longer than callBytesMax, and not by one as long', async () => {
+    const { path } = await start({ callBytesMax: 65_536 })
+    const client = await open(path)
+    const sign = (bytes: number) => {
+      return client.call('C_Sign', { hSession: 1, pData: Buffer.alloc(bytes, 1), pSignature: 20 })
+    }
+    assert.ok((await sign(65_000)).pSignature instanceof Uint8Array)
+    const other = await open(path)
+    const socket = `c1${header('00000010', 65_537)}`
+    assert.equal(await exchange(path, socket), 'c1 closed')
+    await assert.rejects(sign(65_600))
+    other.close()
     client.close()
   })
 

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { after } from '#core/awaitable.ts'
 import { sameBytes } from '#core/bytes.ts'
 import type {
   Awaitable,
@@ -22,7 +23,7 @@ import type { InitResults, Mechanism } from '#spec/pkcs11/types.ts'
 import { type Offered, offeredFor } from './mechanisms.ts'
 import { type HeldKey, keyFor, use } from './objects/use.ts'
 import { assertContextFits, assertSaltFits, macMeaning, signatureMeaning } from './parameters.ts'
-import { after, consent, Gathered, NOTHING, type Running } from './running.ts'
+import { consent, Gathered, NOTHING, type Running } from './running.ts'
 import type { Session } from './session.ts'
 
 /** What is asked of the keystore. */

@@ -20,6 +20,7 @@ import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { User } from './application.ts'
 import { isPin, newPin, type PinRecord } from './pin.ts'
+import type { RuleSet } from './rule-table.ts'
 
 export interface TokenOptions {
   /** Name in the configuration; what is kept of the token is kept under it. */
@@ -31,6 +32,8 @@ export interface TokenOptions {
   /** `none`: whoever may connect works as the user; there is no PIN. */
   readonly login: 'pin' | 'none'
   readonly readOnly: boolean
+  /** Rules against attacks that hold. */
+  readonly rules: RuleSet
 }
 
 /** What is kept. */
@@ -95,6 +98,10 @@ export class Token {
 
   get initialised(): boolean {
     return this.#state.initialised
+  }
+
+  get rules(): RuleSet {
+    return this.options.rules
   }
 
   get principal(): Principal {

@@ -58,16 +58,26 @@ export function prepare(keyBits: number, mechanism: CipherMechanism): Prepared {
   const padding = row.padding === undefined ? undefined : PADDINGS[row.padding]
   return {
     row,
-    // The two halves of an XTS key are one key of twice the length to OpenSSL's name for it.
-    node: row.node.replace(
-      '*',
-      String(cipher === 'AES_XTS' ? keyBits / 2 : keyBits),
-    ) as CipherGCMTypes,
+    node: nodeName(cipher, row, keyBits),
     iv: ivForOpenSsl(cipher, iv),
     tagBytes: tagBytesOf(cipher, row, mechanism.tagBytes),
     padding,
     autoPadding: row.padding === PaddingMethod.PKCS5,
   }
+}
+
+const NODE_NAMES = new Map<CipherRow, Map<number, CipherGCMTypes>>()
+
+/** OpenSSL's name of a cipher for keys of this length. */
+function nodeName(cipher: Cipher, row: CipherRow, keyBits: number): CipherGCMTypes {
+  const names = NODE_NAMES.get(row) ?? new Map<number, CipherGCMTypes>()
+  const known = names.get(keyBits)
+  if (known !== undefined) return known
+  // The two halves of an XTS key are one key of twice the length to OpenSSL.
+  const bits = cipher === 'AES_XTS' ? keyBits / 2 : keyBits
+  const name = row.node.replace('*', String(bits)) as CipherGCMTypes
+  NODE_NAMES.set(row, names.set(keyBits, name))
+  return name
 }
 
 function assertIv(cipher: Cipher, row: CipherRow, iv: Uint8Array | null): void {

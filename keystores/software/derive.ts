@@ -272,7 +272,8 @@ function agree(privateKey: crypto.KeyObject, peer: Uint8Array): Uint8Array {
   }
 }
 
-function peerKey(privateKey: crypto.KeyObject, peer: Uint8Array): crypto.KeyObject {
+/** The other public key: SubjectPublicKeyInfo, or as its curve has it raw. */
+export function peerKey(privateKey: crypto.KeyObject, peer: Uint8Array): crypto.KeyObject {
   if (peer[0] === 0x30 && peer.length > 40) {
     assertCurveNamed(privateKey, peer)
     return crypto.createPublicKey({ key: Buffer.from(peer), format: 'der', type: 'spki' })

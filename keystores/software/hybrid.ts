@@ -33,15 +33,30 @@ export function unwrapHybrid(
   mechanism: WrapMechanism,
   wrapped: Uint8Array,
 ): Secret {
-  const bits = aesBits(mechanism)
   const at = Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
   using fresh = new Secret(rsaDecrypt(key, mechanism, wrapped.subarray(0, at)))
+  return unwrapRest(fresh, mechanism, wrapped.subarray(at))
+}
+
+/** With a private key that is elsewhere. @param open Opens what was wrapped with it. */
+export async function unwrapHybridWith(
+  open: (head: Uint8Array) => Promise<Secret>,
+  modulusBytes: number,
+  mechanism: WrapMechanism,
+  wrapped: Uint8Array,
+): Promise<Secret> {
+  using fresh = await open(wrapped.subarray(0, modulusBytes))
+  return unwrapRest(fresh, mechanism, wrapped.subarray(modulusBytes))
+}
+
+function unwrapRest(fresh: Secret, mechanism: WrapMechanism, rest: Uint8Array): Secret {
+  const bits = aesBits(mechanism)
   if (fresh.length * 8 !== bits) {
     const what = `Cannot unwrap: the AES key has ${fresh.length * 8} bits, not ${bits}`
     throw new KmsError('cryptographicFailure', what)
   }
   const aes = crypto.createSecretKey(fresh.expose())
-  return new Secret(decrypt(aes, bits, KEY_WRAP, wrapped.subarray(at)))
+  return new Secret(decrypt(aes, bits, KEY_WRAP, rest))
 }
 
 function aesBits({ ephemeralBits = 0 }: WrapMechanism): number {

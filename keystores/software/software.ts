@@ -6,7 +6,7 @@
  * not open. Destroying the reference destroys the key.
  *
  * An opened key is remembered as long as the reference is (as a KeyObject, in OpenSSL's memory), so
- * that a busy key is opened once.
+ * that a busy key is opened once; the bytes of one that clients ask for are remembered beside it.
  *
  * @module
  */
@@ -62,13 +62,20 @@ const generateKeyPair = promisify(crypto.generateKeyPair) as unknown as (
   options: object,
 ) => Promise<{ privateKey: crypto.KeyObject; publicKey: crypto.KeyObject }>
 
-/** An opened key. */
+/** An opened key, and what its seal was bound to. */
 interface Opened {
-  readonly place: string
+  readonly id: string
+  readonly kind: MaterialKind
+  readonly format: KeyFormatType
   readonly key: crypto.KeyObject
   /** Length of the material in bits; of secret keys only. */
   readonly bits: number
+  /** The material, once it was asked for and where it is the key's own bytes. */
+  bytes?: Uint8Array
 }
+
+/** Zeroes the bytes of an opened key when the reference to it has gone. */
+const forgotten = new FinalizationRegistry<Uint8Array>((bytes) => bytes.fill(0))
 
 export class SoftwareKeystore implements Keystore {
   readonly name: string
@@ -156,7 +163,7 @@ export class SoftwareKeystore implements Keystore {
       if (format !== key.format) {
         throw new KmsError('keyFormat', `Cannot give "${key.id}": it is not a key`)
       }
-      return new Secret(isItsBytes(key) ? this.#open(key).key.export() : this.#unsealed(key))
+      return new Secret(isItsBytes(key) ? this.#bytesOf(key) : this.#unsealed(key))
     }
     return new Secret(writeKey(key.kind, format, this.#open(key).key))
   }
@@ -249,12 +256,12 @@ export class SoftwareKeystore implements Keystore {
       const what = `Cannot derive with ${mechanism.kdf} from "${key.id}": it is no key for that`
       throw new KmsError('illegalOperation', what)
     }
-    const bytesOf = (ingredient: Ingredient): Uint8Array => this.#bytesOf(ingredient)
+    const bytesOf = (ingredient: Ingredient): Uint8Array => this.#ingredient(ingredient)
     const bytes = derive({ ...this.#open(key), bytesOf }, mechanism, length)
     return bytes instanceof Promise ? bytes.then((made) => new Secret(made)) : new Secret(bytes)
   }
 
-  #bytesOf(ingredient: Ingredient): Uint8Array {
+  #ingredient(ingredient: Ingredient): Uint8Array {
     if (ingredient instanceof Uint8Array) return ingredient
     if (ingredient.kind === 'secret') return this.#open(ingredient).key.export()
     const what = `Cannot derive with "${ingredient.id}": it is no secret key`
@@ -303,14 +310,29 @@ export class SoftwareKeystore implements Keystore {
     return this.#sealer.open(handle, placeOf(id, kind, format))
   }
 
+  /** A copy: whoever is given it zeroes it. */
+  #bytesOf(key: KeyInUse): Uint8Array {
+    const opened = this.#open(key)
+    if (opened.bytes === undefined) {
+      opened.bytes = opened.key.export()
+      forgotten.register(key.handle, opened.bytes)
+    }
+    return Buffer.from(opened.bytes)
+  }
+
   #open(key: KeyInUse): Opened {
-    const place = placeOf(key.id, key.kind, key.format)
-    const known = this.#opened.get(key.handle)
+    const { id, kind, format, handle } = key
+    const known = this.#opened.get(handle)
     // Under another identifier it must not open, whoever has opened it before.
-    if (known?.place === place) return known
+    if (known?.id === id && known.kind === kind && known.format === format) return known
+    return this.#openSeal(key)
+  }
+
+  #openSeal(key: KeyInUse): Opened {
+    const { id, kind, format, handle } = key
     using bytes = new Secret(this.#unsealed(key))
-    const opened = { place, ...openKey(key, bytes.expose()) }
-    this.#opened.set(key.handle, opened)
+    const opened = { id, kind, format, ...openKey(key, bytes.expose()) }
+    this.#opened.set(handle, opened)
     return opened
   }
 }
@@ -325,7 +347,9 @@ function placeOf(id: string, kind: MaterialKind, format: KeyFormatType): string 
   return `material ${kind} ${format} of ${id}`
 }
 
-function openKey({ kind, format, spec }: KeyInUse, bytes: Uint8Array): Omit<Opened, 'place'> {
+type KeyOfSize = Pick<Opened, 'key' | 'bits'>
+
+function openKey({ kind, format, spec }: KeyInUse, bytes: Uint8Array): KeyOfSize {
   const key = readKey(kind, format, bytes, spec)
   const size = key.symmetricKeySize
   if (size === undefined) return { key, bits: 0 }
@@ -337,9 +361,14 @@ function openKey({ kind, format, spec }: KeyInUse, bytes: Uint8Array): Omit<Open
 }
 
 /** Digests that are signed as they are, and schemes with a hash that is not their own. */
-function needsOpenSsl({ signature, hash }: Extract<Ability, { signature: unknown }>): boolean {
+function needsOpenSsl({
+  signature,
+  hash,
+  mgfHash = hash,
+}: Extract<Ability, { signature: unknown }>): boolean {
   const { input } = signatureRow(signature)
-  if (input === 'digest') return hash === undefined && signature !== 'RSA_PKCS'
+  const isPlain = hash !== undefined && mgfHash === hash
+  if (input === 'digest') return !isPlain && signature !== 'RSA_PKCS'
   return input === 'whole' && hash !== undefined
 }
 
@@ -403,8 +432,8 @@ function describe({ algorithm, bits, curve }: KeySpec): string {
 function assertAlgorithm(key: KeyInUse, { cipher }: CipherMechanism): void {
   const wanted = cipherRow(cipher).key
   const have = key.spec?.algorithm
-  const chacha = wanted.startsWith('ChaCha20') && have?.startsWith('ChaCha20')
-  if (have === wanted || chacha) return
+  if (have === wanted) return
+  if (wanted.startsWith('ChaCha20') && have?.startsWith('ChaCha20')) return
   const what = `Cannot use ${cipher} with "${key.id}": it is for ${wanted} keys, not ${have ?? 'this'}`
   throw new KmsError('parametersUnsupported', what)
 }

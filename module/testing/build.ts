@@ -4,7 +4,7 @@
  * @module
  */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -26,6 +26,24 @@ export const COMPILER = ['cc', 'gcc', 'clang'].find(hasProgram)
 export function needsCompiler(compiler = COMPILER): { readonly skip: string | false } {
   if (compiler !== undefined && hasProgram(compiler)) return { skip: false }
   return { skip: `${compiler ?? 'a C compiler'} is not here` }
+}
+
+/** Option for a test that runs under a sanitizer of the compiler: skips it where it has none. */
+export function needsSanitizer(name: string): { readonly skip: string | false } {
+  const { skip } = needsCompiler()
+  if (skip !== false) return { skip }
+  const folder = new Folder()
+  try {
+    const source = folder.file('empty.c')
+    writeFileSync(source, 'int main(void) { return 0; }\n')
+    run(COMPILER as string, [`-fsanitize=${name}`, source, '-o', folder.file('empty')], process.env)
+    run(folder.file('empty'), [], process.env)
+    return { skip: false }
+  } catch {
+    return { skip: `${COMPILER} has no -fsanitize=${name} here` }
+  } finally {
+    folder.remove()
+  }
 }
 
 /** A folder that {@link remove} takes away. */

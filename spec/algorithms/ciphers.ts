@@ -82,15 +82,22 @@ export function cipherRow(cipher: Cipher): CipherRow {
   return CIPHERS[cipher]
 }
 
-/** By algorithm, mode and padding; where rows share these, the first. */
-const BY_PARAMETERS: ReadonlyMap<string, Cipher> = new Map(
-  Object.entries<CipherRow>(CIPHERS)
-    .map(([name, row]) => [parametersKey(row.key, row.mode, row.padding), name as Cipher] as const)
-    .reverse(),
-)
+type ByPadding = Map<number | undefined, Cipher>
+type ByMode = Map<number | undefined, ByPadding>
 
-function parametersKey(key: KeyAlgorithm, mode: number | undefined, padding: number | undefined) {
-  return `${key} ${mode} ${padding}`
+/** By algorithm, mode and padding; where rows share these, the first. */
+const BY_PARAMETERS: ReadonlyMap<KeyAlgorithm, ByMode> = byParameters()
+
+function byParameters(): Map<KeyAlgorithm, ByMode> {
+  const ciphers = new Map<KeyAlgorithm, ByMode>()
+  for (const [name, { key, mode, padding }] of Object.entries<CipherRow>(CIPHERS)) {
+    const modes = ciphers.get(key) ?? (new Map() as ByMode)
+    const paddings = modes.get(mode) ?? (new Map() as ByPadding)
+    if (!paddings.has(padding)) paddings.set(padding, name as Cipher)
+    modes.set(mode, paddings)
+    ciphers.set(key, modes)
+  }
+  return ciphers
 }
 
 /**
@@ -104,7 +111,7 @@ export function cipherOfKmip(
   padding: number | undefined,
 ): Cipher | undefined {
   const wanted = padding ?? (key === 'RSA' ? Padding.PKCS1V1_5 : Padding.None)
-  const cipher = BY_PARAMETERS.get(parametersKey(key, mode, wanted))
+  const cipher = BY_PARAMETERS.get(key)?.get(mode)?.get(wanted)
   if (cipher !== undefined) return cipher
   // ChaCha20 keys are used with the authenticated construction when the mode says so, and back.
   if (key === 'ChaCha20' && mode === Mode.AEAD) return 'CHACHA20_POLY1305'

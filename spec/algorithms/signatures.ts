@@ -54,7 +54,8 @@ export const SIGNATURES = {
   },
   DSA: {
     node: ['dsa'], input: 'digest', ckm: CKM.DSA,
-    ckmWith: { SHA_1: CKM.DSA_SHA1, SHA_224: CKM.DSA_SHA224, SHA_256: CKM.DSA_SHA256, SHA_384: CKM.DSA_SHA384, SHA_512: CKM.DSA_SHA512 },
+    ckmWith: { SHA_1: CKM.DSA_SHA1, SHA_224: CKM.DSA_SHA224, SHA_256: CKM.DSA_SHA256, SHA_384: CKM.DSA_SHA384, SHA_512: CKM.DSA_SHA512,
+      SHA3_224: CKM.DSA_SHA3_224, SHA3_256: CKM.DSA_SHA3_256, SHA3_384: CKM.DSA_SHA3_384, SHA3_512: CKM.DSA_SHA3_512 },
     kmipWith: { SHA_1: Dsa.DSAWithSHA_1, SHA_224: Dsa.DSAWithSHA224, SHA_256: Dsa.DSAWithSHA256 },
   },
   EDDSA:   { node: ['ed25519', 'ed448'], context: ['ed448'],    input: 'whole', ckm: CKM.EDDSA },

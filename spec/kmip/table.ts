@@ -36,6 +36,8 @@ export interface EnumTable {
   readonly title: string
   readonly mask: boolean
   readonly values: readonly EnumValue[]
+  /** The first row of each value. */
+  readonly byValue: ReadonlyMap<number, EnumValue>
 }
 
 /** The members of a table as `{ Name: value }`. */
@@ -78,7 +80,8 @@ function register<R extends Readonly<Record<string, EnumRow>>>(
     const also = options?.also ?? []
     values.push({ name, value, since: rankOf(since), until, formerly, also })
   }
-  TABLES.set(members, { title, mask, values })
+  const byValue = new Map(values.toReversed().map((row) => [row.value, row]))
+  TABLES.set(members, { title, mask, values, byValue })
   return members as Members<R>
 }
 
@@ -91,7 +94,7 @@ export function tableOf(members: Readonly<Record<string, number>>): EnumTable {
 
 /** Name of a value, or its hexadecimal form when it has none. */
 export function nameOf(members: Readonly<Record<string, number>>, value: number): string {
-  const row = tableOf(members).values.find((candidate) => candidate.value === value)
+  const row = tableOf(members).byValue.get(value)
   return row?.name ?? `0x${(value >>> 0).toString(16).padStart(8, '0')}`
 }
 
@@ -101,7 +104,7 @@ export function knows(
   value: number,
   version: number,
 ): boolean {
-  const row = tableOf(members).values.find((candidate) => candidate.value === value)
+  const row = tableOf(members).byValue.get(value)
   return row === undefined || (row.since <= version && version <= row.until)
 }
 

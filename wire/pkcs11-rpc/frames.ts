@@ -84,8 +84,10 @@ export class FrameSplitter {
     if (body > bodyBytesMax) throw tooLong('body', body, bodyBytesMax)
   }
 
+  /** The pieces may hold a PIN: whoever wipes the message wipes all that there is of it. */
   #joined(): Buffer {
     const joined = Buffer.concat(this.#chunks)
+    for (const chunk of this.#chunks) chunk.fill(0)
     this.#chunks = [joined]
     return joined
   }

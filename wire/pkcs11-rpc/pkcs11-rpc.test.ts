@@ -40,7 +40,7 @@ describe('messages', () => {
       const splitter = new FrameSplitter(LIMITS)
       const found: Frame[] = []
       for (let at = 0; at < whole.length; at += size) {
-        splitter.push(whole.subarray(at, at + size))
+        splitter.push(Buffer.from(whole.subarray(at, at + size)))
         found.push(...frames(splitter))
       }
       deepStrictEqual(

@@ -14,7 +14,7 @@
  */
 import { Buffer, isUtf8 } from 'node:buffer'
 import { WireError } from '#wire/errors.ts'
-import { type Item, ItemType, tagHex } from './item.ts'
+import { ITEM_TYPE_NAMES, type Item, ItemType, tagHex } from './item.ts'
 
 /** What a decoder refuses to walk; see `core/limits.ts` for the configured values. */
 export interface DecodeLimits {
@@ -23,6 +23,9 @@ export interface DecodeLimits {
   /** Items in one message, structures included. */
   readonly itemsMax: number
 }
+
+/** Up to this many bytes or characters a text is looked at here: asking the runtime costs more. */
+const SHORT_TEXT = 64
 
 /** Header of an item: tag, type and length. */
 export const ITEM_HEADER_BYTES = 8
@@ -50,7 +53,9 @@ export function messageBytes(bytes: Uint8Array, offset = 0): number | undefined 
  * @throws `WireError` `invalidMessage` when the bytes are not one well-formed item within `limits`.
  */
 export function decodeItem(bytes: Uint8Array, limits: DecodeLimits): Item {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   const decoder = new Decoder(buffer, limits)
   const item = decoder.item(buffer.length, 0)
   if (decoder.offset !== buffer.length) {
@@ -78,7 +83,8 @@ class Decoder {
       throw malformed(`more than ${this.#limits.itemsMax} items`)
     }
     const bytes = this.#bytes
-    const tag = bytes.readUIntBE(start, 3)
+    const head = uint32(bytes, start)
+    const tag = head >>> 8
     const first = tag >>> 16
     if (first !== 0x42 && first !== 0x54) throw malformed(`${tagHex(tag)} is no tag`)
     const length = uint32(bytes, start + 4)
@@ -87,7 +93,7 @@ class Decoder {
       throw malformed(`${tagHex(tag)} claims ${length} bytes of ${end - valueStart} that remain`)
     }
     this.offset = valueStart
-    return this.#value(tag, bytes[start + 3] as number, length, end, depth)
+    return this.#value(tag, head & 0xff, length, end, depth)
   }
 
   #value(tag: number, type: number, length: number, end: number, depth: number): Item {
@@ -134,17 +140,27 @@ const READERS: readonly (ReadValue | undefined)[] = (() => {
     if (uint32(bytes, at) !== 0 || low > 1) throw malformed(`${tagHex(tag)} is neither 0 nor 1`)
     return low === 1
   }
-  readers[ItemType.TextString] = (bytes, at, length, tag) => {
-    const text = bytes.subarray(at, at + length)
-    if (!isUtf8(text)) throw malformed(`text ${tagHex(tag)} is not UTF-8`)
-    return text.toString('utf8')
-  }
+  readers[ItemType.TextString] = readText
   readers[ItemType.ByteString] = (bytes, at, length) => bytes.subarray(at, at + length)
   readers[ItemType.DateTime] = readInt64
   readers[ItemType.Interval] = readUint32
   readers[ItemType.DateTimeExtended] = readInt64
   return readers
 })()
+
+function readText(bytes: Buffer, at: number, length: number, tag: number): string {
+  const end = at + length
+  if (length <= SHORT_TEXT && isAscii(bytes, at, end)) return bytes.toString('latin1', at, end)
+  const text = bytes.subarray(at, end)
+  if (!isUtf8(text)) throw malformed(`text ${tagHex(tag)} is not UTF-8`)
+  return text.toString('utf8')
+}
+
+function isAscii(bytes: Buffer, at: number, end: number): boolean {
+  let all = 0
+  for (let index = at; index < end; index++) all |= bytes[index] as number
+  return all <= 0x7f
+}
 
 function readUint32(bytes: Buffer, at: number, length: number, tag: number): number {
   fixed(length, 4, tag)
@@ -178,16 +194,21 @@ function padded(length: number): number {
   return (length + 7) & ~7
 }
 
+/** Encodings are cut from blocks of this size: memory of its own costs more than filling it. */
+const BLOCK_BYTES = 65_536
+
+/** An encoding longer than this gets memory of its own, so that it keeps no block alive. */
+const SHARED_BYTES_MAX = 4_096
+
 /**
  * Encodes one item.
  *
  * @returns Bytes of its own; nothing in it is shared with `item`.
  */
 export function encodeItem(item: Item): Uint8Array {
-  const size = itemBytes(item)
-  const out = Buffer.allocUnsafeSlow(size)
-  write(item, out, 0)
-  return out
+  writer.begin()
+  writer.item(item)
+  return writer.end()
 }
 
 /** Length in bytes of the encoded item, header and padding included. */
@@ -216,42 +237,170 @@ function valueBytes(item: Item): number {
   }
 }
 
-/** Writes `item` at `at`; returns the offset behind it. */
-function write(item: Item, out: Buffer, at: number): number {
-  out.writeUIntBE(item.tag, at, 3)
-  out[at + 3] = item.type
-  const start = at + ITEM_HEADER_BYTES
-  let end = start
+/** Writes one item after the other into a block of memory, and takes a new one when it is full. */
+class Writer {
+  #bytes: Buffer
+  #view: DataView
+  /** Where the encoding begins, and where it goes on. */
+  #start = 0
+  #at = 0
+
+  constructor() {
+    this.#bytes = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+    this.#view = viewOf(this.#bytes)
+  }
+
+  begin(): void {
+    // What an encoding that failed has left is written over.
+    this.#at = this.#start
+  }
+
+  end(): Uint8Array {
+    const [start, end] = [this.#start, this.#at]
+    if (end - start <= SHARED_BYTES_MAX) {
+      this.#start = end
+      return this.#bytes.subarray(start, end)
+    }
+    const written = this.#bytes.subarray(start, end)
+    if (this.#bytes.length > BLOCK_BYTES) {
+      this.#take(BLOCK_BYTES)
+      return written
+    }
+    const own = Buffer.allocUnsafeSlow(written.length)
+    own.set(written)
+    written.fill(0)
+    return own
+  }
+
+  item(item: Item): void {
+    if (item.tag >>> 24 !== 0) throw beyond(item)
+    this.#need(ITEM_HEADER_BYTES + roomOf(item))
+    const at = this.#at
+    const view = this.#view
+    const value = at + ITEM_HEADER_BYTES
+    view.setUint32(at, (item.tag << 8) | item.type)
+    switch (item.type) {
+      case ItemType.Structure:
+        this.#structure(item.value)
+        return
+      case ItemType.Integer:
+        if ((item.value | 0) !== item.value) throw beyond(item)
+        view.setInt32(value, item.value)
+        this.#fixed(4)
+        return
+      case ItemType.Enumeration:
+      case ItemType.Interval:
+        if (item.value >>> 0 !== item.value) throw beyond(item)
+        view.setUint32(value, item.value)
+        this.#fixed(4)
+        return
+      case ItemType.LongInteger:
+      case ItemType.DateTime:
+      case ItemType.DateTimeExtended:
+        if (BigInt.asIntN(64, item.value) !== item.value) throw beyond(item)
+        view.setBigInt64(value, item.value)
+        this.#fixed(8)
+        return
+      case ItemType.Boolean:
+        view.setUint32(value, 0)
+        view.setUint32(value + 4, item.value ? 1 : 0)
+        this.#fixed(8)
+        return
+      case ItemType.TextString:
+        this.#text(item.value)
+        return
+      case ItemType.ByteString:
+      case ItemType.BigInteger:
+        this.#bytes.set(item.value, value)
+        this.#finish(item.value.length)
+    }
+  }
+
+  #structure(items: readonly Item[]): void {
+    // A block that fills up moves the beginning.
+    const from = this.#at - this.#start
+    this.#at += ITEM_HEADER_BYTES
+    for (const item of items) this.item(item)
+    const at = this.#start + from
+    this.#view.setUint32(at + 4, this.#at - at - ITEM_HEADER_BYTES)
+  }
+
+  #text(text: string): void {
+    const isShort = text.length <= SHORT_TEXT && this.#ascii(text)
+    const value = this.#at + ITEM_HEADER_BYTES
+    this.#finish(isShort ? text.length : this.#bytes.write(text, value, 'utf8'))
+  }
+
+  /** Writes a short text, as far as it is ASCII; says whether it is. */
+  #ascii(text: string): boolean {
+    const bytes = this.#bytes
+    const at = this.#at + ITEM_HEADER_BYTES
+    for (let index = 0; index < text.length; index++) {
+      const unit = text.charCodeAt(index)
+      if (unit > 0x7f) return false
+      bytes[at + index] = unit
+    }
+    return true
+  }
+
+  /** The end of a value of 4 or 8 bytes. */
+  #fixed(length: 4 | 8): void {
+    const at = this.#at
+    this.#view.setUint32(at + 4, length)
+    if (length === 4) this.#view.setUint32(at + 12, 0)
+    this.#at = at + 16
+  }
+
+  /** The end of a value of any length: its padding and the length. */
+  #finish(length: number): void {
+    this.#view.setUint32(this.#at + 4, length)
+    const value = this.#at + ITEM_HEADER_BYTES
+    const next = value + padded(length)
+    for (let at = value + length; at < next; at++) this.#bytes[at] = 0
+    this.#at = next
+  }
+
+  #need(bytes: number): void {
+    if (this.#at + bytes > this.#bytes.length) this.#renew(bytes)
+  }
+
+  #renew(bytes: number): void {
+    const written = this.#bytes.subarray(this.#start, this.#at)
+    this.#take(Math.max(BLOCK_BYTES, (written.length + bytes) * 2))
+    this.#bytes.set(written)
+    this.#at = written.length
+    written.fill(0)
+  }
+
+  #take(size: number): void {
+    this.#bytes = Buffer.allocUnsafeSlow(size)
+    this.#view = viewOf(this.#bytes)
+    this.#start = 0
+    this.#at = 0
+  }
+}
+
+const writer = new Writer()
+
+/** Bytes that a value takes at most, without what is in a structure. */
+function roomOf(item: Item): number {
   switch (item.type) {
-    case ItemType.Structure:
-      for (const value of item.value) end = write(value, out, end)
-      break
-    case ItemType.Integer:
-      end = out.writeInt32BE(item.value, start)
-      break
-    case ItemType.Enumeration:
-    case ItemType.Interval:
-      end = out.writeUInt32BE(item.value, start)
-      break
-    case ItemType.LongInteger:
-    case ItemType.DateTime:
-    case ItemType.DateTimeExtended:
-      end = out.writeBigInt64BE(item.value, start)
-      break
-    case ItemType.Boolean:
-      out.writeUInt32BE(0, start)
-      end = out.writeUInt32BE(item.value ? 1 : 0, start + 4)
-      break
     case ItemType.TextString:
-      end = start + out.write(item.value, start, 'utf8')
-      break
+      // No UTF-16 unit takes more than three bytes.
+      return padded(item.value.length * 3)
     case ItemType.ByteString:
     case ItemType.BigInteger:
-      out.set(item.value, start)
-      end = start + item.value.length
+      return padded(item.value.length)
+    default:
+      return 8
   }
-  out.writeUInt32BE(end - start, at + 4)
-  const next = start + padded(end - start)
-  out.fill(0, end, next)
-  return next
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length)
+}
+
+function beyond({ tag, type, value }: Item): RangeError {
+  const what = `${ITEM_TYPE_NAMES.get(type)} cannot hold ${value}`
+  return new RangeError(`Cannot encode ${tagHex(tag)}: ${what}`)
 }

@@ -230,11 +230,14 @@ export function struct<const F extends Fields>(
   fields: F,
 ): StructCoder<StructValue<F>> {
   const rows: readonly Row[] = Object.entries(fields).map(([key, field]) => ({ key, field }))
-  const byTag = new Map<number, { key: string; many: boolean; coder: Coder<unknown> }>()
-  for (const { key, field } of rows) {
-    for (const { tag, coder } of field.variants) {
-      byTag.set(tag, { key, many: field.count === 'many', coder })
-    }
+  if (rows.length > ROWS_MAX) throw new TypeError(`${name} has more than ${ROWS_MAX} fields`)
+  const slots = slotsOf(rows)
+  const lists = rows.filter(({ field }) => field.count === 'many').map(({ key }) => key)
+  /** By version. */
+  const forms: (Form | undefined)[] = []
+  const formIn = (version: Version): Form => {
+    forms[version] ??= formOf(rows, version)
+    return forms[version]
   }
   return {
     name,
@@ -242,7 +245,7 @@ export function struct<const F extends Fields>(
 
     encode(tag, value, context): StructureItem {
       const items: Item[] = []
-      for (const row of rows) {
+      for (const row of formIn(context.version).written) {
         const found = (value as Record<string, unknown>)[row.key]
         if (found !== undefined) encodeField(name, row, found, context, items)
       }
@@ -252,51 +255,111 @@ export function struct<const F extends Fields>(
     decode(item, context) {
       if (item.type !== ItemType.Structure) throw wrongType(item, ItemType.Structure)
       const out: Record<string, unknown> = {}
-      for (const { key, field } of rows) if (field.count === 'many') out[key] = []
+      for (const key of lists) out[key] = []
+      let seen = 0
       for (const member of item.value) {
-        const slot = byTag.get(member.tag)
-        if (slot === undefined) assertMayIgnore(name, member, context)
-        else if (slot.many) (out[slot.key] as unknown[]).push(slot.coder.decode(member, context))
-        else if (out[slot.key] === undefined) out[slot.key] = slot.coder.decode(member, context)
-        else throw new WireError('invalidMessage', `Cannot read ${name}: ${slot.key} stands twice`)
+        const slot = slots.get(member.tag)
+        if (slot === undefined) {
+          assertMayIgnore(name, member, context)
+          continue
+        }
+        const { key, bit, coder } = slot
+        if (slot.isMany) (out[key] as unknown[]).push(coder.decode(member, context))
+        else if ((seen & bit) === 0) out[key] = coder.decode(member, context)
+        else throw new WireError('invalidMessage', `Cannot read ${name}: ${key} stands twice`)
+        seen |= bit
       }
-      assertComplete(name, rows, out, context)
+      const missing = formIn(context.version).needed & ~seen
+      if (missing !== 0) throw lacking(name, rows, missing)
       return out as StructValue<F>
     },
   }
 }
 
+/** A set of rows is the bits of a number. */
+const ROWS_MAX = 31
+
+/** Where a member goes. */
+interface Slot {
+  readonly key: string
+  /** The bit of its row. */
+  readonly bit: number
+  readonly isMany: boolean
+  readonly coder: Coder<unknown>
+}
+
+/** How one version writes a field; without a variant where it does not have it. */
+interface WrittenRow {
+  readonly key: string
+  readonly isMany: boolean
+  readonly variant: Variant<unknown> | undefined
+  /** Present where the value says which variant it is. */
+  readonly pick: ((value: unknown) => Variant<unknown> | undefined) | undefined
+}
+
+/** A structure in one version, worked out once. */
+interface Form {
+  readonly written: readonly WrittenRow[]
+  /** The bits of what a message must have. */
+  readonly needed: number
+}
+
+function slotsOf(rows: readonly Row[]): ReadonlyMap<number, Slot> {
+  const slots = new Map<number, Slot>()
+  for (const [index, { key, field }] of rows.entries()) {
+    const isMany = field.count === 'many'
+    for (const { tag, coder } of field.variants)
+      slots.set(tag, { key, bit: 1 << index, isMany, coder })
+  }
+  return slots
+}
+
+function formOf(rows: readonly Row[], version: Version): Form {
+  const written = rows.map(({ key, field }) => ({
+    key,
+    isMany: field.count === 'many',
+    variant: field.variants.find((row) => isIn(row, version)),
+    pick: pickerOf(field),
+  }))
+  const needed = rows.reduce((bits, { field }, index) => {
+    const isNeeded = field.count === 'one' && field.variants.some((row) => isIn(row, version))
+    return isNeeded ? bits | (1 << index) : bits
+  }, 0)
+  return { written, needed }
+}
+
+function pickerOf({ variants, pick }: Field<unknown>): WrittenRow['pick'] {
+  if (pick === undefined) return undefined
+  const byTag = new Map(variants.map((variant) => [variant.tag, variant]))
+  return (value) => byTag.get(pick(value))
+}
+
+function lacking(name: string, rows: readonly Row[], missing: number): WireError {
+  const first = rows.find((_, index) => (missing & (1 << index)) !== 0)
+  return new WireError('missingField', `Cannot read ${name}: ${first?.key} is missing`)
+}
+
+function isIn({ since, until }: Variant<unknown>, version: Version): boolean {
+  return since <= version && version <= until
+}
+
 function encodeField(
   name: string,
-  { key, field }: Row,
+  row: WrittenRow,
   value: unknown,
   context: EncodeContext,
   items: Item[],
 ): void {
-  const variant = variantFor(field, value, context.version)
+  const variant = row.pick === undefined ? row.variant : row.pick(value)
   if (variant === undefined) {
     if (context.beyondVersion === 'drop' || (Array.isArray(value) && value.length === 0)) return
-    const what = `Cannot write ${name}.${key}: KMIP ${versionText(context.version)} does not have it`
+    const version = versionText(context.version)
+    const what = `Cannot write ${name}.${row.key}: KMIP ${version} does not have it`
     throw new WireError('invalidField', what)
   }
-  if (field.count !== 'many') items.push(variant.coder.encode(variant.tag, value, context))
-  else for (const v of value as unknown[]) items.push(variant.coder.encode(variant.tag, v, context))
-}
-
-function variantFor(
-  field: Field<unknown>,
-  value: unknown,
-  version: Version,
-): Variant<unknown> | undefined {
-  const { variants, pick } = field
-  if (pick !== undefined) {
-    const tag = pick(value)
-    return variants.find((variant) => variant.tag === tag)
-  }
-  for (const variant of variants) {
-    if (variant.since <= version && version <= variant.until) return variant
-  }
-  return undefined
+  const { tag, coder } = variant
+  if (!row.isMany) items.push(coder.encode(tag, value, context))
+  else for (const one of value as unknown[]) items.push(coder.encode(tag, one, context))
 }
 
 function assertMayIgnore(name: string, member: Item, context: DecodeContext): void {
@@ -305,19 +368,6 @@ function assertMayIgnore(name: string, member: Item, context: DecodeContext): vo
     'invalidField',
     `Cannot read ${name}: ${tagHex(member.tag)} has no place there`,
   )
-}
-
-function assertComplete(
-  name: string,
-  rows: readonly Row[],
-  out: Record<string, unknown>,
-  { version }: DecodeContext,
-): void {
-  for (const { key, field } of rows) {
-    if (field.count !== 'one' || out[key] !== undefined) continue
-    if (!field.variants.some((v) => v.since <= version && version <= v.until)) continue
-    throw new WireError('missingField', `Cannot read ${name}: ${key} is missing`)
-  }
 }
 
 function wrongType(item: Item, want: ItemType): WireError {

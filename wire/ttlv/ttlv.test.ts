@@ -168,6 +168,44 @@ describe('TTLV, binary', () => {
     )
   })
 
+  it('writes encodings of any length one after the other, each with bytes of its own', () => {
+    const lengths = [1, 60, 64, 65, 3_000, 4_000, 5_000, 30_000, 70_000, 200_000, 9, 64]
+    const items = Array.from({ length: 240 }, (_, index): Item => {
+      const length = lengths[index % lengths.length] as number
+      const inner: Item[] = [
+        { tag: 0x420020, type: ItemType.ByteString, value: Buffer.alloc(length, index + 1) },
+        { tag: 0x420021, type: ItemType.TextString, value: 'text '.repeat(length / 5) },
+        { tag: 0x420022, type: ItemType.TextString, value: '\u20ac'.repeat(length) },
+        { tag: 0x420023, type: ItemType.Integer, value: index },
+      ]
+      return structure(0x420078, [structure(0x420077, inner), structure(0x420079, inner)])
+    })
+    const encoded = items.map((item) => encodeItem(item))
+    for (const [index, item] of items.entries()) {
+      const written = encoded[index] as Uint8Array
+      assert.equal(written.length, itemBytes(item))
+      assert.ok(sameItem(decodeItem(written, LIMITS), item))
+    }
+  })
+
+  it('refuses to write what an item cannot hold, and goes on with the next', () => {
+    const [tag, value] = [0x420020, 8]
+    const beyond: readonly Item[] = [
+      { tag, type: ItemType.Integer, value: 2 ** 31 },
+      { tag, type: ItemType.Integer, value: 0.5 },
+      { tag, type: ItemType.Enumeration, value: -1 },
+      { tag, type: ItemType.Interval, value: 2 ** 32 },
+      { tag, type: ItemType.LongInteger, value: 2n ** 63n },
+      { tag, type: ItemType.DateTime, value: -(2n ** 63n) - 1n },
+      { tag: 0x1_420020, type: ItemType.Integer, value },
+    ]
+    for (const item of beyond) {
+      assert.throws(() => encodeItem(structure(tag, [item])), RangeError)
+      const good = structure(tag, [{ tag, type: ItemType.Integer, value }])
+      assert.ok(sameItem(decodeItem(encodeItem(good), LIMITS), good))
+    }
+  })
+
   it('reads random bytes, or refuses them with WireError', () => {
     const start = fc.constantFrom('', '42', '420078', '42007801', '4200780100000010')
     const input = fc

@@ -48,5 +48,9 @@ export function protocolVersionOf(version: Version): ProtocolVersion {
 export function spokenVersion(protocol: ProtocolVersion): Version | undefined {
   const { major, minor } = protocol
   if (minor < 0) return undefined
-  return VERSIONS.findLast((v) => Math.floor(v / 10) === major && v % 10 <= minor)
+  for (let at = VERSIONS.length - 1; at >= 0; at--) {
+    const version = VERSIONS[at] as Version
+    if (Math.floor(version / 10) === major && version % 10 <= minor) return version
+  }
+  return undefined
 }

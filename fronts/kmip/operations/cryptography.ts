@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { after } from '#core/awaitable.ts'
 import { KmsError } from '#core/errors.ts'
 import {
   decrypt,
@@ -170,40 +171,44 @@ async function hashPart(request: RequestOf<'Hash'>, call: Call): Promise<Answer<
   return { payload: { data, correlationValue }, ...outputOf(From.Hash, done) }
 }
 
-export const Encrypt = handler('Encrypt', 'use', async (request, call) => {
+export const Encrypt = handler('Encrypt', 'use', (request, call) => {
   if (isPart(request)) return encryptPart(request, call)
   const id = idOf(call, request.uniqueIdentifier)
-  const result = await encrypt(call.context, {
+  const wish = {
     id,
     parameters: request.cryptographicParameters,
     data: neededData(call, request.data),
     iv: request.ivCounterNonce,
     aad: request.authenticatedEncryptionAdditionalData,
-  })
-  const apart = call.version >= TAG_FIELD
-  const joined = result.tag !== undefined && !apart
-  const data = joined ? Buffer.concat([result.data, result.tag]) : result.data
-  const payload = {
-    uniqueIdentifier: id,
-    data,
-    ivCounterNonce: result.iv,
-    authenticatedEncryptionTag: apart ? result.tag : undefined,
   }
-  return { payload, ids: [id], output: [From.Encrypt, data] }
+  return after(encrypt(call.context, wish), (result) => {
+    const apart = call.version >= TAG_FIELD
+    const joined = result.tag !== undefined && !apart
+    const data = joined ? Buffer.concat([result.data, result.tag]) : result.data
+    const payload = {
+      uniqueIdentifier: id,
+      data,
+      ivCounterNonce: result.iv,
+      authenticatedEncryptionTag: apart ? result.tag : undefined,
+    }
+    return { payload, ids: [id], output: [From.Encrypt, data] }
+  })
 })
 
-export const Decrypt = handler('Decrypt', 'use', async (request, call) => {
+export const Decrypt = handler('Decrypt', 'use', (request, call) => {
   if (isPart(request)) return decryptPart(request, call)
   const id = idOf(call, request.uniqueIdentifier)
-  const { data } = await decrypt(call.context, {
+  const wish = {
     id,
     parameters: request.cryptographicParameters,
     data: neededData(call, request.data),
     iv: request.ivCounterNonce,
     aad: request.authenticatedEncryptionAdditionalData,
     tag: request.authenticatedEncryptionTag,
+  }
+  return after(decrypt(call.context, wish), ({ data }) => {
+    return { payload: { uniqueIdentifier: id, data }, ids: [id], output: [From.Decrypt, data] }
   })
-  return { payload: { uniqueIdentifier: id, data }, ids: [id], output: [From.Decrypt, data] }
 })
 
 /** The message, or its digest. */

@@ -6,16 +6,22 @@
  * @module
  */
 
+import { type Awaitable, after } from '#core/awaitable.ts'
 import type { ManagedObject } from '#core/objects.ts'
 import { objectTypeOf } from '#core/objects.ts'
 import { getAttributes } from '#core/operations/attributes.ts'
 import { create, createKeyPair } from '#core/operations/create.ts'
 import { deriveKey } from '#core/operations/derive.ts'
 import { locate } from '#core/operations/find.ts'
-import { get } from '#core/operations/get.ts'
+import { type Got, get } from '#core/operations/get.ts'
 import { register } from '#core/operations/register.ts'
 import { reKey, reKeyKeyPair } from '#core/operations/rekey.ts'
-import { type AttributeList, attributeIdOf, expressible } from '#spec/kmip/attribute-list.ts'
+import {
+  type AttributeList,
+  attributeIdOf,
+  expressible,
+  type ListedAttribute,
+} from '#spec/kmip/attribute-list.ts'
 import { UniqueIdentifierEnumeration as From } from '#spec/kmip/enumerations.ts'
 import { KeyValue } from '#spec/kmip/objects.ts'
 import type { ResponseOf } from '#spec/kmip/operations.ts'
@@ -155,8 +161,8 @@ export const Locate = handler('Locate', 'read', async (request, { context, versi
   return only === undefined ? answer : { ...answer, made: [[From.Locate, only]] }
 })
 
-export const Get = handler('Get', 'read', async (request, call) => {
-  const { context, version } = call
+export const Get = handler('Get', 'read', (request, call) => {
+  const { version } = call
   const { keyFormatType, keyWrapType, keyCompressionType, keyWrappingSpecification } = request
   const id = idOf(call, request.uniqueIdentifier)
   const wrapping = keyWrappingSpecification && {
@@ -171,26 +177,39 @@ export const Get = handler('Get', 'read', async (request, call) => {
       },
     }),
   }
-  const { object, value } = await get(context, {
-    id,
-    keyFormatType,
-    keyWrapType,
-    keyCompressionType,
-    wrapping,
-    wrappedAttributes: await attributesToWrap(call, id, wrapping?.attributeName ?? []),
-    encodeKeyValue: (keyValue) =>
-      encodeItem(KeyValue.encode(Tag.KeyValue, keyValue, { version, beyondVersion: 'drop' })),
+  return after(attributesToWrap(call, id, wrapping?.attributeName), (wrappedAttributes) => {
+    const got = get(call.context, {
+      id,
+      keyFormatType,
+      keyWrapType,
+      keyCompressionType,
+      wrapping,
+      wrappedAttributes,
+      encodeKeyValue: (keyValue) =>
+        encodeItem(KeyValue.encode(Tag.KeyValue, keyValue, { version, beyondVersion: 'drop' })),
+    })
+    return after(got, getAnswer)
   })
+})
+
+function getAnswer({ object, value }: Got): Answer<'Get'> {
   const payload: ResponseOf<'Get'> = {
     objectType: objectTypeOf(object),
     uniqueIdentifier: object.id,
     object: value,
   }
   return { payload, ids: [object.id] }
-})
+}
 
-async function attributesToWrap({ context, version }: Call, id: string, names: readonly string[]) {
-  if (names.length === 0) return []
+function attributesToWrap(
+  call: Call,
+  id: string,
+  names: readonly string[] | undefined,
+): Awaitable<readonly ListedAttribute[] | undefined> {
+  return names === undefined || names.length === 0 ? undefined : namedAttributes(call, id, names)
+}
+
+async function namedAttributes({ context, version }: Call, id: string, names: readonly string[]) {
   const { attributes } = await getAttributes(context, id)
   const wanted = new Set(names.map(attributeIdOf))
   return [...attributes.list()].filter((attribute) => {

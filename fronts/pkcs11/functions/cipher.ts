@@ -5,12 +5,12 @@
  *
  * @module
  */
+import { after } from '#core/awaitable.ts'
 import type { Awaitable } from '#core/keystore.ts'
 import type { Handlers, InitResults, Mechanism } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
 import { type Ciphering, cipherResults, final, newCiphering, update, whole } from '../ciphering.ts'
 import {
-  after,
   assertAuthenticated,
   assertWhole,
   beginning,

@@ -49,7 +49,7 @@ export const derive = {
     const asked = askedOf(held, pMechanism, list)
     const plan = await planned(asked)
     const bytes = lengthOf(plan, asked.wantedBytes)
-    assertRules(held.object, plan, bytes)
+    assertRules(session, held.object, plan, bytes)
     return use(held, async () => {
       const wish: Wish = { session, held, plan, list, bytes }
       const [phKey, ...further] = await allMade(application, wish)
@@ -148,10 +148,11 @@ function lengthOf(plan: Plan, wanted: number | undefined): number {
 /** Of any secret key. */
 const BYTES_MAX = 8_192
 
-function assertRules(base: ManagedObject, plan: Plan, bytes: number): void {
+function assertRules(session: Session, base: ManagedObject, plan: Plan, bytes: number): void {
+  const { rules } = session.token
   const { isReversible, mostBytes = bytes, others = [], mechanism } = plan
-  if (isReversible) assertWhole([base, ...others], bytes, mostBytes)
-  if (mechanism.kdf === 'ENCRYPT') assertDerivesOnly(base)
+  if (isReversible) assertWhole(rules, [base, ...others], bytes, mostBytes)
+  if (mechanism.kdf === 'ENCRYPT') assertDerivesOnly(rules, base)
 }
 
 type Making = Parameters<typeof makeSecret> extends [unknown, ...infer R] ? R : never
@@ -232,7 +233,7 @@ async function made({ session, held, plan, list }: Wish, key: Secret): Promise<n
   const { others = [], isReversible, isData } = plan
   if (isData) return madeData(session, list, key)
   const bases = [held.object, ...others]
-  const ruled = isReversible ? reversibleTemplate(list, bases) : list
+  const ruled = isReversible ? reversibleTemplate(session.token.rules, list, bases) : list
   const template = withoutLength(ruled)
   return makeSecret(session, template, key, 'derived', held.seen, CKK.GENERIC_SECRET, others)
 }

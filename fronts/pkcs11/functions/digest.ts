@@ -7,6 +7,7 @@
  * @module
  */
 
+import { after } from '#core/awaitable.ts'
 import { keyInUse } from '#core/keys.ts'
 import type { Awaitable } from '#core/keystore.ts'
 import { labelOf } from '#core/objects.ts'
@@ -20,7 +21,6 @@ import { keystoreOf, offeredFor } from '../mechanisms.ts'
 import { record } from '../objects/use.ts'
 import { assertNoParameter } from '../parameters.ts'
 import {
-  after,
   assertWhole,
   beginning,
   CANCELLED,

@@ -6,10 +6,11 @@
  *
  * @module
  */
+import { after } from '#core/awaitable.ts'
 import type { Awaitable } from '#core/keystore.ts'
 import type { Handlers } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
-import { after, dataOf, type Running, running } from '../running.ts'
+import { dataOf, type Running, running } from '../running.ts'
 import type { OperationKind, Session } from '../session.ts'
 import { updateCipher } from './cipher.ts'
 import { updateDigest } from './digest.ts'

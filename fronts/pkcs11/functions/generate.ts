@@ -24,6 +24,7 @@ import {
   familyOfSecret,
   fixedBytes,
   pairOfParameterSet,
+  saidKeyType,
 } from '../objects/classes.ts'
 import {
   assertLength,
@@ -88,11 +89,6 @@ SECRET_MECHANISMS.set(CKM.GENERIC_SECRET_KEY_GEN, [
   CKK.HKDF,
 ])
 
-/** Mechanisms that make a secret key. */
-export function secretGenerators(): Iterable<number> {
-  return SECRET_MECHANISMS.keys()
-}
-
 async function generateKey(
   session: Session,
   mechanism: number,
@@ -106,7 +102,7 @@ async function generateKey(
     const what = `the mechanism makes no keys of CKA_KEY_TYPE 0x${keyType.toString(16)}`
     throw new CryptokiError(CKR.TEMPLATE_INCONSISTENT, what)
   }
-  const { algorithm, keyType: unnamed } = assertSecretType(keyType)
+  const { algorithm } = assertSecretType(keyType)
   const family = familyOfSecret(keyType)
   assertFits(template, 'secret', family, 'generate')
   const bytes = fixedBytes(keyType) ?? template.number(CKA.VALUE_LEN) ?? usualBytes(mechanism)
@@ -125,7 +121,7 @@ async function generateKey(
   ]
   const owned = [
     ...plan.owned,
-    ...keyTypeAttributes(unnamed),
+    ...keyTypeAttributes(saidKeyType(keyType, bits)),
     ...(isUsual(mechanism, keyType, row) ? [] : [generatedBy(mechanism)]),
   ]
   const objectType = row === undefined ? ObjectType.SecretData : ObjectType.SymmetricKey
@@ -138,7 +134,7 @@ async function generateKey(
   return handleFor(session, object, plan.lasting)
 }
 
-/** An XTS key is two AES-256 keys: there is one length that keys are recognised by. */
+/** Two AES-256 keys, where nobody says that it shall be two of AES-128. */
 function usualBytes(mechanism: number): number | undefined {
   return mechanism === CKM.AES_XTS_KEY_GEN ? 64 : undefined
 }
@@ -177,11 +173,8 @@ for (const [name, { ckm }] of Object.entries<PairRow>(PAIRS)) {
 // Extra random bits make the distribution even, which OpenSSL sees to in any case: FIPS 186-5 A.2.
 PAIR_MECHANISMS.set(CKM.EC_KEY_PAIR_GEN_W_EXTRA_BITS, ['EC'])
 PAIR_MECHANISMS.set(CKM.RSA_X9_31_KEY_PAIR_GEN, [])
-
-/** Mechanisms that make a pair. */
-export function pairGenerators(): Iterable<number> {
-  return [...PAIR_MECHANISMS].filter(([, made]) => made.length > 0).map(([ckm]) => ckm)
-}
+// Of given parameters: node:crypto makes its own.
+PAIR_MECHANISMS.set(CKM.DSA_KEY_PAIR_GEN, [])
 
 interface Handles {
   readonly privateKey: number
@@ -207,7 +200,7 @@ async function generatePair(
   const privatePlan = planOf(session, privateSubject, forPrivate)
   if (publicPlan.lasting !== privatePlan.lasting) return apart()
   assertMakes(session, spec)
-  if (!privatePlan.lasting) assertRoom(session)
+  if (!privatePlan.lasting) assertRoom(session, 2)
   const owned = isPair(spec.algorithm) && pairRow(spec.algorithm).ckm !== mechanism
   const more = owned ? [generatedBy(mechanism)] : []
   const half = (plan: Plan) => ({ owned: [...plan.owned, ...more], namesRepeat: true })
@@ -254,9 +247,9 @@ function publicExponent(template: Template): number | undefined {
 function pairWanted(algorithms: readonly PairAlgorithm[], template: Template): KeySpec {
   const algorithm = algorithms[0] as PairAlgorithm
   const row = pairRow(algorithm)
-  if (algorithm === 'RSA' || algorithm === 'DSA') {
+  if (algorithm === 'RSA') {
     const bits = template.number(CKA.MODULUS_BITS)
-    if (algorithm === 'RSA' && bits !== undefined) return { algorithm, bits }
+    if (bits !== undefined) return { algorithm, bits }
     throw new CryptokiError(CKR.TEMPLATE_INCOMPLETE, 'CKA_MODULUS_BITS is missing')
   }
   return row.ckp === undefined

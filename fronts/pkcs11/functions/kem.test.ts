@@ -96,6 +96,33 @@ describe('keys that are encapsulated', { timeout: 60_000 }, () => {
       notDeepEqual(await bytesIn(await decapsulate(ML_KEM, hidden, broken, {})), sharedKey)
     })
   }
+  it('are not made by keys whose flag is false, though another with the same bit is true', async () => {
+    const pair = (forPublic: Wishes, forPrivate: Wishes) => {
+      const params = { EC_PARAMS: P256, ...forPublic }
+      return bench.generatePair(session, CKM.EC_KEY_PAIR_GEN, params, forPrivate)
+    }
+    const refused = CKR.KEY_FUNCTION_NOT_PERMITTED
+    const [open, hidden] = await pair(
+      { DERIVE: true, ENCAPSULATE: false },
+      { DERIVE: true, DECAPSULATE: false },
+    )
+    await refuses(refused, () => encapsulate(ecdh(CKD.NULL), open, {}))
+    await refuses(refused, () => decapsulate(ecdh(CKD.NULL), hidden, Buffer.alloc(65, 4), {}))
+    const [other, only] = await pair({ ENCAPSULATE: true }, { DECAPSULATE: true, DERIVE: false })
+    const { pCiphertext } = await encapsulate(ecdh(CKD.NULL), other, {})
+    ok(await decapsulate(ecdh(CKD.NULL), only, pCiphertext as Uint8Array, {}))
+    const parameter = { kdf: CKD.NULL, pSharedData: undefined, pPublicData: pCiphertext }
+    const deriving = {
+      hSession: session,
+      pMechanism: { type: CKM.ECDH1_DERIVE, parameter } as Mechanism,
+      hBaseKey: only,
+      pTemplate: template({ ...OPEN, KEY_TYPE: CKK.GENERIC_SECRET, VALUE_LEN: 32 }),
+    }
+    await refuses(refused, () => bench.call.C_DeriveKey(bench.app, deriving))
+    const [denied] = await mlKem(CKP.ML_KEM_512, { DERIVE: true, ENCAPSULATE: false })
+    await refuses(refused, () => encapsulate(ML_KEM, denied, {}))
+  })
+
   for (const [name, generator, params] of [
     ['P-256', CKM.EC_KEY_PAIR_GEN, P256],
     ['X25519', CKM.EC_MONTGOMERY_KEY_PAIR_GEN, X25519],

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { after } from '#core/awaitable.ts'
 import type { Awaitable } from '#core/keystore.ts'
 import { CKF, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
@@ -17,7 +18,6 @@ import { type Does, type Offered, offeredFor } from '../mechanisms.ts'
 import { type Message, meaningOfMessage, messageOf, Nonces } from '../messages.ts'
 import { type HeldKey, keyFor } from '../objects/use.ts'
 import {
-  after,
   assertAuthenticated,
   beginning,
   consent,

@@ -16,13 +16,20 @@ import {
 } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { RO, RW, refuses, template, type Wishes, Workbench } from '#conformance/pkcs11-workbench.ts'
-import { getAttributes, modifyAttribute } from '#core/operations/attributes.ts'
+import {
+  addAttribute,
+  getAttributes,
+  modifyAttribute,
+  setAttribute,
+} from '#core/operations/attributes.ts'
 import { create, createKeyPair } from '#core/operations/create.ts'
 import { activate, destroy, revoke } from '#core/operations/lifecycle.ts'
 import { register } from '#core/operations/register.ts'
+import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   CertificateType,
   CryptographicAlgorithm,
+  KeyFormatType,
   CryptographicUsageMask as Mask,
   NameType,
   ObjectType,
@@ -32,6 +39,7 @@ import {
 import { Tag } from '#spec/kmip/tags.ts'
 import { CKA, CKC, CKK, CKM, CKO, CKP, CKR } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
+import { ItemType } from '#wire/ttlv/item.ts'
 import { curveOfParams } from '../objects/classes.ts'
 import { pointOf } from '../objects/import.ts'
 
@@ -705,6 +713,48 @@ describe('objects', { timeout: 120_000 }, () => {
       await destroy(bench.context('Destroy'), twoId)
       await refuses(CKR.OBJECT_HANDLE_INVALID, () => bench.read(session, two, 'CLASS'))
       deepEqual(await bench.find(session, { UNIQUE_ID: twoId }), [])
+    })
+
+    it('a key that a client of KMIP brings is not local, whatever date it gives', async () => {
+      const originalCreationDate = bench.context('Register').now
+      const keyMaterial = {
+        tag: Tag.KeyMaterial,
+        type: ItemType.ByteString,
+        value: Buffer.alloc(16, 1),
+      } as const
+      const bring = (attributes: readonly ListedAttribute[]) => {
+        return register(bench.context('Register'), {
+          objectType: ObjectType.SymmetricKey,
+          object: {
+            tag: Tag.SymmetricKey,
+            value: {
+              keyBlock: {
+                keyFormatType: KeyFormatType.Raw,
+                keyValue: {
+                  keyMaterial: { ...keyMaterial, value: Buffer.alloc(16, 1) },
+                  attributes: [],
+                },
+              },
+            },
+          },
+          given: {
+            attributes: [
+              { id: 'cryptographicAlgorithm', value: CryptographicAlgorithm.AES },
+              { id: 'cryptographicUsageMask', value: Mask.Encrypt },
+              ...attributes,
+            ],
+          },
+        })
+      }
+      const date = { id: 'originalCreationDate', value: originalCreationDate } as const
+      const [dated, later, set] = [await bring([date]), await bring([]), await bring([])]
+      await addAttribute(bench.context('AddAttribute'), later.id, date)
+      await setAttribute(bench.context('SetAttribute'), set.id, date)
+      for (const made of [dated, later, set]) {
+        const [key] = await bench.find(session, { ID: made.id })
+        ok(!(await bench.flag(session, key as number, 'LOCAL')))
+        equal(await bench.number(session, key as number, 'KEY_GEN_MECHANISM'), -1)
+      }
     })
 
     it('clients of KMIP cannot set what protects an object here', async () => {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { after } from '#core/awaitable.ts'
 import type { Awaitable, Keystore } from '#core/keystore.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
@@ -13,7 +14,7 @@ import type { Handlers } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
 import { keystoreOf } from '../mechanisms.ts'
 import { record } from '../objects/use.ts'
-import { after, dataOf, NOTHING } from '../running.ts'
+import { dataOf, NOTHING } from '../running.ts'
 
 async function inPieces(keystore: Keystore, length: number, piece: number): Promise<Uint8Array> {
   const pieces: Uint8Array[] = []

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { after } from '#core/awaitable.ts'
 import { KmsError } from '#core/errors.ts'
 import type { Awaitable, SignatureMechanism } from '#core/keystore.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
@@ -13,7 +14,6 @@ import type { Handlers, InitResults, Mechanism } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
 import { use } from '../objects/use.ts'
 import {
-  after,
   assertAuthenticated,
   beginning,
   CANCELLED,

@@ -151,10 +151,11 @@ async function wrappedBy(
   const target = await session.application.object(session, hKey, CKR.KEY_HANDLE_INVALID)
   const format = formatOf(target.object, wrapping)
   await assertMayWrap(held.seen, target)
-  if (wrapping.bare && isSensitive(target.object)) {
+  const { rules } = session.token
+  if (rules.has('no-block-wrapping') && wrapping.bare && isSensitive(target.object)) {
     throw refusedBy('no-block-wrapping', `CKM_${offered.name} and a sensitive key`)
   }
-  assertWrapsOnly(held.object, target.object, await otherHalf(session, held))
+  assertWrapsOnly(rules, held.object, target.object, await otherHalf(session, held))
   const fitted = (bytes: Uint8Array): Uint8Array => Buffer.from(padded(bytes, wrapping))
   const context = session.context('Get', target.lasting)
   return use(held, async (wrapper) => {
@@ -202,8 +203,9 @@ async function unwrapped(session: Session, asked: Asked, wish: UnwrapWish): Prom
   const held = await keyFor(session, wish.hUnwrappingKey, 'unwrap', offered, UNWRAPPING_KEY_CODES)
   assertNeedsNoConsent(held)
   const { isPrivate, keyType } = classOf(wish.template, wrapping)
-  assertUnwrapsOnly(held.object, held.key.kind !== 'secret')
-  const template = unwrappedTemplate(wish.template, held.object)
+  const { rules } = session.token
+  assertUnwrapsOnly(rules, held.object, held.key.kind !== 'secret')
+  const template = unwrappedTemplate(rules, wish.template, held.object)
   return use(held, async ({ keystore, key, seen }) => {
     using whole = await opened(() => keystore.unwrap(key, wish.mechanism, wrapped))
     const bytes = unpadded(whole.expose(), wrapping)

@@ -45,6 +45,18 @@ export function builtInObjects(token: Token): ReadonlyMap<string, ManagedObject>
   return objects
 }
 
+const SHOWN = new WeakMap<Token, readonly string[]>()
+
+/** What programs find that list everything: they know nothing of mechanisms as objects. */
+export function shownBuiltIns(token: Token): readonly string[] {
+  let shown = SHOWN.get(token)
+  if (shown === undefined) {
+    shown = [...builtInObjects(token).keys()].filter((id) => !id.startsWith(MECHANISM))
+    SHOWN.set(token, shown)
+  }
+  return shown
+}
+
 /** Undefined where it is an object that somebody has made. */
 export function builtInObject(token: Token, id: string): ManagedObject | undefined {
   return id.includes(' ') ? builtInObjects(token).get(id) : undefined

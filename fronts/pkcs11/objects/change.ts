@@ -52,7 +52,7 @@ export async function changeObject(
   const names = [...template.types()].map(ckaName).join(', ')
   await withLabel((repeats) => {
     const change = (bag: AttributeBag, one: ManagedObject): AttributeBag => {
-      return changed(bag, one, template, context.now, repeats)
+      return changed(session, bag, one, template, context.now, repeats)
     }
     return amend(context, object.id, { change, value, detail: names })
   })
@@ -100,13 +100,14 @@ function assertOneWay(
 
 /** The attributes of KMIP with those of a template. @param repeats Whether the label is taken. */
 function changed(
+  session: Session,
   before: AttributeBag,
   object: ManagedObject,
   template: Template,
   now: number,
   repeats: boolean,
 ): AttributeBag {
-  let bag = withUsage(before, object, template)
+  let bag = withUsage(session, before, object, template)
   const label = template.bytes(CKA.LABEL)
   if (label !== undefined) bag = relabelled(bag, label, repeats)
   const id = template.bytes(CKA.ID)
@@ -138,7 +139,12 @@ function withOne(bag: AttributeBag, row: AttributeRow, template: Template): Attr
 }
 
 /** All flags of the usage mask, those of the template among them. */
-function withUsage(bag: AttributeBag, object: ManagedObject, template: Template): AttributeBag {
+function withUsage(
+  session: Session,
+  bag: AttributeBag,
+  object: ManagedObject,
+  template: Template,
+): AttributeBag {
   const kind = kindOfObject(object)
   if (kind === undefined) return bag
   const rows = [...tableFor(kind, familyOf(object)).values()].filter(({ home }) => 'mask' in home)
@@ -147,7 +153,7 @@ function withUsage(bag: AttributeBag, object: ManagedObject, template: Template)
   // What KMIP has made so stays so; nobody makes it so here.
   const turnedOn = rows.some(({ type }) => template.flag(type) === true && !flagOf(object, type))
   const isReadable = bag.get('sensitive') !== true && bag.get('extractable') === true
-  if (turnedOn && !isReadable) assertApart((type) => flags.get(type) === true)
+  if (turnedOn && !isReadable) assertApart(session, (type) => flags.get(type) === true)
   const algorithm = specOf(objectTypeOf(object), object.attributes)?.algorithm
   const { given, owned } = usageAttributes(rows, flags, algorithm)
   const others =
@@ -244,6 +250,7 @@ export async function copyObject(
   const context = session.context('Register', lasting)
   // The label is tried as a Name first; `duplicate` sees to it where that is taken.
   const bag = changed(
+    session,
     startingBag(object, seen.lasting === lasting),
     object,
     template,

@@ -28,9 +28,10 @@ import {
 import type { VendorKey } from '#spec/kmip/attribute-list.ts'
 import { ObjectType } from '#spec/kmip/enumerations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
-import { CKK, CKM, CKO } from '#spec/pkcs11/constants.ts'
+import { CKC, CKK, CKM, CKO } from '#spec/pkcs11/constants.ts'
 import { ulongBytes, ulongOf } from '#spec/pkcs11/memory.ts'
 import { type Item, ItemType } from '#wire/ttlv/item.ts'
+import { NSS_TRUST } from './nss.ts'
 import type { Family, Kind } from './table.ts'
 
 /** CKA_UNAVAILABLE_INFORMATION: all ones. */
@@ -57,6 +58,8 @@ const NUMBERS: Readonly<Record<Kind, number>> = {
   private: CKO.PRIVATE_KEY,
   secret: CKO.SECRET_KEY,
   domain: CKO.DOMAIN_PARAMETERS,
+  trust: CKO.TRUST,
+  nssTrust: NSS_TRUST,
   mechanism: CKO.MECHANISM,
   profile: CKO.PROFILE,
   validation: CKO.VALIDATION,
@@ -73,10 +76,10 @@ export function kindOfClass(number: number): Kind | undefined {
 /** Types of objects of KMIP that may be of this class; several for secret keys. */
 export function objectTypesOf(kind: Kind): readonly ObjectType[] {
   const fitting = Object.entries(KINDS).filter(([, one]) => one === kind)
-  // What has no type of its own lies in an Opaque Object.
-  return fitting.length > 0
-    ? fitting.map(([type]) => Number(type) as ObjectType)
-    : [ObjectType.OpaqueObject]
+  const types = fitting.map(([type]) => Number(type) as ObjectType)
+  // What has no type of its own lies in an Opaque Object, and so do certificates that are not read.
+  const isOpaque = types.length === 0 || kind === 'certificate'
+  return isOpaque ? [...types, ObjectType.OpaqueObject] : types
 }
 
 /** What PKCS#11 sees in an object; undefined where it sees nothing, as in a Template. */
@@ -90,8 +93,45 @@ export function kindOfObject(object: ManagedObject): Kind | undefined {
 export function familyOf(object: ManagedObject): Family {
   const kind = kindOfObject(object)
   if (kind === 'secret') return familyOfSecret(keyTypeOf(object))
+  if (objectTypeOf(object) === ObjectType.OpaqueObject) return familyOfStored(object, kind)
   const spec = specOf(objectTypeOf(object), object.attributes)
   return spec === undefined ? 'other' : familyOfAlgorithm(spec.algorithm)
+}
+
+/** Key types that domain parameters are for. */
+const DOMAINS: Readonly<Record<number, Family>> = {
+  [CKK.DSA]: 'dsa',
+  [CKK.DH]: 'dh',
+  [CKK.X9_42_DH]: 'x942',
+  [CKK.EC]: 'ec',
+}
+
+/** Undefined where there are no domain parameters of this key type. */
+export function familyOfDomain(keyType: number | undefined): Family | undefined {
+  return keyType === undefined ? undefined : DOMAINS[keyType]
+}
+
+/** Type of a certificate that is kept unread. */
+const CERTIFICATE_TYPE = 'y:CKA_CERTIFICATE_TYPE'
+
+/** What an Opaque Object is, whose class is not data. */
+function familyOfStored({ attributes }: ManagedObject, kind: Kind | undefined): Family {
+  if (kind === 'domain') return familyOfDomain(numberIn(attributes, KEY_TYPE)) ?? 'other'
+  return kind === 'certificate' ? unreadFamily(numberIn(attributes, CERTIFICATE_TYPE)) : 'other'
+}
+
+/** Certificates that are kept unread, by their type; an X.509 one is so where it lies elsewhere. */
+export function unreadFamily(type: number | undefined): Family {
+  switch (type) {
+    case CKC.X_509:
+      return 'url'
+    case CKC.WTLS:
+      return 'wtls'
+    case CKC.X_509_ATTR_CERT:
+      return 'attribute'
+    default:
+      return 'other'
+  }
 }
 
 const FIXED: ReadonlySet<number> = new Set<number>([CKK.DES2, CKK.DES3, CKK.CHACHA20, CKK.POLY1305])
@@ -106,7 +146,7 @@ export function familyOfAlgorithm(algorithm: KeyAlgorithm): Family {
   const { ckk, ckp } = pairRow(algorithm)
   if (ckp !== undefined) return 'pq'
   if (ckk === CKK.RSA) return 'rsa'
-  return ckk === CKK.DSA ? 'other' : 'ec'
+  return ckk === CKK.DSA ? 'dsa' : 'ec'
 }
 
 /** CKK_ of a key; undefined where it has none. */
@@ -154,13 +194,20 @@ export function secretKindOf(keyType: number): SecretKind | undefined {
   return found && { algorithm: found[0] as SecretKeyAlgorithm }
 }
 
+/** The key type that has to be said of a key, because its algorithm and length do not say it. */
+export function saidKeyType(keyType: number, bits: number): number | undefined {
+  // Two AES-128 keys are as long as one of AES-256.
+  if (keyType === CKK.AES_XTS && bits === 256) return keyType
+  return secretKindOf(keyType)?.keyType
+}
+
 /** Cryptographic Length of a secret key of so many bytes; undefined where it cannot be so long. */
 export function secretBits(keyType: number, bytes: number): number | undefined {
   const algorithm = secretKindOf(keyType)?.algorithm
   if (algorithm === undefined) return bytes > 0 ? bytes * 8 : undefined
   if (keyType === CKK.DES2) return bytes === 16 ? 112 : undefined
   if (keyType === CKK.DES3) return bytes === 24 ? 168 : undefined
-  if (keyType === CKK.AES_XTS) return bytes === 64 ? 512 : undefined
+  if (keyType === CKK.AES_XTS) return bytes === 64 || bytes === 32 ? bytes * 8 : undefined
   if (keyType === CKK.AES && bytes === 64) return undefined
   const { bits, anyBits } = secretKeyRow(algorithm)
   return (anyBits && bytes > 0) || bits.includes(bytes * 8) ? bytes * 8 : undefined
@@ -242,7 +289,7 @@ export function generatorOf(object: ManagedObject): number {
   const spec = specOf(objectTypeOf(object), object.attributes)
   if (spec === undefined) return CKM.GENERIC_SECRET_KEY_GEN
   if (isPair(spec.algorithm)) return pairRow(spec.algorithm).ckm
-  const type = keyTypeOfSpec(spec)
+  const type = keyTypeOf(object)
   if (type === CKK.DES2) return CKM.DES2_KEY_GEN
   return type === CKK.AES_XTS ? CKM.AES_XTS_KEY_GEN : secretKeyRow(spec.algorithm).ckm
 }

@@ -21,7 +21,7 @@ import { ulongOf } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
 import type { Seen } from '../application.ts'
 import type { Operation, Session } from '../session.ts'
-import { builtInObject, builtInObjects } from './built-in.ts'
+import { builtInObject, builtInObjects, shownBuiltIns } from './built-in.ts'
 import {
   booleanItem,
   bytesItem,
@@ -78,11 +78,8 @@ export class Search implements Operation {
       this.#candidates.push(...living.map((id) => ({ id, lasting: false })))
     }
     if (wanted === false) return
-    for (const object of builtInObjects(token).values()) {
-      // Programs that list everything know nothing of mechanisms as objects.
-      const isShown = kindOfObject(object) !== 'mechanism' || this.#wantsMechanisms()
-      if (isShown) this.#candidates.push({ id: object.id, lasting: true })
-    }
+    const built = this.#wantsMechanisms() ? builtInObjects(token).keys() : shownBuiltIns(token)
+    for (const id of built) this.#candidates.push({ id, lasting: true })
     const ids = await this.#ids(token.services, PAGE)
     this.#isPartial = ids.length >= PAGE
     this.#candidates.push(...ids.map((id) => ({ id, lasting: true })))
@@ -283,9 +280,9 @@ const CONDITIONS: Readonly<Record<number, (value: Uint8Array) => readonly Condit
     return [any([...certificates, ...is('x:CKA_SUBJECT', bytesItem(value))])]
   },
   [CKA.ISSUER]: (value) => {
-    return value.length === 0
-      ? []
-      : is('x509CertificateIdentifier', { issuerDistinguishedName: value })
+    if (value.length === 0) return []
+    const certificates = is('x509CertificateIdentifier', { issuerDistinguishedName: value })
+    return [any([...certificates, ...is('x:CKA_ISSUER', bytesItem(value))])]
   },
   [CKA.SERIAL_NUMBER]: (value) => {
     if (value.length === 0) return []

@@ -8,6 +8,7 @@
  * @module
  */
 import type { AttributeBag } from '#core/attribute-bag.ts'
+import { LOCAL } from '#core/attribute-rules.ts'
 import { specOf } from '#core/keys.ts'
 import { type ManagedObject, objectTypeOf } from '#core/objects.ts'
 import { isPair, type KeyAlgorithm, pairRow } from '#spec/algorithms.ts'
@@ -70,8 +71,12 @@ export function suits(algorithm: KeyAlgorithm | undefined, type: number): boolea
   }
 }
 
-/** Made here from nothing: what came from elsewhere or from another key is not. */
+/**
+ * Made here from nothing: what came from elsewhere or from another key is not, whatever date its
+ * client gives.
+ */
 function isLocal(attributes: AttributeBag): boolean {
+  if (booleanIn(attributes, LOCAL) === false) return false
   const derived = attributes
     .all('link')
     .some(({ linkType }) => linkType === LinkType.DerivationBaseObjectLink)

@@ -7,18 +7,30 @@
  * @module
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { type DsaNumbers, dsaPrivateDer, dsaPublicDer } from '#core/dsa-numbers.ts'
 import { completeRsa } from '#core/rsa-numbers.ts'
 import { Secret } from '#core/secret.ts'
 import { curveRow, isPair, pairRow } from '#spec/algorithms.ts'
 import { CertificateType, ObjectType } from '#spec/kmip/enumerations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
-import { CKA, CKC, CKK, CKO, CKR } from '#spec/pkcs11/constants.ts'
+import { CKA, CKC, CKK, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
 import type { Session } from '../session.ts'
-import { bytesItem, type Curve, curveOfParams, kindOfClass, pairOfParameterSet } from './classes.ts'
+import {
+  bytesItem,
+  CLASS,
+  type Curve,
+  classNumber,
+  curveOfParams,
+  familyOfDomain,
+  kindOfClass,
+  pairOfParameterSet,
+  unreadFamily,
+} from './classes.ts'
 import { entered, internalOf, makePrivate, makePublic, makeSecret, parsed } from './make.ts'
-import { planOf } from './plan.ts'
+import { planOf, type Subject } from './plan.ts'
 import { ckaName, type Family, type Kind } from './table.ts'
 import { assertFits, Template } from './template.ts'
 import { certificateParts, SERIAL } from './values.ts'
@@ -43,6 +55,11 @@ export async function importObject(session: Session, list: readonly Attribute[])
       return importCertificate(session, template)
     case 'data':
       return importData(session, template)
+    case 'domain':
+      return importParameters(session, template)
+    case 'trust':
+    case 'nssTrust':
+      return importStored(session, template, { kind, family: 'other' })
     default: {
       const what = `objects of CKA_CLASS 0x${number.toString(16)} are not created by applications`
       throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, what)
@@ -62,6 +79,7 @@ function required(template: Template, type: number): Uint8Array {
 
 const FAMILIES: Readonly<Record<number, Family>> = {
   [CKK.RSA]: 'rsa',
+  [CKK.DSA]: 'dsa',
   [CKK.EC]: 'ec',
   [CKK.EC_EDWARDS]: 'ec',
   [CKK.EC_MONTGOMERY]: 'ec',
@@ -85,10 +103,37 @@ function pairType(template: Template, kind: Kind): { keyType: number; family: Fa
 
 async function importPrivate(session: Session, template: Template): Promise<number> {
   const { keyType, family } = pairType(template, 'private')
-  const read = { rsa: rsaPrivate, ec: ecPrivate, pq: pqPrivate }[family as 'rsa' | 'ec' | 'pq']
+  const read = PRIVATE_READERS[family] as PrivateReader
   const key = read(template, keyType)
   const pkcs8 = new Secret(key.export({ format: 'der', type: 'pkcs8' }))
   return makePrivate(session, template.list(), pkcs8, 'imported')
+}
+
+type PrivateReader = (template: Template, keyType: number) => KeyObject
+
+const PRIVATE_READERS: Partial<Readonly<Record<Family, PrivateReader>>> = {
+  rsa: rsaPrivate,
+  dsa: dsaPrivate,
+  ec: ecPrivate,
+  pq: pqPrivate,
+}
+
+function dsaNumbers(template: Template): DsaNumbers {
+  return {
+    prime: required(template, CKA.PRIME),
+    subprime: required(template, CKA.SUBPRIME),
+    base: required(template, CKA.BASE),
+    value: required(template, CKA.VALUE),
+  }
+}
+
+function dsaPrivate(template: Template): KeyObject {
+  const key = dsaPrivateDer(dsaNumbers(template))
+  try {
+    return parsed(() => createPrivateKey({ key, format: 'der', type: 'pkcs8' }))
+  } finally {
+    key.fill(0)
+  }
 }
 
 function rsaPrivate(template: Template): KeyObject {
@@ -172,6 +217,10 @@ function publicKeyOf(template: Template): KeyObject {
     const key = { kty: 'RSA', n: part(CKA.MODULUS), e: part(CKA.PUBLIC_EXPONENT) }
     return parsed(() => createPublicKey({ key, format: 'jwk' }))
   }
+  if (family === 'dsa') {
+    const key = dsaPublicDer(dsaNumbers(template))
+    return parsed(() => createPublicKey({ key, format: 'der', type: 'spki' }))
+  }
   if (family === 'pq') {
     const algorithm = parameterSet(template, keyType)
     return rawPublic(required(template, CKA.VALUE), { algorithm })
@@ -213,10 +262,7 @@ function contentOf(bytes: Uint8Array): Uint8Array | undefined {
 async function importCertificate(session: Session, template: Template): Promise<number> {
   const type = template.number(CKA.CERTIFICATE_TYPE)
   if (type === undefined) throw missing(CKA.CERTIFICATE_TYPE)
-  if (type !== CKC.X_509) {
-    const what = `certificates of CKA_CERTIFICATE_TYPE ${type} are not offered, X.509 ones are`
-    throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, what)
-  }
+  if (type !== CKC.X_509 || isElsewhere(template)) return importUnread(session, template, type)
   assertFits(template, 'certificate', 'other', 'create')
   const certificateValue = Uint8Array.from(required(template, CKA.VALUE))
   const parts = certificateParts(certificateValue)
@@ -234,6 +280,30 @@ async function importCertificate(session: Session, template: Template): Promise<
     given: [...plan.given, ...serial],
     internal: internalOf(plan, 'imported', undefined),
   })
+}
+
+/** Whether a certificate is told by where it lies and not by what it is. */
+function isElsewhere(template: Template): boolean {
+  const [value, url] = [template.bytes(CKA.VALUE), template.bytes(CKA.URL)]
+  return (value?.length ?? 0) === 0 && (url?.length ?? 0) > 0
+}
+
+/** What a certificate needs of which there is only an address. */
+const NEEDED_ELSEWHERE = [CKA.HASH_OF_SUBJECT_PUBLIC_KEY, CKA.HASH_OF_ISSUER_PUBLIC_KEY]
+
+/** A certificate of another type, or one that lies elsewhere: kept as it is given. */
+function importUnread(session: Session, template: Template, type: number): Promise<number> {
+  const family = unreadFamily(type)
+  if (family === 'other') {
+    const what = `certificates of CKA_CERTIFICATE_TYPE ${type} are not offered`
+    throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, what)
+  }
+  const value = template.bytes(CKA.VALUE) ?? new Uint8Array(0)
+  const needed = isElsewhere(template) ? NEEDED_ELSEWHERE : [CKA.VALUE]
+  const subject = { kind: 'certificate', family } as const
+  assertFits(template, subject.kind, family, 'create')
+  for (const one of needed) if ((template.bytes(one)?.length ?? 0) === 0) throw missing(one)
+  return importStored(session, template, subject, value)
 }
 
 /**
@@ -254,17 +324,48 @@ function assertParts(template: Template, parts: ReadonlyMap<number, Uint8Array>)
   return []
 }
 
-/** Opaque Data Type of CKO_DATA: the standard leaves all types to vendors. */
-const DATA_TYPE = 0x8000_0000 + CKO.DATA
-
 async function importData(session: Session, template: Template): Promise<number> {
-  assertFits(template, 'data', 'other', 'create')
-  const plan = planOf(session, { kind: 'data', family: 'other' }, template)
-  const opaqueDataValue = Uint8Array.from(template.bytes(CKA.VALUE) ?? [])
+  const value = template.bytes(CKA.VALUE) ?? new Uint8Array(0)
+  return importStored(session, template, { kind: 'data', family: 'other' }, value)
+}
+
+/** Domain parameters are kept as they are given: keys bring their own. */
+function importParameters(session: Session, template: Template): Promise<number> {
+  const keyType = template.number(CKA.KEY_TYPE)
+  if (keyType === undefined) throw missing(CKA.KEY_TYPE)
+  const family = familyOfDomain(keyType)
+  if (family !== undefined) return importStored(session, template, { kind: 'domain', family })
+  const what = `keys of CKA_KEY_TYPE 0x${keyType.toString(16)} have no domain parameters`
+  throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, what)
+}
+
+const VENDORS = 0x8000_0000
+
+/** Opaque Data Type of a class: the standard leaves all types to vendors. */
+function dataType(number: number): number {
+  return number < VENDORS ? VENDORS + number : number
+}
+
+/** An object that is data to the token: an Opaque Object of KMIP. */
+async function importStored(
+  session: Session,
+  template: Template,
+  subject: Pick<Subject, 'kind' | 'family'>,
+  value: Uint8Array = new Uint8Array(0),
+): Promise<number> {
+  const { kind, family } = subject
+  assertFits(template, kind, family, 'create')
+  const plan = planOf(session, subject, template)
+  const number = classNumber(kind)
+  const said = { id: CLASS, value: bytesItem(ulongBytes(number)) } as const
+  const opaqueDataValue = Uint8Array.from(value)
   return entered(session, plan, template, {
     objectType: ObjectType.OpaqueObject,
-    object: { tag: Tag.OpaqueObject, value: { opaqueDataType: DATA_TYPE, opaqueDataValue } },
+    object: {
+      tag: Tag.OpaqueObject,
+      value: { opaqueDataType: dataType(number), opaqueDataValue },
+    },
     given: plan.given,
-    internal: internalOf(plan, 'imported', undefined),
+    internal: internalOf(plan, 'imported', undefined, kind === 'data' ? [] : [said]),
   })
 }

@@ -31,6 +31,7 @@ import {
   familyOfAlgorithm,
   familyOfSecret,
   KEY_TYPE,
+  saidKeyType,
   secretBits,
   secretKindOf,
 } from './classes.ts'
@@ -129,7 +130,7 @@ export async function makeSecret(
     objectType: isKey ? ObjectType.SymmetricKey : ObjectType.SecretData,
     object: secretObject(isKey, material.expose()),
     given,
-    internal: internalOf(plan, origin, base, keyTypeAttributes(secretKind.keyType), others),
+    internal: internalOf(plan, origin, base, keyTypeAttributes(saidKeyType(keyType, bits)), others),
   })
 }
 
@@ -237,7 +238,9 @@ export function specAttributes(spec: KeySpec): readonly ListedAttribute[] {
   const recommendedCurve = curveOfSpec(spec)?.kmip
   return [
     { id: 'cryptographicAlgorithm', value: pairRow(algorithm).kmip[0] },
-    ...(algorithm === 'RSA' ? [{ id: 'cryptographicLength', value: bits } as const] : []),
+    ...(algorithm === 'RSA' || algorithm === 'DSA'
+      ? [{ id: 'cryptographicLength', value: bits } as const]
+      : []),
     ...(recommendedCurve === undefined
       ? []
       : [{ id: 'cryptographicDomainParameters', value: { recommendedCurve } } as const]),
@@ -334,9 +337,9 @@ export function handleFor(session: Session, object: ManagedObject, lasting: bool
 }
 
 /** @throws `CryptokiError` `DEVICE_MEMORY` where there are too many session objects. */
-export function assertRoom({ application, token }: Session): void {
+export function assertRoom({ application, token }: Session, more = 1): void {
   const max = token.services.limits.sessionObjectsMax
-  if (application.sessionObjectCount < max) return
+  if (application.sessionObjectCount + more <= max) return
   const what = `an application has ${max} session objects at most (sessionObjectsMax)`
   throw new CryptokiError(CKR.DEVICE_MEMORY, what)
 }

@@ -49,7 +49,7 @@ export function planOf(session: Session, subject: Subject, template: Template): 
   const isPrivate = template.flag(CKA.PRIVATE) ?? isKey
   assertMayWrite(session, lasting, isPrivate)
   if (template.flag(CKA.TRUSTED) === true) assertMayTrust(session)
-  const usage = usageOf(subject, template)
+  const usage = usageOf(session, subject, template)
   const now = session.context('Create', lasting).now
   return {
     lasting,
@@ -118,6 +118,7 @@ function dateAttributes(template: Template, now: number): readonly ListedAttribu
 }
 
 function usageOf(
+  session: Session,
   subject: Subject,
   template: Template,
 ): { readonly given: readonly ListedAttribute[]; readonly owned: readonly ListedAttribute[] } {
@@ -131,7 +132,7 @@ function usageOf(
   // Whoever can read a key needs no trick to know what it wraps: programs make such with all flags.
   const [sensitive, extractable] = hiding(subject.kind, template).map(({ value }) => value)
   const isReadable = subject.kind === 'secret' && !sensitive && extractable === true
-  if (!isReadable) assertApart((type) => flags.get(type) === true)
+  if (!isReadable) assertApart(session, (type) => flags.get(type) === true)
   return usageAttributes(rows, flags, subject.algorithm)
 }
 

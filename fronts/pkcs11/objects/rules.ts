@@ -39,7 +39,8 @@ const APART = [
 ] as const
 
 /** Rule roles-apart. @throws `CryptokiError` `TEMPLATE_INCONSISTENT`. */
-export function assertApart(has: (type: number) => boolean): void {
+export function assertApart({ token }: Session, has: (type: number) => boolean): void {
+  if (!token.rules.has('roles-apart')) return
   for (const [one, other] of APART) {
     if (has(one) && has(other)) {
       throw refusedBy('roles-apart', `a key with ${ckaName(one)} and ${ckaName(other)}`)

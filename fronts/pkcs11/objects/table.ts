@@ -17,6 +17,7 @@ import type { VendorKey } from '#spec/kmip/attribute-list.ts'
 import type { AttributeKey } from '#spec/kmip/attributes.ts'
 import { CryptographicUsageMask as Mask } from '#spec/kmip/enumerations.ts'
 import { CKA } from '#spec/pkcs11/constants.ts'
+import { NSS_CKA } from './nss.ts'
 
 /** Classes, as far as their attributes differ. */
 export type Kind =
@@ -26,12 +27,26 @@ export type Kind =
   | 'private'
   | 'secret'
   | 'domain'
+  | 'trust'
+  | 'nssTrust'
   | 'mechanism'
   | 'profile'
   | 'validation'
 
-/** Kinds of key material, as far as attributes differ. */
-export type Family = 'rsa' | 'ec' | 'pq' | 'secret' | 'fixed' | 'other'
+/** Kinds of key material and of certificates, as far as attributes differ. */
+export type Family =
+  | 'rsa'
+  | 'ec'
+  | 'pq'
+  | 'dsa'
+  | 'dh'
+  | 'x942'
+  | 'secret'
+  | 'fixed'
+  | 'url'
+  | 'wtls'
+  | 'attribute'
+  | 'other'
 
 /** How a value lies in memory. */
 export type Form = 'bool' | 'ulong' | 'ulongs' | 'bytes' | 'text' | 'number' | 'date' | 'template'
@@ -54,9 +69,12 @@ export interface AttributeRow {
   readonly notes: ReadonlySet<number>
 }
 
-function row(name: keyof typeof CKA, form: Form, home: Home, notes = ''): AttributeRow {
+/** Numbers by the names of the header, and of NSS's. */
+const TYPES = { ...NSS_CKA, ...CKA }
+
+function row(name: keyof typeof TYPES, form: Form, home: Home, notes = ''): AttributeRow {
   const numbers = notes === '' ? [] : notes.split(' ').map(Number)
-  return { type: CKA[name], name, form, home, notes: new Set(numbers) }
+  return { type: TYPES[name], name, form, home, notes: new Set(numbers) }
 }
 
 const mask = (bit: Mask): Home => ({ mask: bit })
@@ -114,16 +132,63 @@ const CERTIFICATE = [
   row('START_DATE',                 'date',  computed('day of Activation Date')),
   row('END_DATE',                   'date',  computed('day before Deactivation Date')),
   INFO,
+]
+// biome-ignore format: a table
+const ELSEWHERE = [
+  row('URL',                        'text',  open('URL')),
+  row('HASH_OF_SUBJECT_PUBLIC_KEY', 'bytes', open('HASH_OF_SUBJECT_PUBLIC_KEY')),
+  row('HASH_OF_ISSUER_PUBLIC_KEY',  'bytes', open('HASH_OF_ISSUER_PUBLIC_KEY')),
+  row('NAME_HASH_ALGORITHM',        'ulong', open('NAME_HASH_ALGORITHM', 0x220)),
+]
+const MIDP = row('JAVA_MIDP_SECURITY_DOMAIN', 'ulong', open('JAVA_MIDP_SECURITY_DOMAIN', 0))
+// biome-ignore format: a table
+const X509 = [
+  ...CERTIFICATE,
   row('SUBJECT',                    'bytes', material('subject')),
   ID,
   row('ISSUER',                     'bytes', material('issuer')),
   row('SERIAL_NUMBER',              'bytes', material('serial number')),
   row('VALUE',                      'bytes', material('the certificate'), '1'),
-  row('URL',                        'text',  open('URL')),
-  row('HASH_OF_SUBJECT_PUBLIC_KEY', 'bytes', open('HASH_OF_SUBJECT_PUBLIC_KEY')),
-  row('HASH_OF_ISSUER_PUBLIC_KEY',  'bytes', open('HASH_OF_ISSUER_PUBLIC_KEY')),
-  row('JAVA_MIDP_SECURITY_DOMAIN',  'ulong', open('JAVA_MIDP_SECURITY_DOMAIN', 0)),
-  row('NAME_HASH_ALGORITHM',        'ulong', open('NAME_HASH_ALGORITHM', 0x220)),
+  ...ELSEWHERE,
+  MIDP,
+]
+
+/** Of certificates that are kept as they are given, unread. */
+// biome-ignore format: a table
+const UNREAD = [
+  ...CERTIFICATE,
+  row('CERTIFICATE_TYPE',           'ulong', own('CERTIFICATE_TYPE'), '1'),
+  row('CHECK_VALUE',                'bytes', open('CHECK_VALUE')),
+  row('PUBLIC_KEY_INFO',            'bytes', open('PUBLIC_KEY_INFO')),
+]
+/** X.509 certificates that lie elsewhere. */
+// biome-ignore format: a table
+const BY_URL = [
+  ...UNREAD,
+  row('SUBJECT',                    'bytes', open('SUBJECT'), '1'),
+  ID,
+  row('ISSUER',                     'bytes', open('ISSUER')),
+  row('SERIAL_NUMBER',              'bytes', open('SERIAL_NUMBER')),
+  row('VALUE',                      'bytes', material('nothing')),
+  ...ELSEWHERE,
+  MIDP,
+]
+// biome-ignore format: a table
+const WTLS = [
+  ...UNREAD,
+  row('SUBJECT',                    'bytes', open('SUBJECT'), '1'),
+  row('ISSUER',                     'bytes', open('ISSUER')),
+  row('VALUE',                      'bytes', material('the certificate')),
+  ...ELSEWHERE,
+]
+// biome-ignore format: a table
+const ATTRIBUTE_CERTIFICATE = [
+  ...UNREAD,
+  row('OWNER',                      'bytes', open('OWNER'), '1'),
+  row('AC_ISSUER',                  'bytes', open('AC_ISSUER')),
+  row('SERIAL_NUMBER',              'bytes', open('SERIAL_NUMBER')),
+  row('ATTR_TYPES',                 'bytes', open('ATTR_TYPES')),
+  row('VALUE',                      'bytes', material('the certificate'), '1'),
 ]
 
 // biome-ignore format: a table
@@ -133,7 +198,7 @@ const KEY = [
   START,
   END,
   row('DERIVE',             'bool',   mask(Mask.DeriveKey), '8'),
-  row('LOCAL',              'bool',   computed('Original Creation Date, no derivation'), '2 4 6'),
+  row('LOCAL',              'bool',   computed('Original Creation Date that no client has given, no derivation'), '2 4 6'),
   row('KEY_GEN_MECHANISM',  'ulong',  computed('y-CKA_KEY_GEN_MECHANISM, else from the algorithm'), '2 4 6'),
   row('ALLOWED_MECHANISMS', 'ulongs', own('ALLOWED_MECHANISMS')),
 ]
@@ -232,6 +297,20 @@ const PQ_PRIVATE = [
   row('VALUE',         'bytes', material('the private key'), '4 6 7'),
   row('SEED',          'bytes', material('the seed'), '4 6 7'),
 ]
+// biome-ignore format: a table
+const DSA_PUBLIC = [
+  row('PRIME',    'number', material('prime p'), '1 3'),
+  row('SUBPRIME', 'number', material('subprime q'), '1 3'),
+  row('BASE',     'number', material('base g'), '1 3'),
+  row('VALUE',    'number', material('the public value'), '1 4'),
+]
+// biome-ignore format: a table
+const DSA_PRIVATE = [
+  row('PRIME',    'number', material('prime p'), '1 4 6'),
+  row('SUBPRIME', 'number', material('subprime q'), '1 4 6'),
+  row('BASE',     'number', material('base g'), '1 4 6'),
+  row('VALUE',    'number', material('the private value'), '1 4 6 7'),
+]
 
 // biome-ignore format: a table
 const PROFILE = [row('PROFILE_ID', 'ulong', own('PROFILE_ID'), '2')]
@@ -253,18 +332,55 @@ const VALIDATION = [
 ]
 // biome-ignore format: a table
 const DOMAIN = [
-  row('KEY_TYPE',      'ulong', own('KEY_TYPE'), '1'),
-  row('LOCAL',         'bool',  own('LOCAL', false), '2 4'),
-  row('EC_PARAMS',     'bytes', open('EC_PARAMS')),
-  row('PRIME',         'number', open('PRIME')),
-  row('SUBPRIME',      'number', open('SUBPRIME')),
-  row('BASE',          'number', open('BASE')),
-  row('PRIME_BITS',    'ulong', open('PRIME_BITS')),
+  row('KEY_TYPE', 'ulong', own('KEY_TYPE'), '1'),
+  row('LOCAL',    'bool',  own('LOCAL', false), '2 4 6'),
+]
+const PRIME = row('PRIME', 'number', open('PRIME'), '1 4')
+const SUBPRIME = row('SUBPRIME', 'number', open('SUBPRIME'), '1 4')
+const BASE = row('BASE', 'number', open('BASE'), '1 4')
+const PRIME_BITS = row('PRIME_BITS', 'ulong', computed('length of CKA_PRIME'), '2 3')
+const SUBPRIME_BITS = row('SUBPRIME_BITS', 'ulong', computed('length of CKA_SUBPRIME'), '2 3')
+
+/** Domain parameters of each key type. */
+const PARAMETERS: Partial<Readonly<Record<Family, readonly AttributeRow[]>>> = {
+  dsa: [PRIME, SUBPRIME, BASE, PRIME_BITS],
+  dh: [PRIME, BASE, PRIME_BITS],
+  x942: [PRIME, BASE, SUBPRIME, PRIME_BITS, SUBPRIME_BITS],
+  ec: [row('EC_PARAMS', 'bytes', open('EC_PARAMS'), '1 3')],
+}
+
+// biome-ignore format: a table
+const TRUST = [
+  row('ISSUER',                 'bytes', open('ISSUER'), '1'),
+  row('SERIAL_NUMBER',          'bytes', open('SERIAL_NUMBER'), '1'),
+  row('HASH_OF_CERTIFICATE',    'bytes', open('HASH_OF_CERTIFICATE')),
+  row('NAME_HASH_ALGORITHM',    'ulong', open('NAME_HASH_ALGORITHM', 0x220)),
+  row('TRUST_SERVER_AUTH',      'ulong', open('TRUST_SERVER_AUTH', 0), '8'),
+  row('TRUST_CLIENT_AUTH',      'ulong', open('TRUST_CLIENT_AUTH', 0), '8'),
+  row('TRUST_CODE_SIGNING',     'ulong', open('TRUST_CODE_SIGNING', 0), '8'),
+  row('TRUST_EMAIL_PROTECTION', 'ulong', open('TRUST_EMAIL_PROTECTION', 0), '8'),
+  row('TRUST_IPSEC_IKE',        'ulong', open('TRUST_IPSEC_IKE', 0), '8'),
+  row('TRUST_TIME_STAMPING',    'ulong', open('TRUST_TIME_STAMPING', 0), '8'),
+  row('TRUST_OCSP_SIGNING',     'ulong', open('TRUST_OCSP_SIGNING', 0), '8'),
+]
+const NSS_NAMES = Object.keys(NSS_CKA) as (keyof typeof NSS_CKA)[]
+const NSS_TRUST_ROWS = [
+  row('ISSUER', 'bytes', open('ISSUER'), '1'),
+  row('SERIAL_NUMBER', 'bytes', open('SERIAL_NUMBER'), '1'),
+  row('SUBJECT', 'bytes', open('SUBJECT')),
+  // To the token they are bytes: NSS alone knows what they say.
+  ...NSS_NAMES.map((name) => row(name, 'bytes', open(name), '8')),
 ]
 
 const MATERIAL: Readonly<Record<'public' | 'private', Partial<Record<Family, AttributeRow[]>>>> = {
-  public: { rsa: RSA_PUBLIC, ec: EC_PUBLIC, pq: PQ_PUBLIC },
-  private: { rsa: RSA_PRIVATE, ec: EC_PRIVATE, pq: PQ_PRIVATE },
+  public: { rsa: RSA_PUBLIC, ec: EC_PUBLIC, pq: PQ_PUBLIC, dsa: DSA_PUBLIC },
+  private: { rsa: RSA_PRIVATE, ec: EC_PRIVATE, pq: PQ_PRIVATE, dsa: DSA_PRIVATE },
+}
+
+const CERTIFICATES: Partial<Readonly<Record<Family, readonly AttributeRow[]>>> = {
+  url: BY_URL,
+  wtls: WTLS,
+  attribute: ATTRIBUTE_CERTIFICATE,
 }
 
 function listOf(kind: Kind, family: Family): readonly AttributeRow[] {
@@ -272,7 +388,7 @@ function listOf(kind: Kind, family: Family): readonly AttributeRow[] {
     case 'data':
       return [...OBJECT, ...STORAGE, ...DATA]
     case 'certificate':
-      return [...OBJECT, ...STORAGE, ...CERTIFICATE]
+      return [...OBJECT, ...STORAGE, ...(CERTIFICATES[family] ?? X509)]
     case 'public':
       return [...OBJECT, ...STORAGE, ...KEY, ...PUBLIC, ...(MATERIAL.public[family] ?? [])]
     case 'private':
@@ -283,7 +399,11 @@ function listOf(kind: Kind, family: Family): readonly AttributeRow[] {
       return [...OBJECT, ...STORAGE, ...KEY, ...SECRET, length]
     }
     case 'domain':
-      return [...OBJECT, ...STORAGE, ...DOMAIN]
+      return [...OBJECT, ...STORAGE, ...DOMAIN, ...(PARAMETERS[family] ?? [])]
+    case 'trust':
+      return [...OBJECT, ...STORAGE, ...TRUST]
+    case 'nssTrust':
+      return [...OBJECT, ...STORAGE, ...NSS_TRUST_ROWS]
     case 'profile':
       return [...OBJECT, ...STORAGE, ...PROFILE]
     case 'mechanism':
@@ -310,21 +430,32 @@ export function tableFor(kind: Kind, family: Family): ReadonlyMap<number, Attrib
 export const CLASSES: readonly (readonly [string, Kind, Family])[] = [
   ['Data', 'data', 'other'],
   ['X.509 certificate', 'certificate', 'other'],
+  ['X.509 certificate that lies elsewhere (CKA_URL without CKA_VALUE)', 'certificate', 'url'],
+  ['X.509 attribute certificate', 'certificate', 'attribute'],
+  ['WTLS certificate', 'certificate', 'wtls'],
   ['RSA public key', 'public', 'rsa'],
   ['EC, Edwards or Montgomery public key', 'public', 'ec'],
   ['ML-DSA, SLH-DSA or ML-KEM public key', 'public', 'pq'],
+  ['DSA public key', 'public', 'dsa'],
   ['RSA private key', 'private', 'rsa'],
   ['EC, Edwards or Montgomery private key', 'private', 'ec'],
   ['ML-DSA, SLH-DSA or ML-KEM private key', 'private', 'pq'],
+  ['DSA private key', 'private', 'dsa'],
   ['Secret key', 'secret', 'secret'],
-  ['Domain parameters', 'domain', 'other'],
+  ['DSA domain parameters', 'domain', 'dsa'],
+  ['DH domain parameters', 'domain', 'dh'],
+  ['X9.42 DH domain parameters', 'domain', 'x942'],
+  ['EC domain parameters', 'domain', 'ec'],
+  ['Trust', 'trust', 'other'],
+  ['Trust of NSS (CKO_NSS_TRUST)', 'nssTrust', 'other'],
   ['Mechanism', 'mechanism', 'other'],
   ['Profile', 'profile', 'other'],
   ['Validation', 'validation', 'other'],
 ]
 
 const NAMES = new Map<number, string>()
-for (const [name, type] of Object.entries(CKA)) if (!NAMES.has(type)) NAMES.set(type, `CKA_${name}`)
+for (const [name, type] of Object.entries(TYPES))
+  if (!NAMES.has(type)) NAMES.set(type, `CKA_${name}`)
 
 /** The header's name of an attribute type, for messages. */
 export function ckaName(type: number): string {

@@ -15,7 +15,7 @@ import type { Awaitable, MaterialKind } from '#core/keystore.ts'
 import { labelOf, type ManagedObject, objectTypeOf } from '#core/objects.ts'
 import type { KeySpec } from '#spec/algorithms.ts'
 import { ObjectType } from '#spec/kmip/enumerations.ts'
-import { CKA, CKR } from '#spec/pkcs11/constants.ts'
+import { CKA, CKK, CKM, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Service } from '#spec/pkcs11/mechanisms.ts'
 import { ulongsOf } from '#spec/pkcs11/memory.ts'
@@ -23,8 +23,8 @@ import type { Item } from '#wire/ttlv/item.ts'
 import type { Seen } from '../application.ts'
 import type { Does, Offered } from '../mechanisms.ts'
 import type { Session } from '../session.ts'
-import { booleanIn } from './classes.ts'
-import { rowOf, saidHome } from './flags.ts'
+import { KEY_TYPE, numberIn } from './classes.ts'
+import { flagOf, rowOf } from './flags.ts'
 
 /** Attributes of PKCS#11 with a meaning for the use of a key; no client sets them by KMIP. */
 export const ALWAYS_AUTHENTICATE = 'y:CKA_ALWAYS_AUTHENTICATE'
@@ -115,6 +115,8 @@ interface Facts {
   readonly alwaysAuthenticates: boolean
   /** Undefined: all. */
   readonly allowed: readonly number[] | undefined
+  /** CKK_AES_XTS, where the key is as long as one of another type. */
+  readonly isXts: boolean
   /** Services whose flag is false although the bit that it shares with another is set. */
   readonly denied: ReadonlySet<KeyService>
 }
@@ -127,12 +129,14 @@ const SHARED = [
   ['verify', CKA.VERIFY],
   ['messageVerify', CKA.VERIFY],
   ['verifyRecover', CKA.VERIFY_RECOVER],
+  ['derive', CKA.DERIVE],
+  ['encapsulate', CKA.ENCAPSULATE],
+  ['decapsulate', CKA.DECAPSULATE],
 ] as const satisfies readonly (readonly [KeyService, number])[]
 
 function deniedBy(object: ManagedObject): ReadonlySet<KeyService> {
   const denied = SHARED.filter(([, flag]) => {
-    const row = rowOf(object, flag)
-    return row !== undefined && booleanIn(object.attributes, saidHome(row)) === false
+    return rowOf(object, flag) !== undefined && !flagOf(object, flag)
   })
   return new Set(denied.map(([service]) => service))
 }
@@ -151,6 +155,7 @@ function factsOf(object: ManagedObject): Facts {
     spec: specOf(type, attributes),
     alwaysAuthenticates: always?.value === true,
     allowed: allowed?.value instanceof Uint8Array ? ulongsOf(allowed.value) : undefined,
+    isXts: numberIn(attributes, KEY_TYPE) === CKK.AES_XTS,
     denied: deniedBy(object),
   }
   FACTS.set(object, facts)
@@ -203,12 +208,12 @@ function checked(
   does: Does,
   codes: KeyCodes,
 ): UsableKey {
-  const { kind, spec, allowed } = factsOf(object)
+  const { kind, spec, allowed, isXts } = factsOf(object)
   const label = () => `${labelOf(object)} and CKM_${offered.name}`
   if (object.attributes.has('archiveDate')) {
     throw new CryptokiError(codes.handle, `${labelOf(object)} is archived; recover it first`)
   }
-  if (!suits(object, spec, does)) {
+  if (!suits(object, spec, does) || (isXts && offered.type !== CKM.AES_XTS)) {
     throw new CryptokiError(codes.type, `${label()}: it is for ${does.algorithms.join(', ')}`)
   }
   if (spec !== undefined && does.keyBits !== undefined && !does.keyBits.includes(spec.bits)) {

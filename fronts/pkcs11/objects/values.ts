@@ -9,14 +9,17 @@
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { AsnConvert } from '@peculiar/asn1-schema'
 import { Certificate } from '@peculiar/asn1-x509'
+import type { AttributeBag } from '#core/attribute-bag.ts'
+import { type Awaitable, after } from '#core/awaitable.ts'
 import type { Services } from '#core/context.ts'
+import { type DsaNumbers, dsaPrivateNumbers, dsaPublicNumbers } from '#core/dsa-numbers.ts'
 import { KmsError } from '#core/errors.ts'
 import { keyInUse, specOf } from '#core/keys.ts'
-import type { Awaitable } from '#core/keystore.ts'
 import { type ManagedObject, objectTypeOf } from '#core/objects.ts'
 import { publicHalf } from '#core/public-half.ts'
 import type { Secret } from '#core/secret.ts'
 import { isPair, pairRow } from '#spec/algorithms.ts'
+import type { VendorKey } from '#spec/kmip/attribute-list.ts'
 import {
   AlternativeNameType,
   CertificateType,
@@ -106,6 +109,8 @@ const COMPUTED: Readonly<Record<number, (object: ManagedObject) => Uint8Array>> 
     const isX509 = attributes.get('certificateType') === CertificateType.X_509
     return ulongBytes(isX509 ? CKC.X_509 : CKC.VENDOR_DEFINED)
   },
+  [CKA.PRIME_BITS]: ({ attributes }) => bitsIn(attributes, 'x:CKA_PRIME'),
+  [CKA.SUBPRIME_BITS]: ({ attributes }) => bitsIn(attributes, 'x:CKA_SUBPRIME'),
   [CKA.EC_PARAMS]: (object) => {
     const spec = specOf(objectTypeOf(object), object.attributes)
     return Buffer.from((spec && curveOfSpec(spec)?.oid) ?? '', 'hex')
@@ -115,6 +120,13 @@ const COMPUTED: Readonly<Record<number, (object: ManagedObject) => Uint8Array>> 
     const isKnown = algorithm !== undefined && isPair(algorithm)
     return ulongBytes((isKnown ? pairRow(algorithm).ckp : undefined) ?? UNAVAILABLE)
   },
+}
+
+/** How many bits a number has. */
+function bitsIn(attributes: AttributeBag, id: VendorKey): Uint8Array {
+  const bytes = bytesIn(attributes, id) ?? EMPTY
+  const digits = Buffer.from(bytes).toString('hex')
+  return ulongBytes(digits === '' ? 0 : BigInt(`0x${digits}`).toString(2).length)
 }
 
 /** How a key was generated, where its algorithm does not say it. */
@@ -176,16 +188,16 @@ function fromMaterial(seen: Seen, row: AttributeRow): Awaitable<Read> {
   if (object.material === undefined) return UNKNOWN
   const kind = kindOfObject(object)
   if (kind === 'certificate')
-    return then(certificateOf(services, object), (certificate) => ({
+    return after(certificateOf(services, object), (certificate) => ({
       value: certificateValue(object, certificate, row.type),
     }))
   if (kind === 'secret') return secretValue(services, object, row.type)
   if (kind === 'data')
-    return then(exported(services, object), (secret) => ({ value: secret.expose() }))
+    return after(exported(services, object), (secret) => ({ value: secret.expose() }))
   try {
     return row.notes.has(7)
       ? privateValue(services, object, row.type)
-      : then(publicHalf(services, object), (key) => answered(publicPart(key, row.type)))
+      : after(publicHalf(services, object), (key) => answered(publicPart(key, row.type)))
   } catch (error) {
     if (error instanceof KmsError && error.code === 'keyFormat') return UNKNOWN
     throw error
@@ -194,11 +206,6 @@ function fromMaterial(seen: Seen, row: AttributeRow): Awaitable<Read> {
 
 function answered(value: Uint8Array | undefined): Read {
   return value === undefined ? UNKNOWN : { value }
-}
-
-/** What follows, at once where it can be. */
-export function then<A, B>(first: Awaitable<A>, next: (value: A) => B): Awaitable<B> {
-  return first instanceof Promise ? first.then(next) : next(first)
 }
 
 function exported(
@@ -217,6 +224,9 @@ function bigInteger(base64url: string | undefined): Uint8Array | undefined {
 
 /** A value of the public half; undefined where keys of this type have none. */
 export function publicPart(key: KeyObject, type: number): Uint8Array | undefined {
+  if (key.asymmetricKeyType === 'dsa' && type !== CKA.PUBLIC_KEY_INFO) {
+    return dsaPart(dsaPublicNumbers(key.export({ format: 'der', type: 'spki' })), type)
+  }
   switch (type) {
     case CKA.PUBLIC_KEY_INFO:
       return key.export({ format: 'der', type: 'spki' })
@@ -228,6 +238,21 @@ export function publicPart(key: KeyObject, type: number): Uint8Array | undefined
       return octetString(key.export({ format: 'raw-public' }))
     case CKA.VALUE:
       return key.export({ format: 'raw-public' })
+    default:
+      return undefined
+  }
+}
+
+function dsaPart(numbers: DsaNumbers, type: number): Uint8Array | undefined {
+  switch (type) {
+    case CKA.PRIME:
+      return numbers.prime
+    case CKA.SUBPRIME:
+      return numbers.subprime
+    case CKA.BASE:
+      return numbers.base
+    case CKA.VALUE:
+      return numbers.value
     default:
       return undefined
   }
@@ -251,7 +276,7 @@ const RSA_PARTS: Readonly<Record<number, 'd' | 'p' | 'q' | 'dp' | 'dq' | 'qi'>> 
 }
 
 function privateValue(services: Services, object: ManagedObject, type: number): Awaitable<Read> {
-  return then(exported(services, object, KeyFormatType.PKCS_8), (material) => {
+  return after(exported(services, object, KeyFormatType.PKCS_8), (material) => {
     using bytes = material
     const key = createPrivateKey({
       key: Buffer.from(bytes.expose()),
@@ -265,6 +290,9 @@ function privateValue(services: Services, object: ManagedObject, type: number): 
 function privatePart(key: KeyObject, type: number): Uint8Array | undefined {
   const part = RSA_PARTS[type]
   if (part !== undefined) return bigInteger(key.export({ format: 'jwk' })[part])
+  if (key.asymmetricKeyType === 'dsa') {
+    return dsaPart(dsaPrivateNumbers(key.export({ format: 'der', type: 'pkcs8' })), type)
+  }
   try {
     return key.export({ format: type === CKA.SEED ? 'raw-seed' : 'raw-private' })
   } catch {
@@ -275,7 +303,7 @@ function privatePart(key: KeyObject, type: number): Uint8Array | undefined {
 
 function secretValue(services: Services, object: ManagedObject, type: number): Awaitable<Read> {
   if (type === CKA.CHECK_VALUE) return checkValue(services, object)
-  return then(exported(services, object, KeyFormatType.Raw), (secret) => {
+  return after(exported(services, object, KeyFormatType.Raw), (secret) => {
     if (type === CKA.VALUE) return { value: secret.expose() }
     using bytes = secret
     return { value: ulongBytes(bytes.length) }
@@ -293,7 +321,7 @@ const CHECK_CIPHERS: Readonly<Record<number, readonly ['AES_ECB' | 'DES3_ECB', n
 function checkValue(services: Services, object: ManagedObject): Awaitable<Read> {
   const block = CHECK_CIPHERS[keyTypeOf(object) ?? UNAVAILABLE]
   if (block === undefined) {
-    return then(exported(services, object, KeyFormatType.Raw), (secret) => {
+    return after(exported(services, object, KeyFormatType.Raw), (secret) => {
       using bytes = secret
       return { value: firstOfSha1(bytes.expose()) }
     })
@@ -301,7 +329,7 @@ function checkValue(services: Services, object: ManagedObject): Awaitable<Read> 
   const [cipher, size] = block
   const keystore = services.keystores.named(object.material?.keystore as string)
   const encrypted = keystore.encrypt(keyInUse(object), { cipher }, new Uint8Array(size))
-  return then(encrypted, ({ data }) => ({ value: data.subarray(0, CHECK_BYTES) }))
+  return after(encrypted, ({ data }) => ({ value: data.subarray(0, CHECK_BYTES) }))
 }
 
 function firstOfSha1(bytes: Uint8Array): Uint8Array {
@@ -319,7 +347,7 @@ const CERTIFICATES = new WeakMap<ManagedObject, ReadCertificate>()
 function certificateOf(services: Services, object: ManagedObject): Awaitable<ReadCertificate> {
   const known = CERTIFICATES.get(object)
   if (known !== undefined) return known
-  return then(exported(services, object), (secret) => {
+  return after(exported(services, object), (secret) => {
     const der = secret.expose()
     const read = { der, parts: certificateParts(der) }
     CERTIFICATES.set(object, read)

@@ -274,7 +274,6 @@ export function arbitrary(seed: number, ability: Ability): Arbitrary {
         .map(([argument, row]) => [argument, returned(row, args[argument])] as const)
       const results: Values = Object.fromEntries(entries)
       if (name === 'C_GetAttributeValue') return { ...results, rv: CKR.ATTRIBUTE_SENSITIVE }
-      if (isDialect && WRITES_BACK.has(name)) return { ...results, pMechanism: undefined }
       if (!(INIT_FUNCTIONS as readonly string[]).includes(name)) return results
       if (!isDialect) return { rule: 'ask', length: 0, isRepeatable: false }
       return { rule: pick(OUTPUT_RULES), length: below(999), isRepeatable: chance(2) }
@@ -295,8 +294,5 @@ export function arbitrary(seed: number, ability: Ability): Arbitrary {
     },
   }
 }
-
-/** What these write to is told only where a parameter has a place for it. */
-const WRITES_BACK: ReadonlySet<string> = new Set(['C_DeriveKey', 'C_WrapKeyAuthenticated'])
 
 const NOTHING_FURTHER = { further: undefined, epoch: 0 } as const

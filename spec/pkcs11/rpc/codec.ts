@@ -41,6 +41,8 @@ export interface AnyReturned {
 export interface Codec {
   readonly name: RemoteFunction
   readonly id: number
+  /** Arguments that are typed by somebody: PINs, and names of users; none where there are none. */
+  readonly texts?: readonly string[]
   /** @throws RpcError (argument), or CryptokiError where what was read is not allowed */
   readonly readRequest: (r: Reader) => Values
   readonly writeRequest: (w: Writer, args: Values) => void
@@ -90,9 +92,11 @@ export function makeCodec(
   given: readonly NamedGiven[],
   returned: readonly NamedReturned[],
 ): Codec {
+  const texts = rowOf(name).flatMap(([argument, { kind }]) => (kind === 'text' ? argument : []))
   return {
     name,
     id,
+    ...(texts.length > 0 && { texts }),
     readRequest: reader(given),
     writeRequest: writer(given),
     readResults: resultsReader(returned),

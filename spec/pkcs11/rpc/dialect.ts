@@ -194,6 +194,7 @@ const INITIALIZE_RETURNED: readonly NamedReturned[] = [
   ['further', bytes],
   ['epoch', ulong],
   ['callBytesMax', ulong],
+  ['callBytesMax', ulong],
 ]
 
 function make(name: RemoteFunction): Codec {

@@ -1,9 +1,9 @@
 /**
- * A token of our own for programs of other people: a server, an initialised token, the environment
- * in which a program finds both, and a folder for its files.
+ * A token for programs of other people: a server, an initialised token, the environment in which a
+ * program finds both, and a folder for its files.
  *
- * The scenarios say nothing about whose module they run with.
- * `CLAVIGER_CONFORMANCE_MODULE=softhsm2` runs them with SoftHSM2 instead, which shows whether it is
+ * The scenarios say nothing about whose module they run with. With
+ * `CLAVIGER_CONFORMANCE_MODULE=softhsm2` they run with SoftHSM2 instead, which shows whether it is
  * the scenario that is wrong.
  *
  * @module
@@ -80,7 +80,7 @@ export interface RunOptions {
   readonly cwd?: string
 }
 
-export interface OwnToken {
+export interface TokenUnderTest {
   readonly module: string
   /** In addition to that of this process. */
   readonly env: Readonly<Record<string, string>>
@@ -97,16 +97,16 @@ export interface OwnToken {
   /** Starts one that stays. */
   start(program: string, args: readonly string[], options?: RunOptions): ChildProcess
   /** The same token through `p11-kit-client.so`. */
-  remote(): Promise<OwnToken>
+  remote(): Promise<TokenUnderTest>
   stop(): Promise<void>
 }
 
 /** A server and a token that nobody has used before. */
-export async function startOwnToken(): Promise<OwnToken> {
+export async function startToken(): Promise<TokenUnderTest> {
   return product === 'softhsm2' ? startSoftHsm() : startClaviger()
 }
 
-async function startClaviger(): Promise<OwnToken> {
+async function startClaviger(): Promise<TokenUnderTest> {
   const server: OwnServer = await startOwnServer()
   const wish = { label: LABEL, soPin: SO_PIN, pin: PIN }
   await askServer(server.dataDir, 'token.init', wish)
@@ -121,7 +121,7 @@ async function startClaviger(): Promise<OwnToken> {
   })
 }
 
-async function startSoftHsm(): Promise<OwnToken> {
+async function startSoftHsm(): Promise<TokenUnderTest> {
   const folder = mkdtempSync(join(tmpdir(), 'claviger-softhsm-'))
   const tokens = join(folder, 'tokens')
   mkdirSync(tokens)
@@ -160,7 +160,7 @@ interface Made {
   stop(): Promise<void>
 }
 
-function newToken(made: Made): OwnToken {
+function newToken(made: Made): TokenUnderTest {
   const { module, env } = made
   const folder = mkdtempSync(join(tmpdir(), 'claviger-token-'))
   // A HOME of its own, so that nothing of the user's configuration is read.
@@ -169,7 +169,7 @@ function newToken(made: Made): OwnToken {
   const environment = (options: RunOptions): NodeJS.ProcessEnv => {
     return { ...process.env, ...own, ...options.env }
   }
-  const token: OwnToken = {
+  const token: TokenUnderTest = {
     module,
     env,
     folder,

@@ -1,0 +1,122 @@
+/**
+ * Identical HSMs as one device: they have the same keys, by whatever means of their maker.
+ *
+ * Work goes to the member with the least to do. When a member is away, the others go on: what had
+ * not begun goes to the next one, and so does what changes nothing; anything else may have
+ * happened, and is not tried twice. A key that a member does not have yet is looked for in the
+ * others.
+ *
+ * @module
+ */
+import { KmsError } from '#core/errors.ts'
+import type { Device, DeviceSession, DeviceStatus, Need } from './device.ts'
+import { type HostDevice, isGone, unavailable } from './host-device.ts'
+import type { Quirks } from './quirks.ts'
+
+export class GroupDevice implements Device {
+  readonly #name: string
+  readonly #members: readonly [HostDevice, ...HostDevice[]]
+  /** Pieces of work that each has been given and has not finished. */
+  readonly #busy = new Map<HostDevice, number>()
+
+  constructor(name: string, members: readonly [HostDevice, ...HostDevice[]]) {
+    this.#name = name
+    this.#members = members
+  }
+
+  get members(): readonly HostDevice[] {
+    return this.#members
+  }
+
+  get quirks(): Quirks {
+    return this.#first().quirks
+  }
+
+  /** Resolves when one of them can be asked. */
+  async ready(): Promise<void> {
+    try {
+      await Promise.any(this.#members.map((member) => member.ready()))
+    } catch (error) {
+      const reasons = (error as AggregateError).errors as readonly Error[]
+      throw unavailable(this.#name, reasons.map(({ message }) => message).join('; '))
+    }
+  }
+
+  lacks(need: Need): string | undefined {
+    return this.#first().lacks(need)
+  }
+
+  async use<T>(work: (session: DeviceSession) => Promise<T>, repeatable = false): Promise<T> {
+    let failure: unknown
+    for (const member of this.#inOrder()) {
+      let hasBegun = false
+      try {
+        this.#count(member, 1)
+        return await member.use((session) => {
+          hasBegun = true
+          return work(session)
+        }, false)
+      } catch (error) {
+        failure = error
+        const isAway = isGone(error) || isUnavailable(error)
+        const mayTryNext = hasBegun ? repeatable && (isAway || isMissing(error)) : isAway
+        if (!mayTryNext) throw error
+      } finally {
+        this.#count(member, -1)
+      }
+    }
+    throw failure
+  }
+
+  #count(member: HostDevice, change: number): void {
+    this.#busy.set(member, (this.#busy.get(member) ?? 0) + change)
+  }
+
+  /** Those that run first, the least busy before the others. */
+  #inOrder(): readonly HostDevice[] {
+    const rated = this.#members.map((member, index) => {
+      const { state } = member.status()
+      const isRunning = state === 'running'
+      // It comes back by itself, and nobody waits for it meanwhile.
+      if (state === 'stopped') member.ready().catch(() => undefined)
+      return { member, index, isRunning, load: this.#busy.get(member) ?? 0 }
+    })
+    return rated
+      .toSorted((a, b) => {
+        return Number(b.isRunning) - Number(a.isRunning) || a.load - b.load || a.index - b.index
+      })
+      .map(({ member }) => member)
+  }
+
+  #first(): HostDevice {
+    return this.#members.find((one) => one.status().state === 'running') ?? this.#members[0]
+  }
+
+  status(): DeviceStatus {
+    const all = this.#members.map((member) => member.status())
+    const sum = (of: (one: DeviceStatus) => number): number =>
+      all.reduce((total, one) => total + of(one), 0)
+    return {
+      ...this.#first().status(),
+      lastFailure: all.map(({ lastFailure }) => lastFailure).find((one) => one !== undefined),
+      sessions: sum(({ sessions }) => sessions),
+      sessionsIdle: sum(({ sessionsIdle }) => sessionsIdle),
+      waiting: sum(({ waiting }) => waiting),
+      starts: sum(({ starts }) => starts),
+      members: all,
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#members.map((member) => member.close()))
+  }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof KmsError && error.code === 'keystoreUnavailable'
+}
+
+/** Keys take a moment from one member to the other. */
+function isMissing(error: unknown): boolean {
+  return error instanceof KmsError && error.code === 'keyValueNotPresent'
+}

@@ -1,0 +1,565 @@
+/**
+ * A device behind a host process: the module of its maker runs in a process of its own, which may
+ * crash, hang or lose its device without harm to the server.
+ *
+ * The host serves PKCS#11 RPC on a few lanes (pipes), each of which is a thread there and one
+ * logged-in session here. When the host ends, when a call is not answered in time, or when the
+ * device says that session or login are gone, everything is set up anew: at once the first time,
+ * then after growing pauses. After several failures in a row nothing is tried for a while, and
+ * whoever asks is told why at once.
+ *
+ * Work that changes nothing in the device is tried a second time by itself; other work is not,
+ * because nobody knows how far it had come.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Pkcs11Client, Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.ts'
+import { KmsError } from '#core/errors.ts'
+import { CKF, CKR, CKU } from '#spec/pkcs11/constants.ts'
+import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import type { Arguments, Attribute, RemoteFunction, Results } from '#spec/pkcs11/types.ts'
+import type {
+  Device,
+  DeviceSession,
+  DeviceStatus,
+  InSession,
+  KeyAndMechanism,
+  Need,
+} from './device.ts'
+import { isLost } from './failures.ts'
+import { mechanismName } from './mechanisms.ts'
+import { generic, type Identity, type Quirks, quirksOf } from './quirks.ts'
+
+/** Which of the module's slots. */
+export type SlotChoice =
+  | { readonly slot: number }
+  | { readonly label: string }
+  | { readonly serial: string }
+
+export interface HostOptions {
+  /** Name of the keystore, for messages. */
+  readonly name: string
+  /** Program and arguments of the host; the lanes are its descriptors from 3 on. */
+  readonly command: readonly [string, ...string[]]
+  readonly environment?: Readonly<Record<string, string | undefined>>
+  readonly token: SlotChoice
+  /** The user's PIN, or who knows it; undefined where the token needs none. */
+  readonly pin: string | undefined | (() => Promise<string>)
+  /** Sessions at a time. */
+  readonly lanes: number
+  /** Time for one call. */
+  readonly callMilliseconds: number
+  /** Default: those of the model that the device says it is. */
+  readonly quirks?: Quirks | undefined
+  readonly log: HostLog
+}
+
+export interface HostLog {
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
+}
+
+/** Pauses between attempts to start, in milliseconds. */
+const PAUSES = [0, 100, 300, 1_000] as const
+/** For how long nothing is tried after all of them have failed. */
+const BREAK_MILLISECONDS = 5_000
+const STOP_MILLISECONDS = 3_000
+const FOUND_MAX = 64
+const PAGE_MAX = 500
+const MECHANISMS_MAX = 1_000
+/** More than any mechanism adds to its input. */
+const GROWTH_BYTES = 1_024
+
+interface MechanismInfo {
+  readonly ulMinKeySize: number
+  readonly ulMaxKeySize: number
+  readonly flags: number
+}
+
+/** How often which function of the module has been called. */
+type Calls = Map<RemoteFunction, number>
+
+/** A pipe to the host with a logged-in session. */
+class Lane implements DeviceSession {
+  readonly client: Pkcs11Client
+  readonly hSession: number
+  readonly handles: Map<string, number>
+  readonly #calls: Calls
+
+  constructor(client: Pkcs11Client, hSession: number, handles: Map<string, number>, calls: Calls) {
+    this.client = client
+    this.hSession = hSession
+    this.handles = handles
+    this.#calls = calls
+  }
+
+  call<F extends RemoteFunction>(name: F, args: InSession<F>): Promise<Results<F>> {
+    this.#count(name)
+    return this.client.call(name, { ...args, hSession: this.hSession } as unknown as Arguments<F>)
+  }
+
+  async find(pTemplate: readonly Attribute[]): Promise<readonly number[]> {
+    const { hSession } = this
+    this.#count('C_FindObjectsInit', 'C_FindObjects', 'C_FindObjectsFinal')
+    const answers = await this.client.batch(
+      [
+        { name: 'C_FindObjectsInit', args: { hSession, pTemplate } },
+        { name: 'C_FindObjects', args: { hSession, phObject: FOUND_MAX } },
+        { name: 'C_FindObjectsFinal', args: { hSession } },
+      ],
+      true,
+    )
+    return resultOf<'C_FindObjects'>(answers, 1).phObject
+  }
+
+  async findAll(pTemplate: readonly Attribute[]): Promise<readonly number[]> {
+    const found: number[] = []
+    await this.call('C_FindObjectsInit', { pTemplate })
+    for (;;) {
+      const { phObject } = await this.call('C_FindObjects', { phObject: PAGE_MAX })
+      found.push(...phObject)
+      // The end is an empty page: some devices give fewer than are asked for.
+      if (phObject.length === 0) break
+    }
+    await this.call('C_FindObjectsFinal', {})
+    return found
+  }
+
+  async encrypt(init: KeyAndMechanism, pData: Uint8Array): Promise<Uint8Array> {
+    const pEncryptedData = pData.length + GROWTH_BYTES
+    const args = { hSession: this.hSession, pData, pEncryptedData }
+    const answers = await this.#pair('C_EncryptInit', init, 'C_Encrypt', args)
+    return whole(resultOf<'C_Encrypt'>(answers, 1).pEncryptedData)
+  }
+
+  async decrypt(init: KeyAndMechanism, pEncryptedData: Uint8Array): Promise<Uint8Array> {
+    const pData = pEncryptedData.length + GROWTH_BYTES
+    const args = { hSession: this.hSession, pEncryptedData, pData }
+    const answers = await this.#pair('C_DecryptInit', init, 'C_Decrypt', args)
+    return whole(resultOf<'C_Decrypt'>(answers, 1).pData)
+  }
+
+  async sign(init: KeyAndMechanism, pData: Uint8Array): Promise<Uint8Array> {
+    const args = { hSession: this.hSession, pData, pSignature: GROWTH_BYTES }
+    const answers = await this.#pair('C_SignInit', init, 'C_Sign', args)
+    return whole(resultOf<'C_Sign'>(answers, 1).pSignature)
+  }
+
+  #pair<I extends RemoteFunction, F extends RemoteFunction>(
+    initName: I,
+    init: KeyAndMechanism,
+    name: F,
+    args: Arguments<F>,
+  ): ReturnType<Pkcs11Client['batch']> {
+    const { hSession } = this
+    const first = { name: initName, args: { hSession, ...init } as unknown as Arguments<I> }
+    this.#count(initName, name)
+    return this.client.batch([first, { name, args }] as never, true)
+  }
+
+  #count(...names: readonly RemoteFunction[]): void {
+    for (const name of names) this.#calls.set(name, (this.#calls.get(name) ?? 0) + 1)
+  }
+}
+
+/** The answer to one call of a batch; the first failure counts for all behind it. */
+function resultOf<F extends RemoteFunction>(
+  answers: Awaited<ReturnType<Pkcs11Client['batch']>>,
+  index: number,
+): Results<F> {
+  for (const answer of answers) if (answer instanceof CryptokiError) throw answer
+  const answer = answers[index]
+  if (answer !== undefined) return answer as Results<F>
+  throw new CryptokiError(CKR.DEVICE_ERROR, 'the host has not answered the whole batch')
+}
+
+function whole(output: Uint8Array | number): Uint8Array {
+  if (output instanceof Uint8Array) return output
+  throw new CryptokiError(CKR.DEVICE_ERROR, `the output of ${output} bytes is longer than expected`)
+}
+
+export class HostDevice implements Device {
+  readonly #options: HostOptions
+  #host: ChildProcess | undefined
+  #lanes: Lane[] = []
+  #waiting: { resolve: (lane: Lane) => void; reject: (error: Error) => void }[] = []
+  #mechanisms = new Map<number, MechanismInfo>()
+  #starting: Promise<void> | undefined
+  #brokenUntil = 0
+  #lastFailure = ''
+  #epoch = 0
+  #isClosed = false
+  #quirks: Quirks
+  #identity: Identity | undefined
+  #token: Pick<DeviceStatus, 'token' | 'serial' | 'slot'> = {}
+  #starts = 0
+  #sessions = 0
+  /** Those of the host that runs. */
+  #handles = new Map<string, number>()
+  #known: string | undefined
+  readonly #calls: Calls = new Map()
+
+  /** Nothing is started before the device is asked for something. */
+  constructor(options: HostOptions) {
+    this.#options = options
+    this.#quirks = options.quirks ?? generic()
+  }
+
+  /** @throws `KmsError` `keystoreUnavailable` when module, token or PIN are not right. */
+  static async open(options: HostOptions): Promise<HostDevice> {
+    const device = new HostDevice(options)
+    await device.ready()
+    return device
+  }
+
+  /** For `claviger status` and tests; undefined while none runs. */
+  get processId(): number | undefined {
+    return this.#host?.pid
+  }
+
+  get quirks(): Quirks {
+    return this.#quirks
+  }
+
+  /** How the device names itself; undefined before it has been seen. */
+  get identity(): Identity | undefined {
+    return this.#identity
+  }
+
+  /** Calls within sessions since the start; those that open sessions are not among them. */
+  get calls(): ReadonlyMap<RemoteFunction, number> {
+    return this.#calls
+  }
+
+  status(): DeviceStatus {
+    const pause = Math.ceil((this.#brokenUntil - Date.now()) / 1_000)
+    return {
+      state: this.#state(),
+      model: this.#quirks.model,
+      ...this.#token,
+      process: this.processId,
+      sessions: this.#sessions,
+      sessionsIdle: this.#lanes.length,
+      waiting: this.#waiting.length,
+      starts: this.#starts,
+      lastFailure: this.#lastFailure === '' ? undefined : this.#lastFailure,
+      pauseSeconds: pause > 0 ? pause : undefined,
+    }
+  }
+
+  #state(): DeviceStatus['state'] {
+    if (this.#isClosed) return 'closed'
+    if (this.#starting !== undefined) return 'starting'
+    if (this.#host !== undefined) return 'running'
+    return Date.now() < this.#brokenUntil ? 'broken' : 'stopped'
+  }
+
+  /** What the device offers, by CKM number. */
+  get mechanisms(): ReadonlyMap<number, MechanismInfo> {
+    return this.#mechanisms
+  }
+
+  lacks({ type, flag, bits = 0, bytes = 0 }: Need): string | undefined {
+    const info = this.#mechanisms.get(type)
+    const name = mechanismName(type)
+    if (info === undefined) return `it does not offer ${name}`
+    if ((info.flags & flag) === 0) return `it does not offer ${name} for this`
+    const { ulMaxKeySize: max } = info
+    // Devices that count in bits where the standard counts in bytes have large numbers.
+    const size = bits === 0 && max >= 128 ? bytes * 8 : bits + bytes
+    return max > 0 && size > max ? `its ${name} goes up to ${max}` : undefined
+  }
+
+  async use<T>(work: (session: DeviceSession) => Promise<T>, repeatable = false): Promise<T> {
+    try {
+      return await this.#once(work)
+    } catch (error) {
+      if (!repeatable || this.#isClosed || !isGone(error)) throw error
+      return this.#once(work)
+    }
+  }
+
+  async #once<T>(work: (session: DeviceSession) => Promise<T>): Promise<T> {
+    const lane = await this.#lane()
+    const epoch = this.#epoch
+    try {
+      const result = await work(lane)
+      this.#release(lane, epoch)
+      return result
+    } catch (error) {
+      if (isGone(error)) this.#fail(epoch, error)
+      else this.#release(lane, epoch)
+      throw error
+    }
+  }
+
+  async #lane(): Promise<Lane> {
+    await this.ready()
+    const lane = this.#lanes.pop()
+    if (lane !== undefined) return lane
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+  }
+
+  #release(lane: Lane, epoch: number): void {
+    // A lane of a host that has gone meanwhile is gone as well.
+    if (epoch !== this.#epoch) return
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#lanes.push(lane)
+    else next.resolve(lane)
+  }
+
+  /** Resolves when there are lanes. */
+  async ready(): Promise<void> {
+    if (this.#isClosed) throw unavailable(this.#options.name, 'it has been closed')
+    if (this.#host !== undefined && this.#starting === undefined) return
+    if (Date.now() < this.#brokenUntil) {
+      const seconds = Math.ceil((this.#brokenUntil - Date.now()) / 1_000)
+      const what = `it does not start (${this.#lastFailure}); tried again in ${seconds} s`
+      throw unavailable(this.#options.name, what)
+    }
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined
+    })
+    await this.#starting
+  }
+
+  async #start(): Promise<void> {
+    const { name, log } = this.#options
+    for (const pause of PAUSES) {
+      await delay(pause)
+      try {
+        await this.#launch()
+        this.#starts++
+        log.info({ keystore: name, process: this.processId }, 'HSM host runs')
+        return
+      } catch (error) {
+        this.#lastFailure = (error as Error).message
+        log.warn({ keystore: name, reason: this.#lastFailure }, 'HSM host does not start')
+        this.#kill()
+        if (isHopeless(error)) this.#known = undefined
+        if (this.#isClosed || isHopeless(error)) break
+      }
+    }
+    this.#brokenUntil = Date.now() + BREAK_MILLISECONDS
+    throw unavailable(name, this.#lastFailure)
+  }
+
+  async #launch(): Promise<void> {
+    const { command, environment, lanes } = this.#options
+    const [program, ...args] = command
+    const pipes = Array.from({ length: lanes }, () => 'pipe' as const)
+    const env = { ...process.env, ...environment }
+    const host = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit', ...pipes], env })
+    this.#host = host
+    const epoch = ++this.#epoch
+    host.once('error', (error) => this.#fail(epoch, error))
+    host.once('exit', (code, signal) => {
+      this.#fail(epoch, new Error(`its host process has ended (${signal ?? `exit code ${code}`})`))
+    })
+    const streams = host.stdio.slice(3) as unknown as Duplex[]
+    this.#handles = new Map()
+    this.#lanes = await this.#openLanes(streams)
+    this.#sessions = this.#lanes.length
+  }
+
+  /** As many sessions as are wanted and the device has; one after the other: the first logs in. */
+  async #openLanes(streams: readonly Duplex[]): Promise<Lane[]> {
+    const opened: Lane[] = []
+    for (const [index, stream] of streams.entries()) {
+      const isFull = index > 0 && index >= (this.#quirks.sessionsMax ?? Infinity)
+      const lane = isFull ? undefined : await this.#openLane(stream, index === 0, opened.length > 0)
+      if (lane === undefined) stream.destroy()
+      else opened.push(lane)
+    }
+    if (opened.length < streams.length) {
+      const { log, name } = this.#options
+      const counts = { wanted: streams.length, sessions: opened.length }
+      log.warn({ keystore: name, ...counts }, 'the HSM has fewer sessions than are wanted')
+    }
+    return opened
+  }
+
+  /** @returns Undefined where the device has no session left, and one may be done without. */
+  async #openLane(stream: Duplex, isFirst: boolean, isSpare: boolean): Promise<Lane | undefined> {
+    const { callMilliseconds } = this.#options
+    const pin = await this.#pin()
+    const client = await Pkcs11Client.over(stream, { requestMilliseconds: callMilliseconds })
+    await client.initialize()
+    const slotID = await this.#slot(client)
+    if (isFirst) await this.#look(client, slotID)
+    const flags = CKF.SERIAL_SESSION | CKF.RW_SESSION
+    const hSession = await openSession(client, slotID, flags)
+    if (hSession === undefined && isSpare) return undefined
+    if (hSession === undefined) throw new Hopeless(`"${this.#options.name}" has no session left`)
+    if (pin !== undefined) await logIn(client, hSession, pin)
+    return new Lane(client, hSession, this.#handles, this.#calls)
+  }
+
+  /** Asked for once: a person would not like to be asked whenever the host has to be started. */
+  async #pin(): Promise<string | undefined> {
+    const { pin } = this.#options
+    if (typeof pin !== 'function') return pin
+    this.#known ??= await pin()
+    return this.#known
+  }
+
+  /** What the device is and offers. */
+  async #look(client: Pkcs11Client, slotID: number): Promise<void> {
+    const { pInfo: library } = await client.call('C_GetInfo', {})
+    const { pInfo: token } = await client.call('C_GetTokenInfo', { slotID })
+    this.#identity = {
+      manufacturer: text(library.manufacturerID),
+      library: text(library.libraryDescription),
+      tokenManufacturer: text(token.manufacturerID),
+      model: text(token.model),
+    }
+    this.#token = {
+      slot: slotID,
+      token: text(token.label),
+      serial: text(token.serialNumber),
+    }
+    this.#quirks = this.#options.quirks ?? quirksOf(this.#identity)
+    const broken = new Set(this.#quirks.broken)
+    const found = await mechanismsOf(client, slotID)
+    this.#mechanisms = new Map([...found].filter(([type]) => !broken.has(type)))
+  }
+
+  async #slot(client: Pkcs11Client): Promise<number> {
+    const { token, name } = this.#options
+    const { pSlotList } = await client.call('C_GetSlotList', {
+      tokenPresent: true,
+      pSlotList: MECHANISMS_MAX,
+    })
+    const slots = typeof pSlotList === 'number' ? [] : pSlotList
+    const seen: string[] = []
+    for (const slotID of slots) {
+      const { pInfo } = await client.call('C_GetTokenInfo', { slotID })
+      const [label, serial] = [text(pInfo.label), text(pInfo.serialNumber)]
+      seen.push(`${slotID} "${label}"`)
+      if ('slot' in token && token.slot === slotID) return slotID
+      if ('label' in token && token.label === label) return slotID
+      if ('serial' in token && token.serial === serial) return slotID
+    }
+    const wanted = JSON.stringify(token)
+    throw new Hopeless(`"${name}" has no token ${wanted}; it has: ${seen.join(', ') || 'none'}`)
+  }
+
+  /** Everything that the host knew is gone: who waits is told, and the next one starts it anew. */
+  #fail(epoch: number, error: unknown): void {
+    if (epoch !== this.#epoch || this.#isClosed) return
+    this.#epoch++
+    this.#kill()
+    const { log, name } = this.#options
+    const reason = (error as Error).message
+    this.#lastFailure = reason
+    log.warn({ keystore: name, reason }, 'HSM host is given up')
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const { resolve, reject } of waiting) this.#lane().then(resolve, reject)
+  }
+
+  #kill(): void {
+    const host = this.#host
+    this.#host = undefined
+    for (const lane of this.#lanes) lane.client.close()
+    this.#lanes = []
+    host?.removeAllListeners('exit')
+    host?.kill('SIGKILL')
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const host = this.#host
+    this.#host = undefined
+    for (const lane of this.#lanes) lane.client.close()
+    for (const { reject } of this.#waiting) reject(unavailable(this.#options.name, 'it is closed'))
+    if (host === undefined || host.exitCode !== null) return
+    // Its lanes are closed: it ends by itself, unless the module hangs.
+    const ended = new Promise<void>((resolve) => host.once('exit', () => resolve()))
+    if (!this.#quirks.finalise) host.kill('SIGKILL')
+    const timer = setTimeout(() => host.kill('SIGKILL'), STOP_MILLISECONDS)
+    await ended
+    clearTimeout(timer)
+  }
+}
+
+/** Trying again would not help. */
+class Hopeless extends Error {}
+
+function isHopeless(error: unknown): boolean {
+  if (error instanceof Hopeless) return true
+  // Another attempt would cost another try of the PIN.
+  return error instanceof CryptokiError && PIN_FAILURES.has(error.rv)
+}
+
+const PIN_FAILURES: ReadonlySet<number> = new Set([
+  CKR.PIN_INCORRECT,
+  CKR.PIN_LOCKED,
+  CKR.PIN_EXPIRED,
+  CKR.PIN_LEN_RANGE,
+  CKR.PIN_INVALID,
+  CKR.USER_PIN_NOT_INITIALIZED,
+])
+
+/** Whether host, session or login have to be made anew. */
+export function isGone(error: unknown): boolean {
+  return error instanceof Pkcs11ConnectionError || isLost(error)
+}
+
+export function unavailable(name: string, why: string): KmsError {
+  return new KmsError('keystoreUnavailable', `Cannot use HSM "${name}": ${why}`)
+}
+
+/** @returns Undefined where the device has no session left. */
+async function openSession(
+  client: Pkcs11Client,
+  slotID: number,
+  flags: number,
+): Promise<number | undefined> {
+  try {
+    return (await client.call('C_OpenSession', { slotID, flags })).phSession
+  } catch (error) {
+    if (error instanceof CryptokiError && NO_SESSIONS.has(error.rv)) return undefined
+    throw error
+  }
+}
+
+const NO_SESSIONS: ReadonlySet<number> = new Set([CKR.SESSION_COUNT, CKR.DEVICE_MEMORY])
+
+async function logIn(client: Pkcs11Client, hSession: number, pin: string): Promise<void> {
+  try {
+    await client.call('C_Login', { hSession, userType: CKU.USER, pPin: Buffer.from(pin) })
+  } catch (error) {
+    const isKnown = error instanceof CryptokiError && error.rv === CKR.USER_ALREADY_LOGGED_IN
+    if (!isKnown) throw error
+  }
+}
+
+async function mechanismsOf(
+  client: Pkcs11Client,
+  slotID: number,
+): Promise<Map<number, MechanismInfo>> {
+  const { pMechanismList } = await client.call('C_GetMechanismList', {
+    slotID,
+    pMechanismList: MECHANISMS_MAX,
+  })
+  if (typeof pMechanismList === 'number') {
+    throw new Hopeless(`it has ${pMechanismList} mechanisms, more than ${MECHANISMS_MAX}`)
+  }
+  const infos = await Promise.allSettled(
+    pMechanismList.map((type) => client.call('C_GetMechanismInfo', { slotID, type })),
+  )
+  const known = new Map<number, MechanismInfo>()
+  for (const [index, info] of infos.entries()) {
+    // Some devices list what they then know nothing of.
+    if (info.status === 'fulfilled') known.set(pMechanismList[index] as number, info.value.pInfo)
+  }
+  return known
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('utf8').trimEnd()
+}

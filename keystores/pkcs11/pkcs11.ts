@@ -1,0 +1,661 @@
+/**
+ * The keystore of a hardware security module, behind its PKCS#11 module.
+ *
+ * PKCS#11 2.40 to 3.2. Secret and private keys are made in the device, or taken in, and stay there;
+ * a reference is the class of the key and its CKA_ID, which is drawn at random, so that one look-up
+ * by an attribute that every device indexes finds it. Public keys and what is no key are kept
+ * beside, sealed in the database: they are no secrets of the device, and verifying with them needs
+ * no trip to it.
+ *
+ * What the device can do is read from its list of mechanisms, never assumed. What it may do with a
+ * key is the core's to decide: the usage flags of keys in the device allow all that the algorithm
+ * can.
+ *
+ * It does not pad, derive or hash in the device what the device has no mechanism for.
+ *
+ * @module
+ */
+import {
+  createHash,
+  createPublicKey,
+  type KeyObject,
+  hash as nodeHash,
+  randomBytes,
+} from 'node:crypto'
+import { KmsError } from '#core/errors.ts'
+import { defaultFormat, readKey, specOfKey, writeKey } from '#core/key-formats.ts'
+import type {
+  Ability,
+  Capabilities,
+  CipherMechanism,
+  DerivationMechanism,
+  Encapsulated,
+  Encrypted,
+  Foundling,
+  ImportRequest,
+  KeyInUse,
+  Keystore,
+  MacMechanism,
+  Made,
+  MakePairRequest,
+  MakeRequest,
+  SignatureMechanism,
+  WrapMechanism,
+} from '#core/keystore.ts'
+import { Secret } from '#core/secret.ts'
+import {
+  type Cipher,
+  cipherRow,
+  type Hash,
+  hashRow,
+  hmacOf,
+  isPair,
+  type KeySpec,
+  type Mac,
+  pairRow,
+  schemesOfNode,
+  secretKeyRow,
+} from '#spec/algorithms.ts'
+import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
+import { CKA } from '#spec/pkcs11/constants.ts'
+import { ulongBytes } from '#spec/pkcs11/memory.ts'
+import type { Attribute } from '#spec/pkcs11/types.ts'
+import { unwrapHybridWith } from '../software/hybrid.ts'
+import { verify } from '../software/signatures.ts'
+import { Abilities, cannotMake, makerOf } from './abilities.ts'
+import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './derivation.ts'
+import type { Device, DeviceSession, DeviceStatus } from './device.ts'
+import { derOfRaw } from './ecdsa.ts'
+import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
+import { inventory } from './inventory.ts'
+import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
+import {
+  besideReference,
+  ID_BYTES,
+  innerOf,
+  madeReference,
+  type Reference,
+  readReference,
+  templateOf,
+} from './references.ts'
+import {
+  CLASSES,
+  ckkOf,
+  isFalse,
+  isTrue,
+  PUBLIC_PARTS,
+  parametersOf,
+  privateKeyOf,
+  privateParts,
+  privateTemplate,
+  publicKeyOf,
+  usageFlags,
+} from './templates.ts'
+import { agreeBytes, attributesOf, unwrapBytes, wrapBytes } from './temporaries.ts'
+
+export interface HsmKeystoreOptions {
+  readonly name: string
+  /** Whether new secret and private keys may leave the device. Default: no. */
+  readonly extractable?: boolean
+}
+
+export class Pkcs11Keystore implements Keystore {
+  readonly name: string
+  readonly can: Capabilities
+  readonly #device: Device
+  readonly #beside: Keystore
+  readonly #extractable: boolean
+  readonly #abilities: Abilities
+  /** References of what lies beside, without their first byte. */
+  readonly #inner = new WeakMap<Uint8Array, Uint8Array>()
+  readonly #halves = new WeakMap<Uint8Array, KeyObject>()
+
+  /** @param beside Keeps what is no secret of the device. */
+  constructor({ name, extractable = false }: HsmKeystoreOptions, device: Device, beside: Keystore) {
+    this.name = name
+    this.#device = device
+    this.#beside = beside
+    this.#extractable = extractable
+    this.#abilities = new Abilities(device, extractable)
+    this.can = {
+      exports: extractable,
+      protectionStorageMask: ProtectionStorageMask.Hardware,
+    }
+  }
+
+  /** How the device does. */
+  status(): DeviceStatus {
+    return this.#device.status()
+  }
+
+  cannot(ability: Ability): string | undefined {
+    const why = this.#abilities.cannot(ability)
+    return why && `HSM "${this.name}": ${why}`
+  }
+
+  async generate({ id, spec }: MakeRequest): Promise<Made> {
+    await this.#assertCan('generate key', spec, false)
+    const { algorithm, bits } = spec
+    if (isPair(algorithm)) throw new KmsError('invalidField', 'Cannot generate key: it is a pair')
+    const row = secretKeyRow(algorithm)
+    const bytes = (row.materialBits?.[bits] ?? bits) / 8
+    const isFixed = algorithm === 'DES3'
+    const type = makerOf(spec)
+    const { reference, attributes } = this.#newKey('secret', id, spec)
+    const length = isFixed ? [] : [{ type: CKA.VALUE_LEN, value: ulongBytes(bytes) }]
+    const pTemplate = [...attributes, ...length]
+    await this.#use('generate key', async (session) => {
+      const pMechanism = { type, parameter: undefined }
+      const { phKey } = await session.call('C_GenerateKey', { pMechanism, pTemplate })
+      session.handles.set(nameOf(reference), phKey)
+    })
+    return { handle: reference, format: KeyFormatType.Raw }
+  }
+
+  async generatePair({ privateId, publicId, spec }: MakePairRequest): Promise<{
+    readonly privateKey: Made
+    readonly publicKey: Made
+  }> {
+    await this.#assertCan('generate pair', spec, true)
+    if (!isPair(spec.algorithm)) {
+      throw new KmsError('invalidField', 'Cannot generate pair: it is a secret key')
+    }
+    const { reference, attributes, id } = this.#newKey('private', privateId, spec)
+    const pPublicKeyTemplate = [
+      { type: CKA.TOKEN, value: isTrue },
+      { type: CKA.PRIVATE, value: isFalse },
+      { type: CKA.ID, value: id },
+      { type: CKA.LABEL, value: Buffer.from(privateId) },
+      ...usageFlags(spec.algorithm, 'public'),
+      ...parametersOf(spec),
+    ]
+    let handle: Buffer = reference
+    const publicKey = await this.#use('generate pair', async (session) => {
+      const { phPublicKey, phPrivateKey } = await session.call('C_GenerateKeyPair', {
+        pMechanism: { type: pairRow(spec.algorithm as 'RSA').ckm, parameter: undefined },
+        pPublicKeyTemplate,
+        pPrivateKeyTemplate: attributes.filter(({ type }) => type !== CKA.CLASS),
+      })
+      const read = await this.#readPublic(session, phPublicKey, spec)
+      handle = withPublic(reference, read)
+      session.handles.set(nameOf(handle), phPrivateKey)
+      return read
+    })
+    const format = defaultFormat('public', spec)
+    const bytes = writeKey('public', format, publicKey)
+    const made = await this.#keepBeside({ id: publicId, kind: 'public', spec, format, bytes })
+    return {
+      privateKey: { handle, format: defaultFormat('private', spec) },
+      publicKey: made,
+    }
+  }
+
+  async #readPublic(session: DeviceSession, hObject: number, spec: KeySpec) {
+    const types: readonly number[] = PUBLIC_PARTS[spec.algorithm === 'RSA' ? 'RSA' : 'EC']
+    const values = await attributesOf(session, hObject, types)
+    return publicKeyOf(spec, values)
+  }
+
+  async import(request: ImportRequest): Promise<Made> {
+    const { id, kind, spec, format, bytes } = request
+    if (kind === 'public' || kind === 'data' || spec === undefined) {
+      return this.#keepBeside(request)
+    }
+    const key = readKey(kind, format, bytes, spec)
+    assertIs(spec, kind === 'secret' ? undefined : specOfKey(key), key.symmetricKeySize)
+    const { reference: bare, attributes } = this.#newKey(kind, id, spec)
+    const isSecret = kind === 'secret'
+    const parts = isSecret ? [{ type: CKA.VALUE, value: key.export() }] : privateTemplate(key, spec)
+    const reference = isSecret ? bare : withPublic(bare, createPublicKey(key))
+    await this.#use('import key', async (session) => {
+      const pTemplate = [...attributes, ...parts]
+      const { phObject } = await session.call('C_CreateObject', { pTemplate })
+      session.handles.set(nameOf(reference), phObject)
+    })
+    return { handle: reference, format, sha256: nodeHash('sha256', bytes, 'buffer') }
+  }
+
+  /** What every key in the device has, and the reference to it. */
+  #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec) {
+    const id = randomBytes(ID_BYTES)
+    const attributes: Attribute[] = [
+      { type: CKA.CLASS, value: ulongBytes(CLASSES[kind]) },
+      { type: CKA.KEY_TYPE, value: ulongBytes(ckkOf(spec)) },
+      { type: CKA.TOKEN, value: isTrue },
+      { type: CKA.PRIVATE, value: isTrue },
+      { type: CKA.SENSITIVE, value: this.#extractable ? isFalse : isTrue },
+      { type: CKA.EXTRACTABLE, value: this.#extractable ? isTrue : isFalse },
+      { type: CKA.ID, value: id },
+      { type: CKA.LABEL, value: Buffer.from(label) },
+      ...usageFlags(spec.algorithm, 'private'),
+    ]
+    return { id, attributes, reference: madeReference(CLASSES[kind], id) }
+  }
+
+  async #keepBeside(request: ImportRequest): Promise<Made> {
+    const made = await this.#beside.import(request)
+    return { ...made, handle: besideReference(made.handle) }
+  }
+
+  /** The key as what keeps it beside knows it; undefined where it is in the device. */
+  #kept(key: KeyInUse): KeyInUse | undefined {
+    let inner = this.#inner.get(key.handle)
+    if (inner === undefined) {
+      inner = innerOf(key.handle)
+      if (inner === undefined) return undefined
+      this.#inner.set(key.handle, inner)
+    }
+    return { ...key, handle: inner }
+  }
+
+  async export(key: KeyInUse, format: KeyFormatType = key.format): Promise<Secret> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.export(kept, format)
+    if (!this.#extractable) {
+      const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
+      throw new KmsError('notExtractable', what)
+    }
+    const { spec } = key
+    if (spec === undefined) throw new KmsError('keyFormat', `Cannot give "${key.id}": no such key`)
+    const types = key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
+    const values = await this.#keyed('give key', key, async (session, hObject) => {
+      return attributesOf(session, hObject, types)
+    })
+    if (key.kind === 'secret' && format === KeyFormatType.Raw) {
+      return new Secret(values[0] as Uint8Array)
+    }
+    const read =
+      key.kind === 'secret'
+        ? readKey(key.kind, KeyFormatType.Raw, values[0] as Uint8Array, spec)
+        : privateKeyOf(spec, values)
+    for (const value of values) value.fill(0)
+    return new Secret(writeKey(key.kind, format, read))
+  }
+
+  /** Keys that are made here share their CKA_ID with their public half; others are alone. */
+  async destroy(handle: Uint8Array): Promise<void> {
+    const inner = innerOf(handle)
+    if (inner !== undefined) return this.#beside.destroy(inner)
+    const reference = this.#reference({ id: 'key', handle })
+    const isMade = reference.id.length === ID_BYTES && reference.label.length === 0
+    await this.#use('destroy key', async (session) => {
+      session.handles.delete(nameOf(handle))
+      for (const hObject of await session.find(templateOf(reference))) {
+        await session.call('C_DestroyObject', { hObject })
+      }
+      if (!isMade || reference.objectClass !== CLASSES.private) return
+      const publicHalf = templateOf({ ...reference, objectClass: CLASSES.public })
+      for (const hObject of await session.find(publicHalf)) {
+        await session.call('C_DestroyObject', { hObject })
+      }
+    })
+  }
+
+  /** All that is in the device, whoever made it. */
+  async foundlings(): Promise<readonly Foundling[]> {
+    return this.#read('look through it', inventory)
+  }
+
+  async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.encrypt(kept, mechanism, data)
+    const tagBytes = tagBytesOf(mechanism)
+    const { pMechanism, way } = this.#cipher(key, mechanism, data)
+    const out = await this.#keyed('encrypt', key, async (session, hKey) => {
+      if (way === 'keys') return wrapBytes(session, { pMechanism, hKey }, data)
+      return session.encrypt({ pMechanism, hKey }, data)
+    })
+    if (tagBytes === 0) return { data: out }
+    const at = out.length - tagBytes
+    return { data: out.subarray(0, at), tag: out.subarray(at) }
+  }
+
+  async decrypt(
+    key: KeyInUse,
+    mechanism: CipherMechanism,
+    data: Uint8Array,
+    tag?: Uint8Array,
+  ): Promise<Uint8Array> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.decrypt(kept, mechanism, data, tag)
+    // The tag that came says how long it is.
+    const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }
+    const { pMechanism, way } = this.#cipher(key, wanted, data)
+    if (tag === undefined && tagBytesOf(wanted) > 0) {
+      throw new KmsError('missingField', 'Cannot decrypt: the tag is missing')
+    }
+    const whole = tag === undefined ? data : Buffer.concat([data, tag])
+    return this.#keyed('decrypt', key, async (session, hKey) => {
+      const init = { pMechanism, hKey }
+      const work = way === 'keys' ? unwrapBytes(session, init, whole) : session.decrypt(init, whole)
+      return work.catch((error: unknown) => {
+        throw asWrongData(error)
+      })
+    })
+  }
+
+  /** The device's mechanism; what does not fit the row is refused before the device is asked. */
+  #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array) {
+    assertAlgorithm(key, mechanism)
+    assertLength(mechanism, data)
+    const { partBytesMax = Infinity, model } = this.#device.quirks
+    if (data.length > partBytesMax) {
+      const what = `${model} takes ${partBytesMax} bytes at a time, these are ${data.length}`
+      throw new KmsError('dataLength', `Cannot use ${mechanism.cipher}: ${what}`)
+    }
+    const { cipher, hash, mgfHash } = mechanism
+    const pMechanism = cipherOf(mechanism, data.length, this.#abilities.mechanismOf(cipher))
+    const way = this.#abilities.wayOf(cipher)
+    const isChecked = cipher === 'RSA_PKCS_OAEP' || cipher === 'AES_GCM'
+    if (way === undefined || isChecked) {
+      const label = mechanism.label !== undefined && mechanism.label.length > 0
+      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label })
+    }
+    return { pMechanism, way }
+  }
+
+  #assertAble(what: string, ability: Ability): void {
+    const why = this.cannot(ability)
+    if (why !== undefined) throw new KmsError('parametersUnsupported', `Cannot ${what}: ${why}`)
+  }
+
+  async sign(key: KeyInUse, mechanism: SignatureMechanism, data: Uint8Array): Promise<Uint8Array> {
+    if (key.kind !== 'private') {
+      throw new KmsError('illegalOperation', `Cannot sign with "${key.id}": it is no private key`)
+    }
+    assertScheme(key, mechanism)
+    const { mechanism: pMechanism, data: pData } = signatureOf(mechanism, data)
+    const signature = await this.#keyed('sign', key, async (session, hKey) => {
+      return session.sign({ pMechanism, hKey }, pData)
+    })
+    const isPair = mechanism.scheme === 'ECDSA' || mechanism.scheme === 'DSA'
+    return isPair && mechanism.encoding !== 'raw' ? derOfRaw(signature) : signature
+  }
+
+  /** With the public half, which is here: no trip to the device. */
+  async verify(
+    key: KeyInUse,
+    mechanism: SignatureMechanism,
+    data: Uint8Array,
+    signature: Uint8Array,
+  ): Promise<boolean> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.verify(kept, mechanism, data, signature)
+    if (key.kind !== 'private') {
+      throw new KmsError('illegalOperation', `Cannot verify with "${key.id}": it is of no key pair`)
+    }
+    return verify(this.#publicHalf(key), mechanism, data, signature)
+  }
+
+  #publicHalf(key: KeyInUse): KeyObject {
+    const { handle } = key
+    let half = this.#halves.get(handle)
+    if (half === undefined) {
+      const bytes = Buffer.from(this.#reference(key).publicHalf)
+      if (bytes.length === 0) {
+        const what = `Cannot use "${key.id}" so: HSM "${this.name}" has no public key to it`
+        throw new KmsError('keyValueNotPresent', what)
+      }
+      half = createPublicKey({ key: bytes, format: 'der', type: 'spki' })
+      this.#halves.set(handle, half)
+    }
+    return half
+  }
+
+  async recover(
+    key: KeyInUse,
+    mechanism: SignatureMechanism,
+    signature: Uint8Array,
+  ): Promise<Uint8Array> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.recover(kept, mechanism, signature)
+    throw new KmsError('illegalOperation', `Cannot recover with "${key.id}": it is no public key`)
+  }
+
+  async mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Promise<Uint8Array> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.mac(kept, mechanism, data)
+    if (key.kind !== 'secret') {
+      throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
+    }
+    const { mechanism: pMechanism, bytes } = macOf(mechanism)
+    const code = await this.#keyed('MAC', key, async (session, hKey) => {
+      return session.sign({ pMechanism, hKey }, data)
+    })
+    return code.subarray(0, bytes)
+  }
+
+  digest(hash: Hash, data: Uint8Array): Uint8Array {
+    return createHash(hashRow(hash).node).update(data).digest()
+  }
+
+  /** AEAD: the tag stands behind the wrapped bytes. */
+  async wrap(key: KeyInUse, mechanism: WrapMechanism, material: Secret): Promise<Uint8Array> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.wrap(kept, mechanism, material)
+    const { data, tag } = await this.encrypt(key, mechanism, material.expose())
+    return tag === undefined ? data : Buffer.concat([data, tag])
+  }
+
+  async unwrap(key: KeyInUse, mechanism: WrapMechanism, wrapped: Uint8Array): Promise<Secret> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.unwrap(kept, mechanism, wrapped)
+    if (mechanism.ephemeralBits !== undefined) {
+      const { ephemeralBits: _, ...head } = mechanism
+      const modulusBytes = Math.ceil((key.spec?.bits ?? 0) / 8)
+      const open = (bytes: Uint8Array) => this.unwrap(key, head, bytes)
+      return unwrapHybridWith(open, modulusBytes, mechanism, wrapped)
+    }
+    const tagBytes = tagBytesOf(mechanism)
+    const at = wrapped.length - tagBytes
+    if (at < 0) {
+      throw new KmsError('cryptographicFailure', 'Cannot unwrap: there is no room for a tag')
+    }
+    const tag = tagBytes === 0 ? undefined : wrapped.subarray(at)
+    return new Secret(await this.decrypt(key, mechanism, wrapped.subarray(0, at), tag))
+  }
+
+  async derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Promise<Secret> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.derive(kept, mechanism, length)
+    assertDerives(key, mechanism)
+    this.#assertAble(`derive from "${key.id}"`, { derive: mechanism.kdf })
+    if (mechanism.kdf === 'DH') return this.#agree(key, mechanism, length)
+    if (mechanism.kdf === 'ENCRYPT') {
+      const { data } = await this.encrypt(key, mechanism.mechanism, mechanism.data)
+      return firstBytes(data, length, 'ENCRYPT')
+    }
+    if (!this.#extractable && mechanism.kdf === 'HMAC') {
+      const mac = hmacOf(mechanism.hash) as Mac
+      return firstBytes(await this.mac(key, { mac }, mechanism.data), length, 'HMAC')
+    }
+    using base = await this.export(key, KeyFormatType.Raw)
+    const values = new Map<KeyInUse, Secret>()
+    for (const one of ingredientsOf(mechanism)) {
+      values.set(one, await this.export(one, KeyFormatType.Raw))
+    }
+    return new Secret(await deriveHere(base, mechanism, length, values))
+  }
+
+  async #agree(
+    key: KeyInUse,
+    mechanism: Extract<DerivationMechanism, { kdf: 'DH' }>,
+    length: number,
+  ): Promise<Secret> {
+    const point = pointOf(this.#publicHalf(key), mechanism.peer)
+    const bytes = Math.ceil((key.spec?.bits ?? 0) / 8)
+    const inOctets = this.#device.quirks.ecdhPoint === 'octets'
+    const shared = await this.#keyed('agree on a secret', key, async (session, hKey) => {
+      return agreeBytes(session, hKey, point, bytes, inOctets)
+    })
+    return new Secret(ofShared(shared, mechanism, length))
+  }
+
+  async encapsulate(key: KeyInUse): Promise<Encapsulated> {
+    const kept = this.#kept(key)
+    if (kept !== undefined) return this.#beside.encapsulate(kept)
+    throw new KmsError('illegalOperation', `Cannot encapsulate with "${key.id}": not a public key`)
+  }
+
+  async decapsulate(key: KeyInUse, _ciphertext: Uint8Array): Promise<Secret> {
+    const what = `Cannot decapsulate with "${key.id}": HSM "${this.name}" does not`
+    throw new KmsError('parametersUnsupported', what)
+  }
+
+  async random(length: number): Promise<Uint8Array> {
+    return this.#read('give random bytes', async (session) => {
+      const { pRandomData } = await session.call('C_GenerateRandom', { pRandomData: length })
+      return pRandomData
+    })
+  }
+
+  /** None are used where the device takes none. */
+  async seed(bytes: Uint8Array): Promise<number> {
+    await this.#device.ready()
+    if (!this.#device.quirks.seed) return 0
+    try {
+      await this.#device.use((session) => session.call('C_SeedRandom', { pSeed: bytes }))
+      return bytes.length
+    } catch (error) {
+      if (isNoSeed(error)) return 0
+      throw failureOf(this.name, 'seed', error)
+    }
+  }
+
+  async health(): Promise<void> {
+    await this.#read('look after it', (session) => session.call('C_GetSessionInfo', {}))
+  }
+
+  async close(): Promise<void> {
+    await this.#device.close()
+    await this.#beside.close()
+  }
+
+  async #assertCan(what: string, spec: KeySpec, pair: boolean): Promise<void> {
+    const why = cannotMake(spec) ?? (pair === isPair(spec.algorithm) ? undefined : 'wrong kind')
+    if (why === undefined) await this.#device.ready()
+    const refusal = why ?? this.cannot({ generate: spec })
+    if (refusal !== undefined) throw new KmsError('invalidField', `Cannot ${what}: ${refusal}`)
+  }
+
+  /** The device's own handle of a key: one look-up by its identifier, and then from memory. */
+  async #find(session: DeviceSession, key: KeyInUse): Promise<number> {
+    const known = session.handles.get(nameOf(key.handle))
+    if (known !== undefined) return known
+    const [handle] = await session.find(templateOf(this.#reference(key)))
+    if (handle === undefined) {
+      const what = `Cannot use "${key.id}": HSM "${this.name}" does not have its key any more`
+      throw new KmsError('keyValueNotPresent', what)
+    }
+    session.handles.set(nameOf(key.handle), handle)
+    return handle
+  }
+
+  #reference({ id, handle }: Pick<KeyInUse, 'id' | 'handle'>): Reference {
+    const reference = readReference(handle)
+    if (reference !== undefined) return reference
+    throw new KmsError('tampered', `Cannot use "${id}": its reference is none of "${this.name}"`)
+  }
+
+  /** Work with a key; once more where the device knows it by another handle than it used to. */
+  #keyed<T>(
+    what: string,
+    key: KeyInUse,
+    work: (session: DeviceSession, hKey: number) => Promise<T>,
+  ): Promise<T> {
+    return this.#read(what, async (session) => {
+      try {
+        return await work(session, await this.#find(session, key))
+      } catch (error) {
+        if (!isStale(error)) throw error
+        session.handles.delete(nameOf(key.handle))
+        return work(session, await this.#find(session, key))
+      }
+    })
+  }
+
+  /** Work that changes nothing in the device, and may be done twice. */
+  #read<T>(what: string, work: (session: DeviceSession) => Promise<T>): Promise<T> {
+    return this.#use(what, work, true)
+  }
+
+  async #use<T>(
+    what: string,
+    work: (session: DeviceSession) => Promise<T>,
+    repeatable = false,
+  ): Promise<T> {
+    try {
+      return await this.#device.use(work, repeatable)
+    } catch (error) {
+      throw failureOf(this.name, what, error)
+    }
+  }
+}
+
+function withPublic(reference: Uint8Array, key: KeyObject): Buffer {
+  return Buffer.concat([reference, key.export({ format: 'der', type: 'spki' })])
+}
+
+/** The reference without the public half, which is long. */
+function nameOf(handle: Uint8Array): string {
+  return Buffer.from(readReference(handle)?.head ?? handle).toString('latin1')
+}
+
+function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {
+  if (length >= 1 && length <= bytes.length) return new Secret(bytes.subarray(0, length))
+  const what = `it gives 1 to ${bytes.length} bytes, ${length} are asked for`
+  throw new KmsError('cryptographicFailure', `Cannot derive with ${kdf}: ${what}`)
+}
+
+function assertIs(spec: KeySpec, found: KeySpec | undefined, bytes: number | undefined): void {
+  if (bytes !== undefined && !isPair(spec.algorithm)) {
+    const expected = secretKeyRow(spec.algorithm).materialBits?.[spec.bits] ?? spec.bits
+    if (bytes * 8 === expected) return
+  } else if (
+    found?.algorithm === spec.algorithm &&
+    found.curve === spec.curve &&
+    found.bits === spec.bits
+  ) {
+    return
+  }
+  const what = `it is not ${spec.algorithm} ${spec.curve ?? `of ${spec.bits} bits`}`
+  throw new KmsError('invalidField', `Cannot import key: ${what}`)
+}
+
+function assertAlgorithm(key: KeyInUse, { cipher }: CipherMechanism): void {
+  const wanted = cipherRow(cipher).key
+  if (key.spec?.algorithm === wanted) return
+  const have = key.spec?.algorithm ?? 'this'
+  const what = `Cannot use ${cipher} with "${key.id}": it is for ${wanted} keys, not ${have}`
+  throw new KmsError('parametersUnsupported', what)
+}
+
+function assertScheme(key: KeyInUse, { scheme }: SignatureMechanism): void {
+  const algorithm = key.spec?.algorithm
+  const type = algorithm !== undefined && isPair(algorithm) ? pairRow(algorithm).node : ''
+  if (schemesOfNode(type).includes(scheme)) return
+  const what = `Cannot use ${scheme} with "${key.id}": its algorithm is ${algorithm ?? 'unknown'}`
+  throw new KmsError('parametersUnsupported', what)
+}
+
+/** RFC 3394 §2.2.1, RFC 5649 §4.1, IEEE 1619: the least that there can be. */
+const LEAST: Partial<Readonly<Record<Cipher, number>>> = {
+  AES_KEY_WRAP: 16,
+  AES_KEY_WRAP_KWP: 1,
+  AES_XTS: 16,
+}
+const CCM_FIELD_BYTES = 15
+
+/** Devices differ in what they say of half blocks and such; the core says it first. */
+function assertLength({ cipher, iv }: CipherMechanism, data: Uint8Array): void {
+  const { blockBytes } = cipherRow(cipher)
+  const { length } = data
+  const fail = (what: string): never => {
+    throw new KmsError('dataLength', `Cannot use ${cipher}: the data has ${length} bytes, ${what}`)
+  }
+  if (blockBytes !== undefined && length % blockBytes !== 0) fail(`no multiple of ${blockBytes}`)
+  const least = LEAST[cipher] ?? 0
+  if (length < least) fail(`${least} are the least`)
+  const most = cipher === 'AES_CCM' && iv ? 2 ** (8 * (CCM_FIELD_BYTES - iv.length)) - 1 : Infinity
+  if (length > most) fail(`${most} are the most with this nonce`)
+}
