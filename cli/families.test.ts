@@ -6,37 +6,23 @@
 import { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createPublicKey, verify as verifyLocally } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { KmipClient } from '#clients/kmip/client.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
 
 const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
 
-describe('the commands of ckms', { timeout: 180_000 }, () => {
-  let server: OwnServer
-  let folder: string
-
-  before(async () => {
-    server = await startOwnServer()
-    folder = mkdtempSync(join(tmpdir(), 'claviger-families-'))
-    writeFileSync(file('letter.txt'), 'Dear reader')
-  })
-  after(async () => {
-    await server.stop()
-    rmSync(folder, { recursive: true, force: true })
-  })
-
-  function file(name: string): string {
-    return join(folder, name)
-  }
-
+/** Runs commands in a folder, on the data of a server. */
+function runner(place: () => { readonly server: OwnServer; readonly folder: string }) {
   function claviger(line: string) {
     return new Promise<{ code: number | null; out: string; errors: string }>((resolve) => {
-      const options = { cwd: folder, timeout: 30_000 }
-      const words = [...line.split(' '), '--data', server.dataDir]
+      const options = { cwd: place().folder, timeout: 30_000 }
+      const words = [...line.split(' '), '--data', place().server.dataDir]
       const child = spawn(LAUNCHER, words, options)
       let [out, errors] = ['', '']
       child.stdout.on('data', (chunk: Buffer) => {
@@ -65,6 +51,28 @@ describe('the commands of ckms', { timeout: 180_000 }, () => {
     const { code, errors } = await claviger(line)
     strictEqual(code === 0, false, `${line} has worked`)
     match(errors, why)
+  }
+
+  return { done, refused }
+}
+
+describe('the commands of ckms', { timeout: 180_000 }, () => {
+  let server: OwnServer
+  let folder: string
+  const { done, refused } = runner(() => ({ server, folder }))
+
+  before(async () => {
+    server = await startOwnServer()
+    folder = mkdtempSync(join(tmpdir(), 'claviger-families-'))
+    writeFileSync(file('letter.txt'), 'Dear reader')
+  })
+  after(async () => {
+    await server.stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  function file(name: string): string {
+    return join(folder, name)
   }
 
   function read(name: string): string {
@@ -188,5 +196,107 @@ describe('the commands of ckms', { timeout: 180_000 }, () => {
     await refused('sym keys destroy --key-id ending', /is active\. Revoke it first/)
     await done(`sym keys revoke --key-id ${id} -r key-compromise lost`)
     match(await done('sym keys destroy --key-id ending'), /Destroyed/)
+  })
+})
+
+const skip = SOFTHSM === undefined && 'SoftHSM2 is not installed'
+describe('the commands of ckms for keys in an HSM', { timeout: 120_000, skip }, () => {
+  let server: OwnServer
+  let folder: string
+  const { done, refused } = runner(() => ({ server, folder }))
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'claviger-families-'))
+    const { SOFTHSM2_CONF } = newSoftHsmToken(folder, 'families')
+    const dataDir = join(folder, 'data')
+    mkdirSync(dataDir)
+    writeFileSync(join(folder, 'pin'), SOFTHSM_PIN, { mode: 0o600 })
+    writeFileSync(join(folder, 'letter.txt'), 'Dear reader')
+    const hsm = { name: 'hsm', type: 'pkcs11', module: SOFTHSM, label: 'families' }
+    const settings = { environment: { SOFTHSM2_CONF }, pinFile: join(folder, 'pin') }
+    const keystores = [
+      { name: 'software', type: 'software' },
+      { ...hsm, ...settings },
+    ]
+    writeFileSync(join(dataDir, 'claviger.yaml'), JSON.stringify({ keystores }))
+    server = await startOwnServer({ dataDir })
+  })
+  after(async () => {
+    await server?.stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('make it there, work with it there, and let only its public half out', async () => {
+    const oaep = '--encryption-algorithm ckm-rsa-pkcs-oaep --hashing-algorithm sha1'
+    await done(
+      'sym keys create --algorithm aes --number-of-bits 256 --sensitive hsm::4::aes',
+      'sym encrypt --key-id hsm::4::aes letter.txt',
+      'sym decrypt --key-id hsm::4::aes -o aes.txt letter.txt.enc',
+      'rsa keys create --size_in_bits 2048 --sensitive hsm::4::rsa',
+      'rsa keys export --key-id hsm::4::rsa_pk --key-format pkcs8-pem public.pem',
+      `rsa encrypt --key-id hsm::4::rsa_pk ${oaep} -o letter.oaep letter.txt`,
+      `rsa decrypt --key-id hsm::4::rsa ${oaep} -o rsa.txt letter.oaep`,
+      'rsa sign -k hsm::4::rsa letter.txt',
+      'rsa sign-verify -k hsm::4::rsa_pk letter.txt letter.txt.sig',
+    )
+    for (const name of ['aes.txt', 'rsa.txt']) {
+      strictEqual(readFileSync(join(folder, name), 'utf8'), 'Dear reader')
+    }
+    await refused('sym keys export -k hsm::4::aes -f raw x.bin', /Cannot/)
+    const shown = JSON.parse(await done('keys show hsm::4::aes --json'))
+    match(JSON.stringify(shown.attributes['Protection Storage Mask']), /Hardware/)
+  })
+
+  it('keep keys wrapped by one in the HSM', async () => {
+    await done('rsa keys create -s 2048 hsm::4::kek')
+    await done(
+      'sym keys create --wrapping-key-id hsm::4::kek_pk kept',
+      'sym keys export -k kept -f raw kept.wrapped',
+    )
+    strictEqual(readFileSync(join(folder, 'kept.wrapped')).length, 256)
+  })
+
+  it('destroy it without revoking it first', async () => {
+    await done('sym keys create hsm::4::short', 'sym keys destroy --key-id hsm::4::short')
+    await refused('sym encrypt --key-id hsm::4::short letter.txt', /no key "hsm::4::short"/)
+  })
+
+  it('encrypt and sign in parts as in one', async () => {
+    const [aes, rsa] = await Promise.all(
+      ['hsm::4::aes', 'hsm::4::rsa'].map(async (name) => {
+        return JSON.parse(await done(`keys show ${name} --json`)).id as string
+      }),
+    )
+    const kmip = new KmipClient(server.client('admin'))
+    try {
+      const how = {
+        uniqueIdentifier: aes,
+        cryptographicParameters: { blockCipherMode: 1, paddingMethod: 3 },
+        ivCounterNonce: Buffer.alloc(16),
+      } as const
+      const [one, two] = [Buffer.alloc(20, 1), Buffer.alloc(20, 2)]
+      const whole = await kmip.call('Encrypt', { ...how, data: Buffer.concat([one, two]) })
+      const begun = await kmip.call('Encrypt', { ...how, data: one, initIndicator: true })
+      const { correlationValue } = begun
+      const end = await kmip.call('Encrypt', { correlationValue, data: two, finalIndicator: true })
+      const parts = [begun.data ?? Buffer.alloc(0), end.data ?? Buffer.alloc(0)]
+      deepStrictEqual(Buffer.concat(parts), Buffer.from(whole.data ?? []))
+      const signing = await kmip.call('Sign', {
+        uniqueIdentifier: rsa,
+        cryptographicParameters: { paddingMethod: 8, hashingAlgorithm: 6 },
+        data: one,
+        initIndicator: true,
+      })
+      const { signatureData } = await kmip.call('Sign', {
+        correlationValue: signing.correlationValue,
+        data: two,
+        finalIndicator: true,
+      })
+      const key = createPublicKey(readFileSync(join(folder, 'public.pem'), 'utf8'))
+      const data = Buffer.concat([one, two])
+      strictEqual(verifyLocally('sha256', data, key, signatureData as Uint8Array), true)
+    } finally {
+      kmip.close()
+    }
   })
 })

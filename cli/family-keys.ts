@@ -59,6 +59,13 @@ const PUBLIC_MASK = Mask.Verify | Mask.Encrypt | Mask.WrapKey
 const AGREEING = new Set(['X25519', 'X448'])
 
 const HARDWARE = { protectionStorageMask: [ProtectionStorageMask.Hardware] }
+const SOFTWARE = { protectionStorageMask: [ProtectionStorageMask.Software] }
+
+/** Where a key is made: one that is to be kept wrapped must be able to leave. */
+function placeOf(id: string | undefined, wrappingKeyId: string | undefined) {
+  if (isHardware(id)) return HARDWARE
+  return wrappingKeyId === undefined ? undefined : SOFTWARE
+}
 
 const HARDWARE_NOTE = `
 An identifier that begins with hsm:: asks for a key in hardware, and is refused where the
@@ -179,7 +186,7 @@ async function createSecret(
   const answer = await client.call('Create', {
     objectType: ObjectType.SymmetricKey,
     attributes: { attributes: [...attributes, ...sensitivity(options)] },
-    protectionStorageMasks: isHardware(id) ? HARDWARE : undefined,
+    protectionStorageMasks: placeOf(id, wrappingKeyId),
   })
   const made = String(answer.uniqueIdentifier)
   if (wrappingKeyId === undefined) {
@@ -211,7 +218,7 @@ async function createPair(
       attributes: [privateMask, ...sensitivity(options), ...(isWrapped ? [] : named(id))],
     },
     publicKeyAttributes: { attributes: [publicMask, ...named(id, PUBLIC_SUFFIX)] },
-    privateProtectionStorageMasks: isHardware(id) ? HARDWARE : undefined,
+    privateProtectionStorageMasks: placeOf(id, wrappingKeyId),
   })
   const publicKey = String(answer.publicKeyUniqueIdentifier)
   const made = String(answer.privateKeyUniqueIdentifier)
@@ -531,7 +538,7 @@ async function register(
     objectType,
     attributes: { attributes: given },
     object,
-    protectionStorageMasks: isHardware(id) ? HARDWARE : undefined,
+    protectionStorageMasks: placeOf(id, wrappingKeyId),
   })
   const made = String(answer.uniqueIdentifier)
   const found = { attributes: await attributesOf(client, made) }
