@@ -230,7 +230,7 @@ function sayValue(found: Found, value: Uint8Array): void {
   print(true, { id: found.id, value: Buffer.from(value).toString('base64') }, () => '')
 }
 
-function pemText(label: string, der: Uint8Array): string {
+export function pemText(label: string, der: Uint8Array): string {
   const text = Buffer.from(der)
     .toString('base64')
     .replace(/.{64}(?=.)/g, '$&\n')
@@ -278,10 +278,10 @@ async function sayState(json: boolean, client: KmipClient, id: string): Promise<
   print(json, { id, state }, () => lines({ id, state }))
 }
 
-const REASONS = Object.keys(RevocationReasonCode) as (keyof typeof RevocationReasonCode)[]
+export const REASONS = Object.keys(RevocationReasonCode) as (keyof typeof RevocationReasonCode)[]
 const REASON_HELP = `why: ${REASONS.join(', ')}`
 
-async function revokeKey(
+export async function revokeKey(
   client: KmipClient,
   id: string,
   reason: string,

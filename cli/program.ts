@@ -16,6 +16,7 @@ import { config } from './config.ts'
 import { credential } from './credential.ts'
 import { decrypt, encrypt, hash, mac, random, sign, verify } from './cryptography.ts'
 import { DEFAULT_DATA } from './environment.ts'
+import { families } from './families.ts'
 import { hsm } from './hsm.ts'
 import { importCommand } from './import.ts'
 import { keys } from './keys.ts'
@@ -53,6 +54,7 @@ const COMMANDS = [
   serve,
   init,
   keys,
+  ...families,
   encrypt,
   decrypt,
   sign,
