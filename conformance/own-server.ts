@@ -41,12 +41,18 @@ export interface OwnServerOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Default: a new folder, which goes with the server. */
   readonly dataDir?: string
+  /** Path of a `claviger.yaml`; default: what `CLAVIGER_TEST_CONFIG` names, if anything. */
+  readonly config?: string
 }
 
 /** Starts a server and waits until it listens. */
 export async function startOwnServer(options: OwnServerOptions = {}): Promise<OwnServer> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'claviger-test-'))
-  const child = spawn(LAUNCHER, ['serve', '--data', dataDir, '--kmip', '127.0.0.1:0'], {
+  // Every suite can be run under a configuration of the tester's, such as one with an HSM.
+  const config = options.config ?? process.env['CLAVIGER_TEST_CONFIG']
+  const args = ['serve', '--data', dataDir, '--kmip', '127.0.0.1:0']
+  if (config !== undefined) args.push('--config', config)
+  const child = spawn(LAUNCHER, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
   })

@@ -321,6 +321,11 @@ static ulong_t encrypt(struct work *work, ulong_t bytes)
     return rv;
 }
 
+static ulong_t encrypt_tiny(struct work *work)
+{
+    return encrypt(work, 64);
+}
+
 static ulong_t encrypt_small(struct work *work)
 {
     return encrypt(work, 1024);
@@ -357,6 +362,7 @@ static const struct row {
 } rows[] = {
     {"sign-rsa", sign_rsa, CKO_PRIVATE_KEY, "the-rsa"},
     {"sign-ec", sign_ec, CKO_PRIVATE_KEY, "the-ec"},
+    {"gcm-64", encrypt_tiny, CKO_SECRET_KEY, "the-aes"},
     {"gcm-1k", encrypt_small, CKO_SECRET_KEY, "the-aes"},
     {"gcm-64k", encrypt_large, CKO_SECRET_KEY, "the-aes"},
     {"random", make_random, 0, NULL},

@@ -22,6 +22,7 @@ import {
 } from '#spec/algorithms.ts'
 import { CKF, CKM } from '#spec/pkcs11/constants.ts'
 import type { Device, Need } from './device.ts'
+import { type Padded, paddedOver } from './padded.ts'
 import { DES2_BITS } from './templates.ts'
 
 /** How a device does a cipher: on data, or on keys only. */
@@ -65,6 +66,13 @@ export class Abilities {
     return isForKeys && has ? 'keys' : undefined
   }
 
+  /** What is padded here, because the device does not do it. */
+  paddingOf(cipher: Cipher): Padded | undefined {
+    const padded = paddedOver(cipher)
+    if (padded === undefined || this.wayOf(cipher) !== undefined) return undefined
+    return this.wayOf(padded.base) === undefined ? undefined : padded
+  }
+
   #lacks(...needs: readonly Need[]): string | undefined {
     return needs.map((need) => this.#device.lacks(need)).find((why) => why !== undefined)
   }
@@ -90,6 +98,7 @@ export class Abilities {
   }
 
   #cannotCipher({ cipher, hash, mgfHash, label }: Generic<'cipher'>): string | undefined {
+    if (this.paddingOf(cipher) !== undefined) return undefined
     const type = this.mechanismOf(cipher)
     if (type === undefined) return `PKCS#11 has no mechanism for ${cipher}`
     const { oaep, gcmIv, model } = this.#device.quirks
@@ -129,6 +138,15 @@ export class Abilities {
   #cannotMac({ mac, bits }: Generic<'mac'>): string | undefined {
     const { ckm, nonce, hash } = macRow(mac)
     if (ckm === undefined || nonce) return `${mac} is not done in HSMs here`
+    // The value of a key that may leave is authenticated with here, where the device does not.
+    if (hash !== undefined && this.#extractable) return undefined
+    return this.cannotMacInside({ mac, bits })
+  }
+
+  /** Why the device does not do it by itself. */
+  cannotMacInside({ mac, bits }: Generic<'mac'>): string | undefined {
+    const { ckm, hash } = macRow(mac)
+    if (ckm === undefined) return `PKCS#11 has no mechanism for ${mac}`
     const { hmacKeyBytesMin: min, model } = this.#device.quirks
     const least = hash === undefined ? 0 : min === 'hash' ? hashRow(hash).bytes : (min ?? 0)
     if (bits !== undefined && bits < least * 8) {

@@ -79,6 +79,8 @@ export interface DeviceStatus {
   /** Work that waits for a session. */
   readonly waiting: number
   readonly starts: number
+  /** Functions of the module that have been called in sessions, and how often. */
+  readonly calls: Readonly<Record<string, number>>
   readonly lastFailure?: string | undefined
   /** Of a group: each by itself. */
   readonly members?: readonly DeviceStatus[] | undefined

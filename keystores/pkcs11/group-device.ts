@@ -103,6 +103,7 @@ export class GroupDevice implements Device {
       sessionsIdle: sum(({ sessionsIdle }) => sessionsIdle),
       waiting: sum(({ waiting }) => waiting),
       starts: sum(({ starts }) => starts),
+      calls: summed(all.map(({ calls }) => calls)),
       members: all,
     }
   }
@@ -110,6 +111,14 @@ export class GroupDevice implements Device {
   async close(): Promise<void> {
     await Promise.all(this.#members.map((member) => member.close()))
   }
+}
+
+function summed(all: readonly DeviceStatus['calls'][]): DeviceStatus['calls'] {
+  const total: Record<string, number> = {}
+  for (const [name, count] of all.flatMap((one) => Object.entries(one))) {
+    total[name] = (total[name] ?? 0) + count
+  }
+  return total
 }
 
 function isUnavailable(error: unknown): boolean {

@@ -245,6 +245,7 @@ export class HostDevice implements Device {
       sessionsIdle: this.#lanes.length,
       waiting: this.#waiting.length,
       starts: this.#starts,
+      calls: Object.fromEntries(this.#calls),
       lastFailure: this.#lastFailure === '' ? undefined : this.#lastFailure,
       pauseSeconds: pause > 0 ? pause : undefined,
     }
@@ -264,13 +265,12 @@ export class HostDevice implements Device {
 
   lacks({ type, flag, bits = 0, bytes = 0 }: Need): string | undefined {
     const info = this.#mechanisms.get(type)
-    const name = mechanismName(type)
-    if (info === undefined) return `it does not offer ${name}`
-    if ((info.flags & flag) === 0) return `it does not offer ${name} for this`
+    if (info === undefined) return `it does not offer ${mechanismName(type)}`
+    if ((info.flags & flag) === 0) return `it does not offer ${mechanismName(type)} for this`
     const { ulMaxKeySize: max } = info
     // Devices that count in bits where the standard counts in bytes have large numbers.
     const size = bits === 0 && max >= 128 ? bytes * 8 : bits + bytes
-    return max > 0 && size > max ? `its ${name} goes up to ${max}` : undefined
+    return max > 0 && size > max ? `its ${mechanismName(type)} goes up to ${max}` : undefined
   }
 
   async use<T>(work: (session: DeviceSession) => Promise<T>, repeatable = false): Promise<T> {

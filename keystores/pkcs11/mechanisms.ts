@@ -176,10 +176,12 @@ export function macOf({ mac, bytes, nonce }: MacMechanism): DeviceMac {
   return { mechanism: { type: row.ckm, parameter: undefined }, bytes: wanted }
 }
 
+const NAMES = new Map(Object.entries(CKM).map(([name, value]) => [value as number, name]))
+
 /** Names of the numbers that a device offers, for messages. */
 export function mechanismName(type: number): string {
-  const found = Object.entries(CKM).find(([, value]) => value === type)
-  return found === undefined ? `0x${type.toString(16)}` : `CKM_${found[0]}`
+  const name = NAMES.get(type)
+  return name === undefined ? `0x${type.toString(16)}` : `CKM_${name}`
 }
 
 /** Mask generation functions are numbers of their own; `CKG` is where they come from. */

@@ -18,6 +18,7 @@
 import {
   createHash,
   createPublicKey,
+  createSecretKey,
   type KeyObject,
   hash as nodeHash,
   randomBytes,
@@ -52,6 +53,7 @@ import {
   isPair,
   type KeySpec,
   type Mac,
+  macRow,
   pairRow,
   schemesOfNode,
   secretKeyRow,
@@ -61,6 +63,7 @@ import { CKA } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
 import { unwrapHybridWith } from '../software/hybrid.ts'
+import { mac } from '../software/macs.ts'
 import { verify } from '../software/signatures.ts'
 import { Abilities, cannotMake, makerOf } from './abilities.ts'
 import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './derivation.ts'
@@ -256,14 +259,15 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('notExtractable', what)
     }
     const { spec } = key
-    if (spec === undefined) throw new KmsError('keyFormat', `Cannot give "${key.id}": no such key`)
-    const types = key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
+    const isBytes = key.kind === 'secret' && format === KeyFormatType.Raw
+    if (spec === undefined && !isBytes) {
+      throw new KmsError('keyFormat', `Cannot give "${key.id}": its algorithm is not known`)
+    }
+    const types = spec === undefined || key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
     const values = await this.#keyed('give key', key, async (session, hObject) => {
       return attributesOf(session, hObject, types)
     })
-    if (key.kind === 'secret' && format === KeyFormatType.Raw) {
-      return new Secret(values[0] as Uint8Array)
-    }
+    if (spec === undefined || isBytes) return new Secret(values[0] as Uint8Array)
     const read =
       key.kind === 'secret'
         ? readKey(key.kind, KeyFormatType.Raw, values[0] as Uint8Array, spec)
@@ -299,6 +303,11 @@ export class Pkcs11Keystore implements Keystore {
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.encrypt(kept, mechanism, data)
+    const padded = this.#abilities.paddingOf(mechanism.cipher)
+    if (padded !== undefined) {
+      const bare = { ...mechanism, cipher: padded.base }
+      return this.encrypt(key, bare, padded.scheme.pad(data, padded.blockBytes))
+    }
     const tagBytes = tagBytesOf(mechanism)
     const { pMechanism, way } = this.#cipher(key, mechanism, data)
     const out = await this.#keyed('encrypt', key, async (session, hKey) => {
@@ -318,6 +327,11 @@ export class Pkcs11Keystore implements Keystore {
   ): Promise<Uint8Array> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.decrypt(kept, mechanism, data, tag)
+    const padded = this.#abilities.paddingOf(mechanism.cipher)
+    if (padded !== undefined) {
+      const plain = await this.decrypt(key, { ...mechanism, cipher: padded.base }, data)
+      return padded.scheme.unpad(plain, padded.blockBytes)
+    }
     // The tag that came says how long it is.
     const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }
     const { pMechanism, way } = this.#cipher(key, wanted, data)
@@ -419,10 +433,23 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
     }
     const { mechanism: pMechanism, bytes } = macOf(mechanism)
+    if (this.#isMacHere(key, mechanism)) {
+      using value = await this.export(key, KeyFormatType.Raw)
+      const secret = createSecretKey(value.expose())
+      return mac(secret, value.length * 8, mechanism, data)
+    }
     const code = await this.#keyed('MAC', key, async (session, hKey) => {
       return session.sign({ pMechanism, hKey }, data)
     })
     return code.subarray(0, bytes)
+  }
+
+  /** HMAC with a key that may leave: devices want keys of HMAC, and some want long ones. */
+  #isMacHere({ spec }: KeyInUse, { mac: name }: MacMechanism): boolean {
+    if (!this.#extractable || macRow(name).hash === undefined) return false
+    const algorithm = spec?.algorithm
+    const isOther = algorithm === undefined || isPair(algorithm) || !secretKeyRow(algorithm).hash
+    return isOther || this.#abilities.cannotMacInside({ mac: name, bits: spec?.bits }) !== undefined
   }
 
   digest(hash: Hash, data: Uint8Array): Uint8Array {

@@ -18,7 +18,7 @@ import { keyInUse, specOf } from '#core/keys.ts'
 import { type ManagedObject, objectTypeOf } from '#core/objects.ts'
 import { publicHalf } from '#core/public-half.ts'
 import type { Secret } from '#core/secret.ts'
-import { isPair, pairRow } from '#spec/algorithms.ts'
+import { isPair, pairRow, secretKeyRow } from '#spec/algorithms.ts'
 import type { VendorKey } from '#spec/kmip/attribute-list.ts'
 import {
   AlternativeNameType,
@@ -303,11 +303,26 @@ function privatePart(key: KeyObject, type: number): Uint8Array | undefined {
 
 function secretValue(services: Services, object: ManagedObject, type: number): Awaitable<Read> {
   if (type === CKA.CHECK_VALUE) return checkValue(services, object)
+  const length = type === CKA.VALUE_LEN ? knownBytes(services, object) : undefined
+  if (length !== undefined) return { value: ulongBytes(length) }
   return after(exported(services, object, KeyFormatType.Raw), (secret) => {
     if (type === CKA.VALUE) return { value: secret.expose() }
     using bytes = secret
     return { value: ulongBytes(bytes.length) }
   })
+}
+
+/** The length that the attributes tell: a key that cannot leave its HSM has one as well. */
+function knownBytes(services: Services, object: ManagedObject): number | undefined {
+  const { attributes, material } = object
+  const bits = attributes.get('cryptographicLength')
+  if (bits === undefined || material === undefined) return undefined
+  const algorithm = specOf(objectTypeOf(object), attributes)?.algorithm
+  if (algorithm !== undefined && !isPair(algorithm)) {
+    return (secretKeyRow(algorithm).materialBits?.[bits] ?? bits) / 8
+  }
+  const isInside = services.keystores.named(material.keystore).can.exports === false
+  return isInside ? Math.ceil(bits / 8) : undefined
 }
 
 const CHECK_BYTES = 3
