@@ -128,6 +128,13 @@ function variable(text: string, before: Readonly<Record<string, string>>): Recor
 
 export const hsm = new Command('hsm')
   .description('hardware security modules that hold keys')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  claviger hsm list
+  claviger hsm probe --help`,
+  )
   .addCommand(listAll)
   .addCommand(adopt)
   .addCommand(probe)
