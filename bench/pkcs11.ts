@@ -26,7 +26,6 @@ import {
   tableText,
   verdicts,
 } from './pkcs11/report.ts'
-import { processorSeconds } from './processes.ts'
 
 /** Among how many objects: few, or as many as can be had. */
 type Crowd = 'few' | 'many'
@@ -201,7 +200,7 @@ class Bench {
     for (let round = 0; round < rounds; round++) {
       const softHsm = better(best.softHsm, await modules.softHsm?.run(job))
       const p11Kit = better(best.p11Kit, await modules.p11Kit?.run(job))
-      const ours = better(best.ours, await measured(modules.ours, job))
+      const ours = better(best.ours, await modules.ours?.run(job))
       best = { name, title, threads, ours, softHsm, p11Kit }
     }
     return best
@@ -210,15 +209,6 @@ class Bench {
 
 function better(one: Outcome | undefined, other: Outcome | undefined): Outcome | undefined {
   return isMeasured(one) && (!isMeasured(other) || one.perSecond > other.perSecond) ? one : other
-}
-
-/** With the processor time of the server behind the module. */
-async function measured(module: Module | undefined, job: Job): Promise<Outcome | undefined> {
-  const before = processorSeconds(module?.pid)
-  const result = await module?.run(job)
-  const after = processorSeconds(module?.pid)
-  if (before === undefined || after === undefined || !isMeasured(result)) return result
-  return { ...result, processorMicros: ((after - before) * 1e6) / result.done }
 }
 
 function note(text: string): void {

@@ -121,7 +121,7 @@ Examples:
 
 function statusText(running: ServerStatus | undefined, dataDir: string): string {
   if (running === undefined) return `No server runs on ${dataDir}; start one with: claviger serve`
-  const { process: id, kmip, connections, uptimeSeconds, memoryBytes } = running
+  const { process: id, kmip, plain, connections, uptimeSeconds, memoryBytes } = running
   const memory = `${Math.round(memoryBytes / MIB)} MiB`
-  return lines({ kmip, process: id, connections, uptime: `${uptimeSeconds} s`, memory })
+  return lines({ kmip, plain, process: id, connections, uptime: `${uptimeSeconds} s`, memory })
 }

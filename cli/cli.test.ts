@@ -109,6 +109,14 @@ describe('keys on the command line', () => {
     await done('encrypt --key later', 'x')
   })
 
+  it('are leased, and have no usage to allocate without Usage Limits', async () => {
+    await done('keys create --name leased')
+    match((await done('keys lease leased')).text, /^seconds +\d+\nchanged +20/m)
+    const refused = await claviger('keys allocate leased 10')
+    strictEqual(refused.code, 1)
+    match(refused.errors, /has no Usage Limits/)
+  })
+
   it('are destroyed after they are revoked', async () => {
     await done('keys create --name gone')
     const refused = await claviger('keys destroy gone')

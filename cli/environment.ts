@@ -74,6 +74,8 @@ export interface ServerStatus {
   readonly running: true
   readonly process: number
   readonly kmip: string
+  /** Where it is spoken without TLS. */
+  readonly plain?: string | undefined
   readonly connections: number
   readonly uptimeSeconds: number
   readonly memoryBytes: number

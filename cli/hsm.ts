@@ -133,8 +133,7 @@ export const hsm = new Command('hsm')
     `
 Examples:
   claviger hsm list
-  claviger hsm adopt
-  claviger hsm probe --module /usr/lib/softhsm/libsofthsm2.so --label test`,
+  claviger hsm probe --help`,
   )
   .addCommand(listAll)
   .addCommand(adopt)

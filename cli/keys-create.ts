@@ -144,9 +144,12 @@ async function createPair(
   }
 }
 
-async function activateAll(client: KmipClient, ids: readonly string[]): Promise<void> {
+export async function activateAll(client: KmipClient, ids: readonly string[]): Promise<void> {
   for (const uniqueIdentifier of ids) await client.call('Activate', { uniqueIdentifier })
 }
+
+/** What is said of an object that comes from elsewhere. */
+export type ArrivingOptions = Pick<RegisterOptions, 'type' | 'algorithm' | 'length' | 'usage'>
 
 interface RegisterOptions extends MakeOptions, InputOptions {
   readonly type?: string | undefined
@@ -191,7 +194,7 @@ Examples:
   })
 
 /** An object as Register wants it. */
-interface Arrived {
+export interface Arrived {
   readonly objectType: ObjectType
   readonly object: ObjectInMessage
   readonly attributes: readonly ListedAttribute[]
@@ -199,7 +202,7 @@ interface Arrived {
   readonly lives: boolean
 }
 
-function arrived(content: Buffer, options: RegisterOptions): Arrived {
+export function arrived(content: Buffer, options: ArrivingOptions): Arrived {
   if (content.length === 0) throw new UsageError('There is nothing to register: the data is empty')
   const label = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(content.toString('latin1'))?.[1]
   if (label !== undefined && options.type === undefined) return fromPem(content, label, options)
@@ -208,7 +211,7 @@ function arrived(content: Buffer, options: RegisterOptions): Arrived {
   return type === 'symmetric' ? symmetric(content, options) : secret(content, type)
 }
 
-function fromPem(content: Buffer, label: string, options: RegisterOptions): Arrived {
+function fromPem(content: Buffer, label: string, options: ArrivingOptions): Arrived {
   try {
     if (label.endsWith('CERTIFICATE')) return certificate(new X509Certificate(content).raw)
     if (label.includes('PUBLIC')) return half(createPublicKey(content), options)
@@ -226,7 +229,7 @@ function certificate(der: Uint8Array): Arrived {
   return { objectType: ObjectType.Certificate, object, attributes: [], lives: false }
 }
 
-function half(key: KeyObject, { usage }: RegisterOptions): Arrived {
+function half(key: KeyObject, { usage }: ArrivingOptions): Arrived {
   const isPrivate = key.type === 'private'
   const algorithm = pairOfNode(key.asymmetricKeyType ?? '')
   if (algorithm === undefined) {
@@ -251,7 +254,7 @@ function keyValue(material: Uint8Array) {
   return { keyMaterial, attributes: [] }
 }
 
-function symmetric(content: Buffer, { algorithm: text, length, usage }: RegisterOptions): Arrived {
+function symmetric(content: Buffer, { algorithm: text, length, usage }: ArrivingOptions): Arrived {
   const { algorithm, bits } = keyWish(text, length)
   if (isPair(algorithm)) {
     throw new UsageError(`--algorithm ${text}: keys of this algorithm must come as PEM`)

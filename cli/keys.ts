@@ -230,7 +230,7 @@ function sayValue(found: Found, value: Uint8Array): void {
   print(true, { id: found.id, value: Buffer.from(value).toString('base64') }, () => '')
 }
 
-function pemText(label: string, der: Uint8Array): string {
+export function pemText(label: string, der: Uint8Array): string {
   const text = Buffer.from(der)
     .toString('base64')
     .replace(/.{64}(?=.)/g, '$&\n')
@@ -278,10 +278,10 @@ async function sayState(json: boolean, client: KmipClient, id: string): Promise<
   print(json, { id, state }, () => lines({ id, state }))
 }
 
-const REASONS = Object.keys(RevocationReasonCode) as (keyof typeof RevocationReasonCode)[]
+export const REASONS = Object.keys(RevocationReasonCode) as (keyof typeof RevocationReasonCode)[]
 const REASON_HELP = `why: ${REASONS.join(', ')}`
 
-async function revokeKey(
+export async function revokeKey(
   client: KmipClient,
   id: string,
   reason: string,
@@ -440,6 +440,60 @@ async function setOne(client: KmipClient, id: string, attribute: ListedAttribute
   })
 }
 
+const lease = withServer(new Command('lease'))
+  .description('ask for how long a key that one has got may be used without asking again')
+  .argument('<key>', KEY)
+  .addHelpText(
+    'after',
+    `
+A lease of 0 seconds has no limit. A compromised key is not leased.
+
+Examples:
+  claviger keys lease first`,
+  )
+  .action(async (called: string, _options, command: Command) => {
+    const options = command.optsWithGlobals<ClientOptions>()
+    await withClient(options, async (client) => {
+      const { id } = await findKey(client, called)
+      const answer = await client.call('ObtainLease', { uniqueIdentifier: id })
+      const { leaseTime: seconds, lastChangeDate: changed } = answer
+      print(options.json, { id, seconds, changed }, () => {
+        return lines({ id, seconds, changed: date(changed) })
+      })
+    })
+  })
+
+const ALLOCATION_MAX = Number.MAX_SAFE_INTEGER
+
+const allocate = withServer(new Command('allocate'))
+  .description('take uses from the Usage Limits of a key, for work that is done elsewhere')
+  .argument('<key>', KEY)
+  .argument(
+    '<count>',
+    'bytes or objects, by the unit of the limits',
+    wholeNumber('count', 1, ALLOCATION_MAX),
+  )
+  .addHelpText(
+    'after',
+    `
+All of it is taken, or nothing and the exit code is 1. The server's own Encrypt, Sign and MAC count
+by themselves.
+
+Examples:
+  claviger keys allocate first 1000000`,
+  )
+  .action(async (called: string, count: number, _options, command: Command) => {
+    const options = command.optsWithGlobals<ClientOptions>()
+    await withClient(options, async (client) => {
+      const { id } = await findKey(client, called)
+      const usageLimitsCount = BigInt(count)
+      await client.call('GetUsageAllocation', { uniqueIdentifier: id, usageLimitsCount })
+      const limits = valueIn(await attributesOf(client, id, ['usageLimits']), 'usageLimits')
+      const left = limits?.usageLimitsCount
+      print(options.json, { id, left }, () => lines({ id, left: left?.toString() }))
+    })
+  })
+
 export const keys = new Command('keys').description('keys and other objects').addHelpText(
   'after',
   `
@@ -448,5 +502,17 @@ Examples:
   claviger keys list
   claviger keys destroy first --revoke CessationOfOperation`,
 )
-const commands = [create, register, listKeys, show, get, attributes, activate, revoke, destroy]
+const commands = [
+  create,
+  register,
+  listKeys,
+  show,
+  get,
+  attributes,
+  lease,
+  allocate,
+  activate,
+  revoke,
+  destroy,
+]
 for (const command of commands) keys.addCommand(command)

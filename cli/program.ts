@@ -16,7 +16,9 @@ import { config } from './config.ts'
 import { credential } from './credential.ts'
 import { decrypt, encrypt, hash, mac, random, sign, verify } from './cryptography.ts'
 import { DEFAULT_DATA } from './environment.ts'
+import { families } from './families.ts'
 import { hsm } from './hsm.ts'
+import { importCommand } from './import.ts'
 import { keys } from './keys.ts'
 import { query } from './query.ts'
 import { rootkey } from './rootkey.ts'
@@ -52,6 +54,7 @@ const COMMANDS = [
   serve,
   init,
   keys,
+  ...families,
   encrypt,
   decrypt,
   sign,
@@ -71,6 +74,7 @@ const COMMANDS = [
   data,
   status,
   config,
+  importCommand,
   completion,
 ]
 for (const command of COMMANDS) program.addCommand(command)

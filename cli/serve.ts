@@ -73,8 +73,8 @@ runs.`,
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
     process.on('SIGHUP', () => {})
-    const { kmip, pkcs11 } = server
-    const result = { ready: true, kmip, pkcs11, data: house.dataDir, new: isNew }
+    const { kmip, plain, pkcs11 } = server
+    const result = { ready: true, kmip, plain, pkcs11, data: house.dataDir, new: isNew }
     print(options.json, result, () => welcome(server, house.dataDir, isNew))
   })
 
@@ -108,18 +108,23 @@ And for PKCS#11 applications, with a PIN of your choice:
 
 /** What a stranger reads first; the commands work as they stand here. */
 function welcome(
-  { kmip, pkcs11 }: Pick<RunningServer, 'kmip' | 'pkcs11'>,
+  { kmip, plain, pkcs11 }: Pick<RunningServer, 'kmip' | 'plain' | 'pkcs11'>,
   dataDir: string,
   isNew: boolean,
 ): string {
   const data = shownPath(dataDir)
   const flags = data === 'data' ? '' : ` --data ${shellWord(data)}`
   const claviger = shellWord(shownPath(LAUNCHER))
+  const listeners = [
+    `kmip ${kmip}`,
+    ...(plain === undefined ? [] : [`without TLS ${plain}`]),
+    ...(pkcs11 === undefined ? [] : [`pkcs11 ${shownPath(pkcs11)}`]),
+  ].join(', ')
   const [seal, open] = ['encrypt', 'decrypt'].map((verb) => {
     return `${claviger} ${verb} --key first${flags}`
   })
   return `Claviger ${VERSION}, ${isNew ? 'new data' : 'data'} in ${data}
-ready       kmip ${kmip}${pkcs11 === undefined ? '' : `, pkcs11 ${shownPath(pkcs11)}`}
+ready       ${listeners}
 credential  ${data}/pki/admin.pem and admin.key; authority ${data}/pki/ca.pem
 
 Try, in another terminal:

@@ -235,3 +235,10 @@ export function assertCount(attributes: AttributeBag, limits: Limits): void {
   const what = `Cannot add attribute: an object has ${limits.attributeInstancesMax} values at most`
   throw new KmsError('tooManyInstances', what)
 }
+
+/** A client gives the total; what is left starts as the total. KMIP 1.4 §3.21. */
+export function withUsageCount(attributes: AttributeBag): AttributeBag {
+  const limits = attributes.get('usageLimits')
+  if (limits === undefined || limits.usageLimitsCount !== undefined) return attributes
+  return attributes.set('usageLimits', { ...limits, usageLimitsCount: limits.usageLimitsTotal })
+}

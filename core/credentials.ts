@@ -118,10 +118,19 @@ export class Credentials {
       const what = 'Cannot let client in: its certificate is not a credential of this server'
       throw new KmsError('notAuthenticated', what)
     }
-    if (credential.revoked !== undefined) {
-      throw new KmsError('notAuthenticated', `Cannot let "${credential.name}" in: it is revoked`)
-    }
-    return { name: credential.name, scope: credential.scope }
+    return principalFor(credential)
+  }
+
+  /**
+   * In whose name clients work that cannot show a certificate.
+   *
+   * @throws {@link KmsError} `notAuthenticated` when there is no such credential, or not any more.
+   */
+  async principalNamed(name: string): Promise<Principal> {
+    const credential = await this.named(name)
+    if (credential !== undefined) return principalFor(credential)
+    const what = `Cannot let client in: there is no credential "${name}"`
+    throw new KmsError('notAuthenticated', what)
   }
 
   /** Name of the credential with this certificate, revoked or not. */
@@ -172,6 +181,12 @@ export class Credentials {
   #mac(name: string, revision: number, content: Uint8Array): Uint8Array {
     return this.#sealer.authenticate('credential', name, String(revision), content)
   }
+}
+
+/** @throws {@link KmsError} `notAuthenticated` when it is revoked. */
+function principalFor({ name, scope, revoked }: Credential): Principal {
+  if (revoked === undefined) return { name, scope }
+  throw new KmsError('notAuthenticated', `Cannot let "${name}" in: it is revoked`)
 }
 
 function termOf(fingerprint: string): Term {

@@ -44,6 +44,7 @@ export const FAILURES = {
   wrongState:            { kmip: R.PermissionDenied,      kmip2: [R.PermissionDenied, R.WrongKeyLifecycleState], ckr: CKR.KEY_FUNCTION_NOT_PERMITTED, http: 409 },
   usageMask:             { kmip: R.PermissionDenied,      kmip2: R.IncompatibleCryptographicUsageMask, ckr: CKR.KEY_FUNCTION_NOT_PERMITTED, http: 403 },
   usageLimit:            { kmip: R.PermissionDenied,      ckr: CKR.KEY_FUNCTION_NOT_PERMITTED, http: 403 },
+  noUsageLimits:         { kmip: R.IllegalOperation,      kmip2: R.AttributeNotFound,          ckr: CKR.KEY_FUNCTION_NOT_PERMITTED, http: 409 },
   illegalOperation:      { kmip: R.IllegalOperation,      kmip2: R.InvalidObjectType,          ckr: CKR.KEY_FUNCTION_NOT_PERMITTED, http: 409 },
   objectType:            { kmip: R.InvalidField,          kmip2: R.InvalidObjectType,          ckr: CKR.KEY_TYPE_INCONSISTENT, http: 400 },
 
@@ -81,6 +82,7 @@ export const FAILURES = {
   missingIv:             { kmip: R.InvalidMessage,        ckr: CKR.MECHANISM_PARAM_INVALID,    http: 400 },
   tagLength:             { kmip: R.GeneralFailure,        ckr: CKR.MECHANISM_PARAM_INVALID,    http: 400 },
   dataLength:            { kmip: R.CryptographicFailure,  ckr: CKR.DATA_LEN_RANGE,             http: 400 },
+  correlationValue:      { kmip: R.InvalidField,          kmip2: R.InvalidCorrelationValue,    ckr: CKR.OPERATION_NOT_INITIALIZED, http: 404 },
   notQuantumSafe:        { kmip: R.GeneralFailure,        ckr: CKR.ATTRIBUTE_VALUE_INVALID,    http: 409 },
   noSuchKeystore:        { kmip: R.InvalidField,          kmip2: R.ProtectionStorageUnavailable, ckr: CKR.SLOT_ID_INVALID, http: 400 },
   protectionStorage:     { kmip: R.InvalidField,          kmip2: R.ProtectionStorageUnavailable, ckr: CKR.ATTRIBUTE_VALUE_INVALID, http: 409 },

@@ -135,8 +135,12 @@ export interface SignatureMechanism {
   readonly mgfHash?: Hash | undefined
   /** PSS. Default: as long as the hash. */
   readonly saltBytes?: number | undefined
-  /** Ed448, ML-DSA, SLH-DSA: the context string. */
+  /** Ed448, Ed25519ph, ML-DSA, SLH-DSA: the context string. */
   readonly context?: Uint8Array | undefined
+  /** Ed25519ph and Ed448ph: the message is hashed first, RFC 8032 §5.1 and §5.2. */
+  readonly prehashed?: boolean | undefined
+  /** ML-DSA, SLH-DSA: without fresh randomness, FIPS 204 §3.4 and FIPS 205 §9.2. */
+  readonly deterministic?: boolean | undefined
   /** ECDSA and DSA. Default `der`; `raw` is r and s side by side, as PKCS#11 has it. */
   readonly encoding?: 'der' | 'raw' | undefined
 }
@@ -162,6 +166,11 @@ export interface WrapMechanism {
    * and only that with the RSA key; it stands first. `CKM_RSA_AES_KEY_WRAP` of PKCS#11 3.2 §6.1.
    */
   readonly ephemeralBits?: number | undefined
+  /**
+   * EC, X25519, X448: the AES key of `ephemeralBits` is agreed upon with a pair that is made for
+   * it, whose point stands first. `CKM_ECDH_AES_KEY_WRAP` of PKCS#11 3.2 §6.3.
+   */
+  readonly agreement?: { readonly expand?: Expansion | undefined } | undefined
 }
 
 /** Bytes, or the value of another secret key in the same keystore, which does not leave it. */

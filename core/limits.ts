@@ -49,7 +49,9 @@ export const LIMITS = {
   sessionObjectsMax:      { default: 10_000,     min: 1,     max: 10_000_000,  unit: 'count',        what: 'PKCS#11 session objects of one application at a time' },
   agentIdleSeconds:       { default: 10,         min: 0,     max: 86_400,      unit: 'seconds',      what: 'Time that an agent stays when no application is connected any more' },
   savedStatesMax:         { default: 100,        min: 1,     max: 100_000,     unit: 'count',        what: 'Digests that one PKCS#11 application may have put aside (C_GetOperationState); the oldest goes' },
-  bufferedBytesMax:       { default: 16_777_216, min: 1_024, max: 1_073_741_824, unit: 'bytes',      what: 'Data of a PKCS#11 operation in parts that has to be gathered first (AEAD decryption, EdDSA, ML-DSA)' },
+  bufferedBytesMax:       { default: 16_777_216, min: 1_024, max: 1_073_741_824, unit: 'bytes',      what: 'Data of an operation in parts that has to be gathered first (AEAD decryption, EdDSA, ML-DSA)' },
+  streamsMax:             { default: 100,        min: 1,     max: 100_000,     unit: 'count',        what: 'KMIP operations in parts (Init Indicator) that one client may have begun' },
+  streamSeconds:          { default: 300,        min: 1,     max: 86_400,      unit: 'seconds',      what: 'Time that a KMIP operation in parts waits for its next part' },
 } as const satisfies Record<string, LimitRow>
 export type LimitName = keyof typeof LIMITS
 

@@ -15,7 +15,16 @@ import { readFileSync } from 'node:fs'
 import { type Document, isMap, isNode, LineCounter, parse, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
+import { PROFILE_NAMES } from '#fronts/kmip/offer.ts'
 import { RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
+import {
+  DestroyAction,
+  ObjectType,
+  Operation,
+  RNGMode,
+  ShreddingAlgorithm,
+  UnwrapMode,
+} from '#spec/kmip/enumerations.ts'
 
 /** A configuration that cannot be used; the message says where and what. */
 export class ConfigError extends Error {
@@ -62,6 +71,61 @@ const tls = z.strictObject({
     ),
 })
 
+/** The names of a table of KMIP, for what is said by name. */
+function names<const T extends Readonly<Record<string, number>>>(members: T) {
+  return z.enum(Object.keys(members) as [string, ...string[]] as [keyof T & string])
+}
+
+const query = z.strictObject({
+  vendorIdentification: z
+    .string()
+    .max(200)
+    .default('Claviger')
+    .describe('Vendor Identification; empty: Query Server Information is not answered.'),
+  operations: z
+    .array(names(Operation))
+    .optional()
+    .describe('The operations that remain, of those that are offered; default: all.'),
+  objects: z
+    .array(names(ObjectType))
+    .optional()
+    .describe('The types of objects that can be made; default: all.'),
+  profiles: z
+    .array(z.enum(PROFILE_NAMES))
+    .optional()
+    .describe('The profiles that remain, of those that are claimed; default: all.'),
+  shreddingAlgorithm: names(ShreddingAlgorithm)
+    .default('Cryptographic')
+    .describe('What Query says of how keys are made unreadable.'),
+  destroyAction: names(DestroyAction)
+    .default('KeyMaterialShredded')
+    .describe('What Query says of what Destroy does.'),
+  unwrapMode: names(UnwrapMode)
+    .default('NotProcessed')
+    .describe('What Query says of keys that are registered wrapped.'),
+  rngMode: names(RNGMode)
+    .default('SharedInstantiation')
+    .describe('What Query says of the generators of random numbers.'),
+  streaming: z
+    .boolean()
+    .default(true)
+    .describe('Whether data in parts is taken (Init and Final Indicator).'),
+})
+
+/** Addresses that nothing but this machine can reach; a name could mean another. */
+const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]):\d{1,5}$/
+
+const plain = z.strictObject({
+  listen: z
+    .string()
+    .regex(LOOPBACK, 'must be 127.x.x.x:PORT or [::1]:PORT: without TLS on no other address')
+    .describe('Where KMIP is spoken without TLS, on the loopback only: 127.0.0.1:PORT.'),
+  principal: z
+    .string()
+    .min(1)
+    .describe('Credential in whose name every client works that comes there.'),
+})
+
 const kmip = z.strictObject({
   listen: z
     .string()
@@ -73,6 +137,12 @@ const kmip = z.strictObject({
     .enum(['ignore', 'refuse'])
     .default('ignore')
     .describe('What becomes of user names in messages; who asks is said by the TLS certificate.'),
+  plain: plain
+    .optional()
+    .describe('KMIP without TLS, for a TLS proxy on the same machine; default: off.'),
+  query: query
+    .prefault({})
+    .describe('What Query answers; operations and objects that are left out are refused.'),
 })
 
 const rootKey = z.strictObject({

@@ -7,7 +7,9 @@
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { sweep } from '#core/sweep.ts'
+import { Offer } from '#fronts/kmip/offer.ts'
 import { KmipServer, type ServerIdentity } from '#fronts/kmip/server.ts'
+import { Streams } from '#fronts/kmip/streams.ts'
 import { WireLog } from '#fronts/kmip/wire-log.ts'
 import { serveControl } from './control.ts'
 import type { House } from './house.ts'
@@ -30,6 +32,8 @@ const AUTHORITY_WARN_DAYS = 365
 export interface RunningServer {
   /** Where KMIP clients connect: HOST:PORT. */
   readonly kmip: string
+  /** Where they may connect without TLS, on this machine; undefined where they may not. */
+  readonly plain: string | undefined
   /** Path of the socket of PKCS#11 applications; undefined where they are not served. */
   readonly pkcs11: string | undefined
   /** Ends everything in order: no new connections, running requests, then the database. */
@@ -40,13 +44,14 @@ export interface RunningServer {
 export async function startServer(house: House, log: Logger): Promise<RunningServer> {
   const wireLog = new WireLog((entry) => log.info(entry, 'wire'))
   const kmip = await kmipServer(house, wireLog, log)
-  const address = await kmip.listen()
+  const addresses = await kmip.listen()
   const pkcs11 = await listenPkcs11(house, log)
   const started = Date.now()
   const status = () => ({
     running: true,
     process: process.pid,
-    kmip: address,
+    kmip: addresses.tls,
+    plain: addresses.plain,
     pkcs11: pkcs11?.path,
     connections: kmip.connections,
     applications: pkcs11?.server.applications ?? 0,
@@ -71,7 +76,8 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   }
   let ended: Promise<void> | undefined
   return {
-    kmip: address,
+    kmip: addresses.tls,
+    plain: addresses.plain,
     pkcs11: pkcs11?.path,
     stop() {
       ended ??= end()
@@ -81,20 +87,26 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
 }
 
 async function kmipServer(house: House, wireLog: WireLog, log: Logger): Promise<KmipServer> {
-  const { listen, tls, messageCredentials } = house.config.kmip
-  const at = listen.lastIndexOf(':')
+  const { listen, tls, messageCredentials, plain, query } = house.config.kmip
   const options = {
-    host: listen.slice(0, at).replace(/^\[|\]$/g, ''),
-    port: Number(listen.slice(at + 1)),
+    ...hostAndPort(listen),
+    plain: plain && { ...hostAndPort(plain.listen), principal: plain.principal },
     identities: await identities(house),
     clientAuthorities: house.clientAuthorities(),
     minVersion: tls.minVersion,
     ciphers: tls.ciphers,
     messageCredentials,
+    offer: new Offer(query),
+    streams: new Streams(house.services.limits),
     wireLog,
     log,
   }
   return new KmipServer(options, house.services, house.credentials)
+}
+
+function hostAndPort(listen: string) {
+  const at = listen.lastIndexOf(':')
+  return { host: listen.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(listen.slice(at + 1)) }
 }
 
 /** Certificates of the configuration, or those that the house issues itself. */

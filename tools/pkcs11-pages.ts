@@ -89,7 +89,8 @@ export function mechanismsPage(keystore: Keystore): string {
   return page(
     '# Mechanisms of PKCS#11',
     `Rows of \`spec/algorithms.ts\` and \`spec/pkcs11/mechanisms.ts\`, as \`fronts/pkcs11/mechanisms.ts\`
-offers them on a token of the software keystore; on another one \`C_GetMechanismList\` says what it has.`,
+offers them on a token of the software keystore; on another one \`C_GetMechanismList\` says what
+it has.`,
     `## Offered\n\n${rows.length} mechanisms. Functions are those that the flags of \`C_GetMechanismInfo\`
 say; key sizes are in the unit of the standard.`,
     table(['Mechanism', 'Number', 'Functions', 'Key sizes', 'Parameter'], rows),
@@ -119,13 +120,15 @@ export function functionsPage(): string {
   const refusals = NOT_OFFERED.map((row) => [code(row.function), row.wish, code(`CKR_${row.rv}`)])
   return page(
     '# Functions of PKCS#11',
-    `Rows of \`spec/pkcs11/function-names.ts\`, of the engine's groups in \`fronts/pkcs11/functions\` and of
+    `Rows of \`spec/pkcs11/function-names.ts\`, of the engine's groups in
+\`fronts/pkcs11/functions\` and of
 \`fronts/pkcs11/not-offered.ts\`.`,
     `## What is not done\n\nEvery function answers. These wishes are refused on every token; which
 mechanisms there are is [another page](pkcs11-mechanisms.md), which keys may do what
 [a third](pkcs11-rules.md).`,
     table(['Function', 'Wish', 'Code'], refusals),
-    `## Who answers\n\n${rows.length} functions. "Since" is the version of the standard whose function list
+    `## Who answers\n\n${rows.length} functions. "Since" is the version of the standard whose
+function list
 has it first. The module answers alone what needs no token.`,
     table(['Function', 'Since', 'Answered by'], rows),
   )

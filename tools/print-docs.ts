@@ -18,6 +18,7 @@ import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
 import type { Call } from '#fronts/kmip/call.ts'
 import { handlerOf } from '#fronts/kmip/handlers.ts'
+import { Offer } from '#fronts/kmip/offer.ts'
 import { type AttributeRow, CLASSES, tableFor } from '#fronts/pkcs11/objects/table.ts'
 import { RULES, type Rule } from '#fronts/pkcs11/rule-table.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
@@ -72,7 +73,7 @@ function softwareKeystore(): SoftwareKeystore {
 /** What Query answers about everything but operations, in the newest version, as XML. */
 async function queryAnswer(): Promise<string> {
   const context = { services: { keystores: new Keystores([softwareKeystore()]) } }
-  const call = { context, version: VERSION_MAX } as unknown as Call
+  const call = { context, version: VERSION_MAX, offer: new Offer() } as unknown as Call
   const all = tableOf(E.QueryFunction).values.map(({ value }) => value as E.QueryFunction)
   const queryFunction = all.filter((value) => value !== E.QueryFunction.QueryOperations)
   const answer = await handlerOf('Query')?.run({ queryFunction }, call)
@@ -367,10 +368,17 @@ function setting(key: string, variable: string, schema: Schema): Row {
   return [code(key), variable, fallback, allowed(schema), schema.description ?? '']
 }
 
+/** More of them are not printed in a cell: the schema has them. */
+const NAMES_MAX = 12
+
 function allowed({ type = '', enum: values, const: only, items }: Schema): string {
   if (values !== undefined) return values.map(String).map(code).join(', ')
   if (only !== undefined) return code(String(only))
-  return type === 'array' ? `list of ${items?.type ?? 'values'}s` : type
+  if (type !== 'array') return type
+  const names = items?.enum?.map(String) ?? []
+  if (names.length > NAMES_MAX) return 'list of names of KMIP'
+  if (names.length > 0) return `list of ${names.map(code).join(', ')}`
+  return `list of ${items?.type ?? 'values'}s`
 }
 
 function limitsPage(): string {
@@ -422,8 +430,9 @@ function rulesPage(): string {
   return page(
     '# Rules against attacks on PKCS#11',
     'Rules of `fronts/pkcs11/rule-table.ts`. PKCS#11 lets keys be used against each other; ' +
-      'what the standard would allow and these rules refuse is refused on every token, unless the ' +
-      'configuration has the rule switched off, which is logged at the start and written to the ' +
+      'what the standard would allow and these rules refuse is refused on every token, unless ' +
+      'the configuration has the rule switched off, which is logged at the start and written to ' +
+      'the ' +
       'audit trail (`SwitchRuleOff`). A refusal ' +
       "names its rule in the server's log; the application is told the code alone. What the " +
       'standard itself asks for (`CKA_EXTRACTABLE`, `CKA_WRAP_WITH_TRUSTED`, ' +

@@ -27,11 +27,11 @@ const SLACK_MILLISECONDS = 120_000
 
 /** Latencies in microseconds. */
 export interface Result {
-  /** Operations in all, those before the measurement included. */
-  readonly done: number
   readonly perSecond: number
   readonly p50: number
   readonly p99: number
+  /** Processor time of our server for one operation; 0 where it is not known. */
+  readonly serverMicros: number
 }
 
 /** The module cannot do it. */
@@ -48,8 +48,6 @@ export interface Job {
 /** A module with a token that has keys and so many other objects. */
 export interface Module {
   readonly objects: number
-  /** Of the server that does the work; undefined where the program does it itself. */
-  readonly pid?: number | undefined
   run(job: Job): Promise<Result | Absent>
   stop(): Promise<void>
 }
@@ -80,11 +78,13 @@ export async function startClaviger(program: string, objects: number): Promise<M
     env: { CLAVIGER_PKCS11_TOKENS: tokens },
   })
   await askServer(dataDir, 'token.init', { label: TOKEN, soPin: SO_PIN, pin: PIN })
-  const env = { CLAVIGER_PKCS11: `unix:path=${socketPath(dataDir, 'pkcs11')}` }
+  const env = {
+    CLAVIGER_PKCS11: `unix:path=${socketPath(dataDir, 'pkcs11')}`,
+    BENCHMARK_SERVER: String(server.process.pid),
+  }
   await benchmark(program, CLAVIGER, env, 'keys')
   return {
     objects,
-    pid: server.process.pid,
     run: (job) => measure(program, CLAVIGER, env, job, objects),
     stop: async () => {
       await server.stop()

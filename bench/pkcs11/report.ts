@@ -6,8 +6,7 @@
 import { atLeast, columns, type Verdict, verdictText } from '../report.ts'
 import type { Absent, Result } from './modules.ts'
 
-/** With the processor time of the server for one operation in microseconds, where it is known. */
-export type Outcome = (Result & { readonly processorMicros?: number }) | Absent
+export type Outcome = Result | Absent
 
 /** One operation with one number of threads; undefined for a module that is not here. */
 export interface Row {
@@ -47,7 +46,7 @@ const ALONE: Readonly<Record<string, Target>> = {
 /** With more, in every row. */
 const TOGETHER: Target = { ofP11Kit: 1.5 }
 
-export function isMeasured(one: Outcome | undefined): one is Exclude<Outcome, Absent> {
+export function isMeasured(one: Outcome | undefined): one is Result {
   // 0: no operation fitted into the time.
   return one !== undefined && 'perSecond' in one && one.perSecond > 0
 }
@@ -85,7 +84,7 @@ export function tableText(report: Report): string {
       title,
       String(threads),
       ...cells(ours),
-      isMeasured(ours) ? (ours.processorMicros?.toFixed(0) ?? '') : '',
+      isMeasured(ours) ? ours.serverMicros.toFixed(0) : '',
     ],
     ...[...cells(softHsm), ratio(ours, softHsm)?.toFixed(2) ?? ''],
     ...[...cells(p11Kit), ratio(ours, p11Kit)?.toFixed(2) ?? ''],

@@ -59,6 +59,11 @@ export class Bindings {
     this.#values.set(placeholder, value)
   }
 
+  /** What comes under this placeholder next is another value. */
+  release(placeholder: string): void {
+    this.#values.delete(placeholder)
+  }
+
   /** Remembers what an answer held. */
   seen(name: string, value: string): void {
     this.#last.set(name, value)

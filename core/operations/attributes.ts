@@ -22,6 +22,7 @@ import {
   assertMayChange,
   assertMayDelete,
   withConsequences,
+  withUsageCount,
 } from '../attribute-rules.ts'
 import { retried, update } from '../change.ts'
 import type { Context } from '../context.ts'
@@ -190,8 +191,11 @@ async function changed(
 ): Promise<Changed> {
   return retried(async () => {
     const object = await visibleObject(context, id)
-    const { attributes, attribute } = change(presentAttributes(object, context.now))
-    if (attributes === object.attributes) return { object, attribute }
+    const { attributes: wished, attribute: given } = change(presentAttributes(object, context.now))
+    if (wished === object.attributes) return { object, attribute: given }
+    const attributes = withUsageCount(wished)
+    const attribute =
+      attributes === wished ? given : { ...given, value: attributes.get('usageLimits') }
     assertDates(attributes)
     assertSize(object.attributes, attributes, context.services.limits.attributeBytesMax)
     const after = withConsequences(attributes, context.now)

@@ -1,12 +1,17 @@
 /**
- * Activate, Revoke, Destroy, Check.
+ * Activate, Revoke, Destroy, Check, Obtain Lease, Get Usage Allocation.
  *
- * KMIP 1.4 §4.10, §4.19 to §4.21; KMIP 2.1 §6.1 by name. The states and their order are in
+ * KMIP 1.4 §4.10, §4.17 to §4.21; KMIP 2.1 §6.1 by name. The states and their order are in
  * `core/lifecycle.ts`.
  *
  * @module
  */
-import { ObjectType, RevocationReasonCode, State } from '#spec/kmip/enumerations.ts'
+import {
+  CryptographicUsageMask as Mask,
+  ObjectType,
+  RevocationReasonCode,
+  State,
+} from '#spec/kmip/enumerations.ts'
 import type { RevocationReason } from '#spec/kmip/structures.ts'
 import { nameOf } from '#spec/kmip/table.ts'
 import { commit, retried, revised, update } from '../change.ts'
@@ -14,6 +19,7 @@ import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import {
   assertTransition,
+  assertUsable,
   isCompromise,
   isDestroyed,
   stateAfterRevoke,
@@ -144,4 +150,65 @@ export async function check(
     ...(leaseTime !== undefined && lease !== 0 && leaseTime > lease && { leaseTime }),
   }
   return { object, refused }
+}
+
+export interface Lease {
+  readonly object: ManagedObject
+  /** Seconds; 0 for no limit. */
+  readonly leaseTime: number
+}
+
+/**
+ * Time for which a client may use what it has got without asking again.
+ *
+ * @throws {@link KmsError} `wrongState` when the object is compromised: nobody shall rely on it.
+ */
+export async function obtainLease(context: Context, id: string): Promise<Lease> {
+  const object = await livingObject(context, id)
+  const state = stateAt(object.attributes, context.now)
+  if (state === State.Compromised) {
+    const what = `Cannot give lease of ${labelOf(object)}: its state is ${stateName(state)}`
+    throw new KmsError('wrongState', what)
+  }
+  return { object, leaseTime: object.attributes.get('leaseTime') ?? 0 }
+}
+
+/** Uses that make something; the others take it apart, and Usage Limits do not count them. */
+const PROTECTING = Mask.Encrypt | Mask.Sign | Mask.MACGenerate | Mask.WrapKey | Mask.DeriveKey
+
+/**
+ * Takes a number of uses from the Usage Limits, for a client that protects data by itself. All of
+ * it or nothing.
+ *
+ * @param count Objects or bytes, by the unit of the Usage Limits.
+ * @throws {@link KmsError} `noUsageLimits`, `illegalOperation`, `wrongState`, `usageLimit`.
+ */
+export async function allocateUsage(
+  context: Context,
+  id: string,
+  count: bigint,
+): Promise<ManagedObject> {
+  if (count < 1n) {
+    throw new KmsError('invalidField', `Cannot allocate usage: ${count} is asked for, 1 is least`)
+  }
+  return retried(async () => {
+    const object = await livingObject(context, id)
+    const { attributes } = object
+    const what = `Cannot allocate usage of ${labelOf(object)}`
+    const limits = attributes.get('usageLimits')
+    if (limits?.usageLimitsCount === undefined) {
+      throw new KmsError('noUsageLimits', `${what}: it has no Usage Limits`)
+    }
+    if (((attributes.get('cryptographicUsageMask') ?? 0) & PROTECTING) === 0) {
+      const why = 'its Cryptographic Usage Mask lets it protect nothing'
+      throw new KmsError('illegalOperation', `${what}: ${why}`)
+    }
+    assertUsable(() => what, attributes, 'protect', context.now)
+    const usageLimitsCount = limits.usageLimitsCount - count
+    if (usageLimitsCount < 0n) {
+      const why = `its Usage Limits leave ${limits.usageLimitsCount}, ${count} are asked for`
+      throw new KmsError('usageLimit', `${what}: ${why}`)
+    }
+    return update(context, object, attributes.set('usageLimits', { ...limits, usageLimitsCount }))
+  })
 }

@@ -30,6 +30,7 @@ import {
   assertMayGive,
   isMultiple,
   type Origin,
+  withUsageCount,
 } from '../attribute-rules.ts'
 import { commit } from '../change.ts'
 import type { Context } from '../context.ts'
@@ -249,13 +250,6 @@ function withMaterial(
 
 function digestOf(digestValue: Uint8Array, keyFormatType: KeyFormatType) {
   return { hashingAlgorithm: HashingAlgorithm.SHA_256, digestValue, keyFormatType }
-}
-
-/** A client gives the total; what is left starts as the total. KMIP 1.4 §3.21. */
-function withUsageCount(bag: AttributeBag): AttributeBag {
-  const limits = bag.get('usageLimits')
-  if (limits === undefined || limits.usageLimitsCount !== undefined) return bag
-  return bag.set('usageLimits', { ...limits, usageLimitsCount: limits.usageLimitsTotal })
 }
 
 /**

@@ -34,7 +34,8 @@ export function findRecords(
     return { ids: [], ...(query.count && { total: 0 }) }
   const matching = matchingSeqs(query, scopes, prepare)
   const order = query.oldestFirst ? 'ASC' : 'DESC'
-  // The page of entries comes first, one look-up of a record for each: a set of them would be sorted.
+  // The page of entries comes first, one look-up of a record for each: a set of them would be
+  // sorted.
   const page = `${matching.sql} ORDER BY seq ${order} LIMIT ? OFFSET ?`
   const sql = `SELECT r.id AS id FROM (${page}) m CROSS JOIN records r ON r.seq = m.seq
     ORDER BY m.seq ${order}`

@@ -12,6 +12,8 @@ import { DataEnumeration, UniqueIdentifierEnumeration as From } from '#spec/kmip
 import type { DataOrReference, Identifier } from '#spec/kmip/structures.ts'
 import { nameOf } from '#spec/kmip/table.ts'
 import type { Version } from '#wire/ttlv/version.ts'
+import type { Offer } from './offer.ts'
+import type { Streams } from './streams.ts'
 
 /** What the items of a batch have made so far. */
 export interface BatchState {
@@ -41,6 +43,9 @@ export interface Call {
   readonly context: Context
   readonly version: Version
   readonly batch: BatchState
+  readonly offer: Offer
+  /** What waits for further parts. */
+  readonly streams: Streams
 }
 
 /** The identifier that an item means. @throws `KmsError` `notFound` when there is none. */

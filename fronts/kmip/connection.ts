@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { TLSSocket } from 'node:tls'
+import type { Socket } from 'node:net'
 import type { Awaitable } from '#core/awaitable.ts'
 import type { Principal, Services } from '#core/context.ts'
 import { WireError } from '#wire/errors.ts'
@@ -59,7 +59,7 @@ export type CloseReason =
 
 export class Connection {
   readonly principal: Principal
-  readonly socket: TLSSocket
+  readonly socket: Socket
   readonly #services: Services
   readonly #options: ConnectionOptions
   readonly #closed: (reason: CloseReason | undefined) => void
@@ -82,7 +82,7 @@ export class Connection {
   #ending = false
 
   constructor(
-    socket: TLSSocket,
+    socket: Socket,
     principal: Principal,
     services: Services,
     options: ConnectionOptions,

@@ -46,6 +46,8 @@ import {
 import { type BatchState, type Call, newBatch } from './call.ts'
 import { type Answer, type Effect, Refusal } from './handler.ts'
 import { handlerOf } from './handlers.ts'
+import type { Offer } from './offer.ts'
+import type { Streams } from './streams.ts'
 
 /** What a message does as a whole: the strongest effect of its items. */
 export type MessageEffect = 'change' | 'none'
@@ -53,6 +55,9 @@ export type MessageEffect = 'change' | 'none'
 export interface MessageOptions {
   /** What becomes of a user name or another credential in a message; the TLS identity counts. */
   readonly messageCredentials: 'ignore' | 'refuse'
+  readonly offer: Offer
+  /** Operations in parts, of all connections. */
+  readonly streams: Streams
 }
 
 type Request = ReturnType<typeof RequestMessage.decode>
@@ -181,6 +186,8 @@ class Batch {
   readonly #services: Services
   readonly #principal: Principal
   readonly #version: Version
+  readonly #offer: Offer
+  readonly #streams: Streams
   readonly #onError: OnError
   readonly #state: BatchState
   readonly #answers: ItemAnswer[] = []
@@ -200,6 +207,8 @@ class Batch {
     this.#services = services
     this.#principal = principal
     this.#version = version
+    this.#offer = options.offer
+    this.#streams = options.streams
     this.#now = seconds(services)
     this.#state = this.#count() > 1 ? newBatch() : NOTHING_BEFORE
     const header = request.requestHeader
@@ -307,7 +316,7 @@ class Batch {
   #operation(operation: number, item: RequestBatchItem): Awaitable<Item> {
     const name = operationName(operation)
     const handler = name && (handlerOf(name) as AnyHandler | undefined)
-    if (name === undefined || handler === undefined) {
+    if (name === undefined || handler === undefined || !this.#offer.hasOperation(name)) {
       const what = `Cannot do ${operationLabel(operation)}: this server does not offer it`
       throw new KmsError('operationNotSupported', what)
     }
@@ -318,8 +327,15 @@ class Batch {
     const coders = payloadCoders(name)
     const empty = { tag: Tag.RequestPayload, type: ItemType.Structure, value: [] } as const
     const request = coders.request.decode(item.requestPayload ?? empty, decoding(this.#version))
+    this.#offer.assertObjects(name, request)
     const context = this.#context(name)
-    const call: Call = { context, version: this.#version, batch: this.#state }
+    const call: Call = {
+      context,
+      version: this.#version,
+      batch: this.#state,
+      offer: this.#offer,
+      streams: this.#streams,
+    }
     const { effect } = handler
     return after(handler.run(request, call), (answer) => {
       if (this.#count() > 1) this.#remember(answer)

@@ -14,7 +14,12 @@ import type { ConnectOptions } from '#clients/kmip/connection.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { RawClient } from '#conformance/raw-client.ts'
 import { askServer } from '#server/control.ts'
-import { ResultReason } from '#spec/kmip/enumerations.ts'
+import {
+  DestroyAction,
+  ObjectType,
+  ResultReason,
+  ShreddingAlgorithm,
+} from '#spec/kmip/enumerations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { encodeItem } from '#wire/ttlv/binary.ts'
 import { type Item, ItemType, structure } from '#wire/ttlv/item.ts'
@@ -426,6 +431,58 @@ describe('a KMIP server', { timeout: 120_000 }, () => {
     raw.close()
   })
 
+  it('allocates usage until the Usage Limits are spent, all or nothing', async () => {
+    const usageLimits = { usageLimitsTotal: 1_000n, usageLimitsUnit: 1 }
+    const activation = { id: 'activationDate', value: 1 } as const
+    const attributes = [...AES, activation, { id: 'usageLimits', value: usageLimits } as const]
+    const { uniqueIdentifier } = await kmip.call('Create', {
+      objectType: 2,
+      attributes: { attributes },
+    })
+    const allocate = (usageLimitsCount: bigint, version: Version = 21) => {
+      return kmip.call('GetUsageAllocation', { uniqueIdentifier, usageLimitsCount }, { version })
+    }
+    await allocate(600n)
+    await assert.rejects(allocate(401n), { reason: ResultReason.PermissionDenied })
+    await allocate(400n, 10)
+    await assert.rejects(allocate(1n, 14), { reason: ResultReason.PermissionDenied })
+    await assert.rejects(allocate(0n), { reason: ResultReason.InvalidField })
+  })
+
+  it('refuses to allocate usage without Usage Limits, and in no state to protect', async () => {
+    const id = await created(kmip)
+    const wish = { uniqueIdentifier: id, usageLimitsCount: 1n }
+    const allocate = (version: Version) => kmip.call('GetUsageAllocation', wish, { version })
+    await assert.rejects(allocate(14), { reason: ResultReason.IllegalOperation })
+    await assert.rejects(allocate(21), { reason: ResultReason.AttributeNotFound })
+    const usageLimits = { usageLimitsTotal: 5n, usageLimitsUnit: 2 }
+    const newAttribute = { id: 'usageLimits', value: usageLimits } as const
+    await kmip.call('AddAttribute', { uniqueIdentifier: id, newAttribute })
+    const attributeRefs = ['usageLimits'] as const
+    const found = await kmip.call('GetAttributes', { uniqueIdentifier: id, attributeRefs })
+    assert.deepEqual(found.attributes?.attributes[0]?.value, {
+      ...usageLimits,
+      usageLimitsCount: 5n,
+    })
+    await assert.rejects(allocate(14), { message: /Pre-?Active/ })
+  })
+
+  it('leases a key until it is compromised', async () => {
+    const uniqueIdentifier = await created(kmip)
+    const lease = await kmip.call('ObtainLease', { uniqueIdentifier })
+    assert.equal(lease.uniqueIdentifier, uniqueIdentifier)
+    assert.ok(Math.abs(lease.lastChangeDate - Date.now() / 1000) < 60)
+    const attributeRefs = ['leaseTime'] as const
+    const { attributes } = await kmip.call('GetAttributes', { uniqueIdentifier, attributeRefs })
+    assert.equal(attributes?.attributes[0]?.value, lease.leaseTime)
+    const revocationReason = { revocationReasonCode: 2 } as const
+    await kmip.call('Revoke', { uniqueIdentifier, revocationReason })
+    const reason = ResultReason.PermissionDenied
+    await assert.rejects(kmip.call('ObtainLease', { uniqueIdentifier }, { version: 14 }), {
+      reason,
+    })
+  })
+
   it('stops at the first failure of a batch by default', async () => {
     const results = await kmip.batch([
       { operation: 'Get', payload: { uniqueIdentifier: 'nobody' } },
@@ -621,3 +678,47 @@ function mutated(bytes: Uint8Array, random: Random): Uint8Array {
   }
   return out
 }
+
+describe('a KMIP server that is narrowed', { timeout: 60_000 }, () => {
+  const operations = 'DiscoverVersions, Query, Create, CreateKeyPair, Get, Locate, Destroy'
+  let server: OwnServer
+  let kmip: KmipClient
+
+  before(async () => {
+    server = await startOwnServer({
+      env: {
+        CLAVIGER_KMIP_QUERY_OPERATIONS: `[${operations}]`,
+        CLAVIGER_KMIP_QUERY_OBJECTS: '[SymmetricKey, PublicKey]',
+        CLAVIGER_KMIP_QUERY_VENDOR_IDENTIFICATION: 'www.example.org; gateway 1',
+        CLAVIGER_KMIP_QUERY_DESTROY_ACTION: 'Unspecified',
+      },
+    })
+    kmip = new KmipClient(server.client('admin'))
+  })
+  after(async () => {
+    kmip.close()
+    await server.stop()
+  })
+
+  it('tells in Query what is left, and claims no profile that needs more', async () => {
+    const answer = await kmip.call('Query', { queryFunction: [1, 2, 3, 8, 10, 11] })
+    assert.deepEqual([...answer.operation].sort(), [1, 2, 8, 10, 20, 24, 30].sort())
+    assert.deepEqual(answer.objectType, [ObjectType.SymmetricKey, ObjectType.PublicKey])
+    assert.equal(answer.vendorIdentification, 'www.example.org; gateway 1')
+    assert.deepEqual(answer.profileInformation, [])
+    const [capabilities] = answer.capabilityInformation
+    assert.equal(capabilities?.destroyAction, DestroyAction.Unspecified)
+    assert.equal(capabilities?.shreddingAlgorithm, ShreddingAlgorithm.Cryptographic)
+  })
+
+  it('refuses what is left out: operations, and objects of other types', async () => {
+    const id = await created(kmip)
+    assert.ok(await kmip.call('Get', { uniqueIdentifier: id }))
+    const activate = kmip.call('Activate', { uniqueIdentifier: id })
+    await assert.rejects(activate, { reason: ResultReason.OperationNotSupported })
+    const secret = kmip.call('Create', { ...CREATE, objectType: ObjectType.SecretData })
+    await assert.rejects(secret, { reason: ResultReason.FeatureNotSupported })
+    const pair = kmip.call('CreateKeyPair', {})
+    await assert.rejects(pair, { reason: ResultReason.FeatureNotSupported, message: /PrivateKey/ })
+  })
+})

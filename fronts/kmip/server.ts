@@ -1,15 +1,26 @@
 /**
- * The KMIP listener: TLS with mutual authentication on a TCP port.
+ * The KMIP listener: TLS with mutual authentication on a TCP port; where it is asked for, a second
+ * port without TLS on the loopback.
  *
  * KMIP Profiles 2.1 §3 (authentication suites) and §4.1 (transport); port 5696. TLS 1.2 and 1.3
  * with the suites of the profiles, hybrid X25519MLKEM768 where the client offers it. A client whose
  * certificate is not a credential, or not any more, is turned away after the handshake, with the
  * reason in the log.
  *
+ * The port without TLS is for a TLS proxy on the same machine, such as stunnel: whoever can connect
+ * there works in the name of one credential. It never listens on an address that others can reach.
+ *
  * @module
  */
 import { randomBytes, X509Certificate } from 'node:crypto'
-import { type AddressInfo, isIP } from 'node:net'
+import {
+  type AddressInfo,
+  BlockList,
+  createServer as createTcpServer,
+  isIP,
+  type Socket,
+  type Server as TcpServer,
+} from 'node:net'
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls'
 import type { Principal, Services } from '#core/context.ts'
 import type { Credentials } from '#core/credentials.ts'
@@ -32,7 +43,18 @@ export interface KmipServerOptions extends ConnectionOptions {
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
   /** OpenSSL's names; default {@link CIPHERS}. */
   readonly ciphers?: string | undefined
+  /** Default: none. */
+  readonly plain?: PlainOptions | undefined
   readonly log: ConnectionLog
+}
+
+/** KMIP without TLS. */
+export interface PlainOptions {
+  /** An address of the loopback. */
+  readonly host: string
+  readonly port: number
+  /** Credential in whose name its clients work. */
+  readonly principal: string
 }
 
 /** What the listener says about connections. */
@@ -69,6 +91,7 @@ export class KmipServer {
   readonly #services: Services
   readonly #credentials: Credentials
   readonly #server: Server
+  readonly #plain: TcpServer | undefined
   readonly #connections = new Set<Connection>()
   #stopping = false
 
@@ -87,16 +110,21 @@ export class KmipServer {
       sessionIdContext: randomBytes(16).toString('hex'),
     })
     this.#server.maxConnections = services.limits.connectionsMax
-    this.#server.on('secureConnection', (socket) => void this.#welcome(socket))
+    this.#server.on('secureConnection', (socket) => {
+      void this.#welcome(socket, () => this.#identify(socket))
+    })
+    this.#plain = options.plain && this.#plainServer(options.plain)
     this.#server.on('tlsClientError', (error, socket) => {
       const details = { peer: socket.remoteAddress, reason: handshakeReason(error) }
       options.log.warn(details, 'a TLS handshake failed')
       // Node reports the time-out and leaves the socket open: it would hold its place for ever.
       if ('code' in error && error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') socket.destroy()
     })
-    this.#server.on('drop', (data) => {
-      options.log.warn({ peer: data?.remoteAddress }, 'too many connections: one was turned away')
-    })
+    for (const server of [this.#server, this.#plain]) {
+      server?.on('drop', (data) => {
+        options.log.warn({ peer: data?.remoteAddress }, 'too many connections: one was turned away')
+      })
+    }
     credentials.onRevoked(({ name }) => {
       for (const connection of this.#connections) {
         if (connection.principal.name === name) connection.destroy('revoked')
@@ -104,18 +132,22 @@ export class KmipServer {
     })
   }
 
-  /** Resolves with the address once clients can connect. */
-  listen(): Promise<string> {
-    const { host, port } = this.#options
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen(port, host, () => {
-        this.#server.off('error', reject)
-        const address = this.#server.address() as AddressInfo
-        const name = isIP(address.address) === 6 ? `[${address.address}]` : address.address
-        resolve(`${name}:${address.port}`)
-      })
-    })
+  /**
+   * Resolves once clients can connect.
+   *
+   * @throws `KmsError` `invalidField` when it should be without TLS where others can connect.
+   */
+  async listen(): Promise<Addresses> {
+    const { host, port, plain } = this.#options
+    if (plain === undefined || this.#plain === undefined) {
+      return { tls: await listening(this.#server, host, port) }
+    }
+    assertLoopback(plain.host)
+    await this.#credentials.principalNamed(plain.principal)
+    return {
+      tls: await listening(this.#server, host, port),
+      plain: await listening(this.#plain, plain.host, plain.port),
+    }
   }
 
   /** New certificates for connections from now on. */
@@ -133,7 +165,7 @@ export class KmipServer {
   /** Takes no more connections, and ends those that are once their answers have been sent. */
   async close(): Promise<void> {
     this.#stopping = true
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    const closed = Promise.all([ended(this.#server), ended(this.#plain)])
     for (const connection of this.#connections) connection.end('drain')
     const timer = setTimeout(() => {
       for (const connection of this.#connections) connection.destroy('drain')
@@ -142,13 +174,21 @@ export class KmipServer {
     clearTimeout(timer)
   }
 
-  async #welcome(socket: TLSSocket): Promise<void> {
+  #plainServer({ principal }: PlainOptions): TcpServer {
+    const server = createTcpServer({ allowHalfOpen: false }, (socket) => {
+      void this.#welcome(socket, () => this.#credentials.principalNamed(principal))
+    })
+    server.maxConnections = this.#services.limits.connectionsMax
+    return server
+  }
+
+  async #welcome(socket: Socket, identify: () => Promise<Principal>): Promise<void> {
     // Until there is a connection to say so, an error must not end the process.
     const ignore = (): void => {}
     socket.on('error', ignore)
     const peer = socket.remoteAddress
     try {
-      const principal = await this.#identify(socket)
+      const principal = await identify()
       if (this.#stopping || socket.destroyed) {
         socket.destroy()
         return
@@ -162,7 +202,7 @@ export class KmipServer {
     }
   }
 
-  #connect(socket: TLSSocket, principal: Principal, peer: string | undefined): void {
+  #connect(socket: Socket, principal: Principal, peer: string | undefined): void {
     const { log } = this.#options
     const closed = (reason: CloseReason | undefined): void => {
       this.#connections.delete(connection)
@@ -189,6 +229,42 @@ export class KmipServer {
     const what = `it has ${count} connections, allowed are ${connectionsPerClientMax}`
     throw new KmsError('limitExceeded', `Cannot let "${name}" in: ${what}`)
   }
+}
+
+/** Where clients connect: HOST:PORT. */
+export interface Addresses {
+  readonly tls: string
+  /** Undefined where everybody must speak TLS. */
+  readonly plain?: string | undefined
+}
+
+function listening(server: TcpServer, host: string, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      const { address, port: bound } = server.address() as AddressInfo
+      resolve(`${isIP(address) === 6 ? `[${address}]` : address}:${bound}`)
+    })
+  })
+}
+
+function ended(server: TcpServer | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (server?.listening) server.close(() => resolve())
+    else resolve()
+  })
+}
+
+const LOOPBACK = new BlockList()
+LOOPBACK.addSubnet('127.0.0.0', 8)
+LOOPBACK.addAddress('::1', 'ipv6')
+
+function assertLoopback(host: string): void {
+  const family = isIP(host)
+  if (family !== 0 && LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4')) return
+  const what = `Cannot listen on ${host} without TLS: it is no address of the loopback`
+  throw new KmsError('invalidField', what)
 }
 
 function secureContext(options: KmipServerOptions): SecureContextOptions {

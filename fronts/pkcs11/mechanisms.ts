@@ -25,6 +25,7 @@ import {
   type MacRow,
   macRow,
   PAIRS,
+  type PairAlgorithm,
   type PairRow,
   pairRow,
   SECRET_KEYS,
@@ -130,11 +131,12 @@ const GENERATORS: readonly KeyMechanism[] = [
  * beside what the row serves.
  */
 const KEY_MECHANISMS: readonly KeyMechanism[] = [
-  ...WRAPPINGS.map(({ ckm, cipher, algorithms }) => ({
+  ...WRAPPINGS.map(({ ckm, cipher, algorithms, agrees }) => ({
     ckm,
     serves: ['wrap', 'unwrap'] as const,
     algorithms,
-    keyBits: cipherRow(cipher).keyBits,
+    // What is agreed upon fits the cipher, whatever the length of the pair.
+    keyBits: agrees ? undefined : cipherRow(cipher).keyBits,
     needs: { cipher },
   })),
   ...DERIVATIONS.map(({ ckm, algorithms, keyBits }) => ({
@@ -144,6 +146,11 @@ const KEY_MECHANISMS: readonly KeyMechanism[] = [
     keyBits,
   })),
   { ckm: CKM.PKCS5_PBKD2, serves: ['generate'], algorithms: [] },
+  {
+    ckm: CKM.PUB_KEY_FROM_PRIV_KEY,
+    serves: ['derive'],
+    algorithms: Object.keys(PAIRS) as PairAlgorithm[],
+  },
   ...GENERATORS,
   ...ENCAPSULATIONS.map(({ ckm, algorithms }) => ({
     ckm,

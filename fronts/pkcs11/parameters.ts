@@ -235,22 +235,21 @@ const SIGNATURE_READERS: Readonly<Record<string, ReadSignature>> = {
 
   CK_EDDSA_PARAMS: (offered, given, { scheme }) => {
     const fields = fieldsGiven<'CK_EDDSA_PARAMS'>(offered, given)
-    if (fields?.phFlag)
-      throw parameterInvalid(offered, 'phFlag: Ed25519ph, Ed448ph are not offered')
-    return { scheme, context: contextOf(offered, fields?.pContextData) }
+    const context = contextOf(offered, fields?.pContextData)
+    return { scheme, context, ...(fields?.phFlag && { prehashed: true }) }
   },
 
   CK_SIGN_ADDITIONAL_CONTEXT: (offered, given, { scheme, hash }) => {
     const fields = fieldsGiven<'CK_SIGN_ADDITIONAL_CONTEXT'>(offered, given)
-    assertHedge(offered, fields?.hedgeVariant)
-    return { scheme, hash, context: contextOf(offered, fields?.pContext) }
+    const context = contextOf(offered, fields?.pContext)
+    return { scheme, hash, context, ...hedge(offered, fields?.hedgeVariant) }
   },
 
   CK_HASH_SIGN_ADDITIONAL_CONTEXT: (offered, given, { scheme }) => {
     const fields = neededFields<'CK_HASH_SIGN_ADDITIONAL_CONTEXT'>(offered, given)
-    assertHedge(offered, fields.hedgeVariant)
     const hash = hashNumbered(offered, fields.hash)
-    return { scheme, hash, digested: true, context: contextOf(offered, fields.pContext) }
+    const context = contextOf(offered, fields.pContext)
+    return { scheme, hash, digested: true, context, ...hedge(offered, fields.hedgeVariant) }
   },
 }
 
@@ -261,10 +260,14 @@ function contextOf(offered: Offered, context: Uint8Array | undefined): Uint8Arra
   throw parameterInvalid(offered, `a context of ${CONTEXT_BYTES_MAX} bytes at most`)
 }
 
-/** Signatures are hedged always. */
-function assertHedge(offered: Offered, variant: number = CKH.HEDGE_PREFERRED): void {
-  if (variant === CKH.HEDGE_PREFERRED || variant === CKH.HEDGE_REQUIRED) return
-  throw parameterInvalid(offered, `hedgeVariant ${variant}: signatures are hedged`)
+/** Signatures are hedged unless that is forbidden. */
+function hedge(
+  offered: Offered,
+  variant: number = CKH.HEDGE_PREFERRED,
+): Pick<SignatureMechanism, 'deterministic'> {
+  if (variant === CKH.HEDGE_PREFERRED || variant === CKH.HEDGE_REQUIRED) return {}
+  if (variant === CKH.DETERMINISTIC_REQUIRED) return { deterministic: true }
+  throw parameterInvalid(offered, `there is no hedgeVariant ${variant}`)
 }
 
 /** @throws `CryptokiError` `CKR_MECHANISM_PARAM_INVALID`. */
@@ -295,9 +298,10 @@ export function assertSaltFits(
 /** @throws `CryptokiError` `CKR_MECHANISM_PARAM_INVALID` when the key takes no context string. */
 export function assertContextFits(
   offered: Offered,
-  { scheme, context }: SignatureMechanism,
+  { scheme, context, prehashed }: SignatureMechanism,
   { algorithm }: KeySpec,
 ): void {
+  if (prehashed) return
   if (context === undefined || context.length === 0 || !isPair(algorithm)) return
   if (isNodeType(signatureRow(scheme).context ?? [], pairRow(algorithm).node)) return
   throw parameterInvalid(offered, `${algorithm} takes no context string`)

@@ -14,6 +14,7 @@ import type { WrapMechanism } from '#core/keystore.ts'
 import { type Cipher, cipherRow, type KeyAlgorithm } from '#spec/algorithms.ts'
 import { CKG, CKM } from '#spec/pkcs11/constants.ts'
 import type { Mechanism, StructureFields } from '#spec/pkcs11/types.ts'
+import { expansionOf } from './derivations.ts'
 import type { Offered } from './mechanisms.ts'
 import { cipherMeaning, oaepOf, parameterInvalid, tagBytesOf } from './parameters.ts'
 
@@ -28,6 +29,8 @@ export interface Wrapping {
   readonly blockBytes?: number
   /** Present where private keys are not wrapped so. */
   readonly secretsOnly?: true
+  /** Present where the key of the cipher is agreed upon with a pair made for it. */
+  readonly agrees?: true
   /** Present where nothing tells whether what was wrapped has been altered. */
   readonly bare?: true
 }
@@ -35,6 +38,8 @@ export interface Wrapping {
 const AES = ['AES'] as const
 const DES3 = ['DES3'] as const
 const RSA = ['RSA'] as const
+const EC = ['EC'] as const
+const MONTGOMERY = ['X25519', 'X448'] as const
 const CHACHA = ['ChaCha20', 'ChaCha20Poly1305'] as const
 
 // biome-ignore format: a table
@@ -53,6 +58,9 @@ export const WRAPPINGS: readonly Wrapping[] = [
   { ckm: CKM.RSA_PKCS,           cipher: 'RSA_PKCS',          algorithms: RSA, secretsOnly: true },
   { ckm: CKM.RSA_PKCS_OAEP,      cipher: 'RSA_PKCS_OAEP',     algorithms: RSA, secretsOnly: true },
   { ckm: CKM.RSA_AES_KEY_WRAP,   cipher: 'RSA_PKCS_OAEP',     algorithms: RSA },
+  { ckm: CKM.ECDH_AES_KEY_WRAP,     cipher: 'AES_KEY_WRAP_KWP', algorithms: EC, agrees: true },
+  { ckm: CKM.ECDH_COF_AES_KEY_WRAP, cipher: 'AES_KEY_WRAP_KWP', algorithms: EC, agrees: true },
+  { ckm: CKM.ECDH_X_AES_KEY_WRAP,   cipher: 'AES_KEY_WRAP_KWP', algorithms: MONTGOMERY, agrees: true },
 ]
 
 const BY_CKM = new Map(WRAPPINGS.map((wrapping) => [wrapping.ckm, wrapping]))
@@ -64,9 +72,10 @@ export function wrappingOf(ckm: number): Wrapping | undefined {
 /** @throws `CryptokiError` `CKR_MECHANISM_PARAM_INVALID`. */
 export function wrapMeaning(
   offered: Offered,
-  { cipher, algorithms, ckm }: Wrapping,
+  { cipher, algorithms, ckm, agrees }: Wrapping,
   { parameter }: Mechanism,
 ): WrapMechanism {
+  if (agrees) return agreedMeaning(offered, cipher, parameter)
   if (ckm !== CKM.RSA_AES_KEY_WRAP) {
     const does = { kind: 'cipher', cipher, algorithms } as const
     return cipherMeaning(offered, does, parameter).mechanism
@@ -77,10 +86,27 @@ export function wrapMeaning(
   const fields = parameter as StructureFields<'CK_RSA_AES_KEY_WRAP_PARAMS'>
   const { ulAESKeyBits: ephemeralBits, pOAEPParams } = fields
   if (pOAEPParams === undefined) throw parameterInvalid(offered, 'pOAEPParams is missing')
-  if (![128, 192, 256].includes(ephemeralBits)) {
-    throw parameterInvalid(offered, `an AES key of 128, 192 or 256 bits, not ${ephemeralBits}`)
-  }
+  assertAesBits(offered, ephemeralBits)
   return { cipher, ephemeralBits, ...oaepOf(offered, pOAEPParams) }
+}
+
+function assertAesBits(offered: Offered, bits: number): void {
+  if ([128, 192, 256].includes(bits)) return
+  throw parameterInvalid(offered, `an AES key of 128, 192 or 256 bits, not ${bits}`)
+}
+
+function agreedMeaning(
+  offered: Offered,
+  cipher: Cipher,
+  parameter: Mechanism['parameter'],
+): WrapMechanism {
+  if (parameter === undefined || parameter instanceof Uint8Array) {
+    throw parameterInvalid(offered, 'CK_ECDH_AES_KEY_WRAP_PARAMS is needed')
+  }
+  const fields = parameter as StructureFields<'CK_ECDH_AES_KEY_WRAP_PARAMS'>
+  assertAesBits(offered, fields.ulAESKeyBits)
+  const expand = expansionOf(offered, fields.kdf, fields.pSharedData)
+  return { cipher, ephemeralBits: fields.ulAESKeyBits, agreement: { expand } }
 }
 
 /** What C_WrapKeyAuthenticated needs to know beyond a mechanism. */

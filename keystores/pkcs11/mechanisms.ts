@@ -123,6 +123,8 @@ export function signatureOf(mechanism: SignatureMechanism, data: Uint8Array): De
   const { ckm, input } = signatureRow(scheme)
   // A context of no bytes is none: RFC 8032 §8.3.
   if (context !== undefined && context.length > 0) throw unsupported(`a context with ${scheme}`)
+  if (mechanism.prehashed) throw unsupported(`${scheme} over a message hashed first`)
+  if (mechanism.deterministic) throw unsupported(`${scheme} without randomness`)
   if (input !== 'digest') {
     return { mechanism: { type: ckm, parameter: undefined }, data }
   }

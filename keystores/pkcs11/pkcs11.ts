@@ -467,6 +467,10 @@ export class Pkcs11Keystore implements Keystore {
   async unwrap(key: KeyInUse, mechanism: WrapMechanism, wrapped: Uint8Array): Promise<Secret> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.unwrap(kept, mechanism, wrapped)
+    if (mechanism.agreement !== undefined) {
+      const what = `Cannot unwrap with "${key.id}": agreeing on the AES key is not offered here`
+      throw new KmsError('parametersUnsupported', what)
+    }
     if (mechanism.ephemeralBits !== undefined) {
       const { ephemeralBits: _, ...head } = mechanism
       const modulusBytes = Math.ceil((key.spec?.bits ?? 0) / 8)

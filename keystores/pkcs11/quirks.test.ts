@@ -56,9 +56,10 @@ describe('models of HSMs', () => {
   })
 
   it('take mechanisms by name and by number', () => {
-    const lines = ['broken: [AES_CBC, 0x80000001]', 'ciphers: { AES_KEY_WRAP: 0x80002109 }']
-    const base = ['model: x', 'title: X', 'proof: none']
-    const { ciphers, broken } = read([...base, ...lines].join('\n'))()
+    const { ciphers, broken } = read(
+      'model: x\ntitle: X\nproof: none\nbroken: [AES_CBC, 0x80000001]\n' +
+        'ciphers: { AES_KEY_WRAP: 0x80002109 }\n',
+    )()
     deepEqual(broken, [0x1082, 0x8000_0001])
     equal(ciphers.AES_KEY_WRAP, 0x8000_2109)
   })

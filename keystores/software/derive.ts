@@ -73,9 +73,7 @@ const FUNCTIONS: {
   DH: ({ key }, { peer, expand: expansion }, length) => {
     const shared = agree(key, peer)
     if (expansion === undefined) return enough(shared, length, 'DH')
-    const bytes = expandShared(shared, expansion, length)
-    shared.fill(0)
-    return bytes
+    return expanded(shared, expansion, length)
   },
 }
 
@@ -261,6 +259,26 @@ export function expandShared(shared: Uint8Array, { form, hash, info }: Expansion
   })
 }
 
+function expanded(shared: Uint8Array, expansion: Expansion, length: number): Uint8Array {
+  const bytes = expandShared(shared, expansion, length)
+  shared.fill(0)
+  return bytes
+}
+
+/** A key agreed upon; without a function it is the end of the shared secret. */
+export function agreedKey(
+  privateKey: crypto.KeyObject,
+  peer: Uint8Array,
+  expansion: Expansion | undefined,
+  length: number,
+): Uint8Array {
+  const shared = agree(privateKey, peer)
+  if (expansion !== undefined) return expanded(shared, expansion, length)
+  if (shared.length >= length) return shared.subarray(-length)
+  const what = `Cannot wrap: a shared secret of ${shared.length} bytes has no AES key of ${length}`
+  throw new KmsError('parametersUnsupported', what)
+}
+
 /** Shared secret of ECDH, X25519 or X448. */
 function agree(privateKey: crypto.KeyObject, peer: Uint8Array): Uint8Array {
   try {
@@ -272,9 +290,13 @@ function agree(privateKey: crypto.KeyObject, peer: Uint8Array): Uint8Array {
   }
 }
 
+const X448_BYTES = 56
+
 /** The other public key: SubjectPublicKeyInfo, or as its curve has it raw. */
 export function peerKey(privateKey: crypto.KeyObject, peer: Uint8Array): crypto.KeyObject {
-  if (peer[0] === 0x30 && peer.length > 40) {
+  // A raw key of X448 may begin with any byte.
+  const isRaw = privateKey.asymmetricKeyType === 'x448' && peer.length === X448_BYTES
+  if (peer[0] === 0x30 && peer.length > 40 && !isRaw) {
     assertCurveNamed(privateKey, peer)
     return crypto.createPublicKey({ key: Buffer.from(peer), format: 'der', type: 'spki' })
   }

@@ -58,13 +58,23 @@ export interface OpenSsl {
     digest: Uint8Array,
     signature: Uint8Array,
   ): boolean
-  /** Signs a message, with an algorithm that hashes by itself. */
-  signMessage(key: KeyObject, settings: readonly Setting[], message: Uint8Array): Buffer
+  /**
+   * Signs a message, with an algorithm that hashes by itself.
+   *
+   * @param name Of the algorithm; default: that of the key.
+   */
+  signMessage(
+    key: KeyObject,
+    settings: readonly Setting[],
+    message: Uint8Array,
+    name?: string,
+  ): Buffer
   verifyMessage(
     key: KeyObject,
     settings: readonly Setting[],
     message: Uint8Array,
     signature: Uint8Array,
+    name?: string,
   ): boolean
   encrypt(key: KeyObject, settings: readonly Setting[], data: Uint8Array): Buffer
   decrypt(key: KeyObject, settings: readonly Setting[], data: Uint8Array): Buffer
@@ -129,26 +139,57 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
     }
   }
 
+  const signing = new WeakMap<KeyObject, bigint>()
+  const forgotten = new FinalizationRegistry<bigint>((context) => ssl.EVP_PKEY_CTX_free(context))
+
+  /**
+   * A context that is ready to sign, kept as long as the key: EVP_PKEY_sign(3) allows any number of
+   * signatures with the same settings, and making one costs as much as a signature's tenth.
+   */
+  function signingContext(key: KeyObject): bigint {
+    const known = signing.get(key)
+    if (known !== undefined) return known
+    const context = ssl.EVP_PKEY_CTX_new(pointerOf(key), 0n)
+    if (context === 0n || ssl.EVP_PKEY_sign_init(context) !== 1) throw failed('begin')
+    signing.set(key, context)
+    forgotten.register(key, context)
+    return context
+  }
+
+  function signed(key: KeyObject, digest: Uint8Array): Buffer {
+    try {
+      return output(ssl.EVP_PKEY_sign, signingContext(key), digest)
+    } finally {
+      ssl.ERR_clear_error()
+    }
+  }
+
   type Transform = typeof ssl.EVP_PKEY_sign
+  const room = Buffer.alloc(OUTPUT_BYTES_MAX)
+  const length = Buffer.alloc(8)
+
+  /** What a call writes; nothing of it stays here. */
   function output(
     call: Transform,
     context: bigint,
     data: Uint8Array,
     bytesMax = OUTPUT_BYTES_MAX,
   ): Buffer {
-    const out = Buffer.alloc(bytesMax)
-    const length = Buffer.alloc(8)
+    const out = bytesMax === OUTPUT_BYTES_MAX ? room : Buffer.alloc(bytesMax)
     length.writeBigUInt64LE(BigInt(out.length))
     const input = Buffer.from(data.buffer, data.byteOffset, data.length)
     if (call(context, out, length, input, BigInt(input.length)) !== 1) throw failed('finish')
-    return out.subarray(0, Number(length.readBigUInt64LE()))
+    const written = out.subarray(0, Number(length.readBigUInt64LE()))
+    if (out !== room) return written
+    const copy = Buffer.from(written)
+    written.fill(0)
+    return copy
   }
 
   const algorithms = new Map<string, bigint>()
 
-  /** The algorithm of a key; it stays as long as the process. */
-  function algorithmOf({ asymmetricKeyType }: KeyObject): bigint {
-    const name = String(asymmetricKeyType)
+  /** An algorithm; it stays as long as the process. */
+  function algorithmOf(name: string): bigint {
     const algorithm = algorithms.get(name) ?? ssl.EVP_SIGNATURE_fetch(0n, name, 0n)
     if (algorithm === 0n) throw failed(`find ${name}`)
     algorithms.set(name, algorithm)
@@ -162,24 +203,26 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
   }
 
   return {
-    signMessage: (key, settings, message) =>
+    signMessage: (key, settings, message, name = String(key.asymmetricKeyType)) =>
       withContext(
         key,
-        (context) => ssl.EVP_PKEY_sign_message_init(context, algorithmOf(key), 0n),
+        (context) => ssl.EVP_PKEY_sign_message_init(context, algorithmOf(name), 0n),
         settings,
         (context) => output(ssl.EVP_PKEY_sign, context, message, SIGNATURE_BYTES_MAX),
       ),
-    verifyMessage: (key, settings, message, signature) =>
+    verifyMessage: (key, settings, message, signature, name = String(key.asymmetricKeyType)) =>
       withContext(
         key,
-        (context) => ssl.EVP_PKEY_verify_message_init(context, algorithmOf(key), 0n),
+        (context) => ssl.EVP_PKEY_verify_message_init(context, algorithmOf(name), 0n),
         settings,
         (context) => verified(context, message, signature),
       ),
     sign: (key, settings, digest) =>
-      withContext(key, ssl.EVP_PKEY_sign_init, settings, (context) =>
-        output(ssl.EVP_PKEY_sign, context, digest),
-      ),
+      settings.length === 0
+        ? signed(key, digest)
+        : withContext(key, ssl.EVP_PKEY_sign_init, settings, (context) =>
+            output(ssl.EVP_PKEY_sign, context, digest),
+          ),
     verify: (key, settings, digest, signature) =>
       withContext(key, ssl.EVP_PKEY_verify_init, settings, (context) =>
         verified(context, digest, signature),

@@ -54,8 +54,13 @@ export function sign(
 ): Awaitable<Uint8Array> {
   const row = checked(key, mechanism, data)
   if (row.input === 'raw') return rawSign(key, data)
-  if (row.input === 'whole' && mechanism.hash !== undefined) {
-    return native(mechanism).signMessage(key, ENCODED, preHashed(mechanism, data))
+  if (mechanism.prehashed) {
+    const settings = contextSetting(mechanism)
+    return native(mechanism).signMessage(key, settings, data, edwardsName(key))
+  }
+  if (row.input === 'whole' && (mechanism.hash !== undefined || mechanism.deterministic)) {
+    const settings = mechanism.deterministic ? [...ENCODED, DETERMINISTIC] : ENCODED
+    return native(mechanism).signMessage(key, settings, encoded(mechanism, data))
   }
   if (mechanism.digested || needsNative(mechanism)) return signDigest(key, mechanism, data)
   const algorithm = row.input === 'whole' ? null : hashRow(mechanism.hash as Hash).node
@@ -83,6 +88,10 @@ export function verify(
   if (!isModulusLong(key, signature)) return false
   try {
     if (row.input === 'raw') return rawVerify(key, data, signature)
+    if (mechanism.prehashed) {
+      const settings = contextSetting(mechanism)
+      return native(mechanism).verifyMessage(key, settings, data, signature, edwardsName(key))
+    }
     if (row.input === 'whole' && mechanism.hash !== undefined) {
       const message = preHashed(mechanism, data)
       return native(mechanism).verifyMessage(key, ENCODED, message, signature)
@@ -110,6 +119,7 @@ function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array
   if (!isNodeType(row.node, type)) {
     throw unsupported(mechanism, `a key of type ${type} does not do it`)
   }
+  assertVariant(row, mechanism)
   assertContext(type, row, mechanism)
   if (row.input !== 'digest' && mechanism.hash === undefined) {
     if (mechanism.digested) throw unsupported(mechanism, 'it takes the message, not its digest')
@@ -132,10 +142,18 @@ function checked(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Array
   return row
 }
 
+function assertVariant(row: SignatureRow, mechanism: SignatureMechanism): void {
+  const { prehashed, deterministic } = mechanism
+  if (prehashed && mechanism.scheme !== 'EDDSA') throw unsupported(mechanism, 'it has no ph')
+  if (deterministic && row.ckmHash === undefined) {
+    throw unsupported(mechanism, 'it is not told whether to be deterministic')
+  }
+}
+
 function assertContext(type: string, row: SignatureRow, mechanism: SignatureMechanism): void {
   const bytes = mechanism.context?.length ?? 0
   if (bytes === 0) return
-  if (!isNodeType(row.context ?? [], type)) {
+  if (!mechanism.prehashed && !isNodeType(row.context ?? [], type)) {
     const takers = 'Ed448, ML-DSA and SLH-DSA do'
     throw unsupported(mechanism, `a key of type ${type} takes no context string; ${takers}`)
   }
@@ -201,6 +219,24 @@ function verifyDigest(
 
 /** The message stands as FIPS 204 and FIPS 205 encode it, and is not encoded once more. */
 const ENCODED: readonly Setting[] = [['message-encoding', '0']]
+const DETERMINISTIC: Setting = ['deterministic', '1']
+
+/** Name of Ed25519ph or Ed448ph. */
+function edwardsName({ asymmetricKeyType }: KeyObject): string {
+  return `${asymmetricKeyType}ph`
+}
+
+function contextSetting({ context }: SignatureMechanism): readonly Setting[] {
+  if (context === undefined || context.length === 0) return []
+  return [['hexcontext-string', Buffer.from(context).toString('hex')]]
+}
+
+/** The message as FIPS 204 §5.2 and §5.4, and FIPS 205 §10.2, sign it. */
+function encoded(mechanism: SignatureMechanism, data: Uint8Array): Buffer {
+  if (mechanism.hash !== undefined) return preHashed(mechanism, data)
+  const { context = new Uint8Array(0) } = mechanism
+  return Buffer.concat([Buffer.of(0, context.length), context, data])
+}
 
 /**
  * The message of HashML-DSA and HashSLH-DSA: FIPS 204 §5.4.1, algorithm 4; FIPS 205 §10.2.2,
@@ -295,11 +331,19 @@ function rawVerify(key: KeyObject, block: Uint8Array, signature: Uint8Array): bo
 
 /** Bytes of r and of s. */
 function orderBytes(key: KeyObject): number {
-  const details = key.asymmetricKeyDetails
-  const curve = details?.namedCurve === undefined ? undefined : curveOfNode(details.namedCurve)
-  const bits = curve === undefined ? (details?.divisorLength ?? 0) : curveRow(curve).bits
-  return Math.ceil(bits / 8)
+  let bytes = ORDER_BYTES.get(key)
+  if (bytes === undefined) {
+    const details = key.asymmetricKeyDetails
+    const curve = details?.namedCurve === undefined ? undefined : curveOfNode(details.namedCurve)
+    const bits = curve === undefined ? (details?.divisorLength ?? 0) : curveRow(curve).bits
+    bytes = Math.ceil(bits / 8)
+    ORDER_BYTES.set(key, bytes)
+  }
+  return bytes
 }
+
+/** Asking OpenSSL for the details of a key takes longer than the rest of turning a form around. */
+const ORDER_BYTES = new WeakMap<KeyObject, number>()
 
 /** Two INTEGERs in a SEQUENCE, RFC 3279 §2.2.3; OpenSSL has written it, so it is well-formed. */
 function rawOfDer(der: Uint8Array, bytes: number): Uint8Array {

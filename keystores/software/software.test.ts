@@ -4,7 +4,7 @@
  * @module
  */
 import { deepEqual, rejects } from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createPrivateKey, randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
@@ -41,6 +41,33 @@ describe('software keystore', () => {
     deepEqual([...handle.subarray(1, 5)], [0, 0, 0, 1])
     deepEqual(format, KeyFormatType.Raw)
   })
+  it('gives the answer of RFC 8032 §7.3 for Ed25519ph', async () => {
+    const keystore = new SoftwareKeystore('software', new Sealer(new Map([[1, dataKey()]])))
+    const spec = { algorithm: 'Ed25519', bits: 256 } as const
+    const secret = '833fe62409237b9d62ec77587520911e9a759cec1d19755b7da901b96dca3d42'
+    const key = createPrivateKey({
+      key: Buffer.from(secret, 'hex'),
+      format: 'raw-private',
+      asymmetricKeyType: 'ed25519',
+    })
+    const bytes = key.export({ format: 'der', type: 'pkcs8' })
+    const made = keystore.import({
+      id: 'ph',
+      kind: 'private',
+      spec,
+      format: KeyFormatType.PKCS_8,
+      bytes,
+    })
+    const inUse = { id: 'ph', kind: 'private', spec, ...made } as const
+    const mechanism = { scheme: 'EDDSA', prehashed: true } as const
+    const signature = await keystore.sign(inUse, mechanism, Buffer.from('abc'))
+    deepEqual(
+      Buffer.from(signature).toString('hex'),
+      '98a70222f0b8121aa9d30f813d683f809e462b469c7ff87639499bb94e6dae41' +
+        '31f85042463c2a355a2003d062adf5aaa10b8c61e636062aaad11c2a26083406',
+    )
+  })
+
   it('says what takes a context string where the key does not', async () => {
     const keystore = new SoftwareKeystore('software', new Sealer(new Map([[1, dataKey()]])))
     const spec = { algorithm: 'Ed25519', bits: 256 } as const

@@ -51,7 +51,7 @@ import {
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
 import { decrypt, encrypt, rsaDecrypt, rsaEncrypt } from './ciphers.ts'
 import { derive } from './derive.ts'
-import { unwrapHybrid, wrapHybrid } from './hybrid.ts'
+import { unwrapAgreed, unwrapHybrid, wrapAgreed, wrapHybrid } from './hybrid.ts'
 import { mac, macStream } from './macs.ts'
 import { openssl } from './openssl.ts'
 import { recover, sign, verify } from './signatures.ts'
@@ -228,6 +228,9 @@ export class SoftwareKeystore implements Keystore {
 
   /** AEAD: the tag stands behind the wrapped bytes. */
   wrap(key: KeyInUse, mechanism: WrapMechanism, material: Secret): Uint8Array {
+    if (mechanism.agreement !== undefined) {
+      return wrapAgreed(this.#open(key).key, mechanism, material)
+    }
     if (mechanism.ephemeralBits !== undefined) {
       assertAlgorithm(key, mechanism)
       return wrapHybrid(this.#open(key).key, mechanism, material)
@@ -237,6 +240,9 @@ export class SoftwareKeystore implements Keystore {
   }
 
   unwrap(key: KeyInUse, mechanism: WrapMechanism, wrapped: Uint8Array): Secret {
+    if (mechanism.agreement !== undefined) {
+      return unwrapAgreed(this.#open(key).key, mechanism, wrapped)
+    }
     if (mechanism.ephemeralBits !== undefined) {
       assertAlgorithm(key, mechanism)
       return unwrapHybrid(this.#open(key).key, mechanism, wrapped)

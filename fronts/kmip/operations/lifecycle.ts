@@ -1,14 +1,22 @@
 /**
  * The life of an object, in KMIP.
  *
- * KMIP 1.4 §4.10, §4.19 to §4.21, KMIP 2.1 §6.1: between the payloads and the operations of the
+ * KMIP 1.4 §4.10, §4.17 to §4.21, KMIP 2.1 §6.1: between the payloads and the operations of the
  * core.
  *
  * @module
  */
 import { type FailureCode, KmsError } from '#core/errors.ts'
 import { labelOf, type ManagedObject } from '#core/objects.ts'
-import { activate, check, destroy, type Refused, revoke } from '#core/operations/lifecycle.ts'
+import {
+  activate,
+  allocateUsage,
+  check,
+  destroy,
+  obtainLease,
+  type Refused,
+  revoke,
+} from '#core/operations/lifecycle.ts'
 import { CryptographicUsageMask } from '#spec/kmip/enumerations.ts'
 import { nameOf } from '#spec/kmip/table.ts'
 import { VERSION_2 } from '#wire/ttlv/version.ts'
@@ -31,6 +39,21 @@ export const Revoke = handler('Revoke', 'change', async (request, call) => {
 
 export const Destroy = handler('Destroy', 'change', async (request, call) => {
   return named(await destroy(call.context, idOf(call, request.uniqueIdentifier)))
+})
+
+export const ObtainLease = handler('ObtainLease', 'read', async (request, call) => {
+  const { object, leaseTime } = await obtainLease(
+    call.context,
+    idOf(call, request.uniqueIdentifier),
+  )
+  const lastChangeDate = object.attributes.get('lastChangeDate') ?? call.context.now
+  const payload = { uniqueIdentifier: object.id, leaseTime, lastChangeDate }
+  return { payload, ids: [object.id] }
+})
+
+export const GetUsageAllocation = handler('GetUsageAllocation', 'change', async (request, call) => {
+  const id = idOf(call, request.uniqueIdentifier)
+  return named(await allocateUsage(call.context, id, request.usageLimitsCount))
 })
 
 /**

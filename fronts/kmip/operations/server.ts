@@ -2,30 +2,23 @@
  * Query and Discover Versions.
  *
  * KMIP 1.4 §4.25 and §4.26, KMIP 2.1 §6.1.18 and §6.1.39. The answers come from the tables: what is
- * offered is what has a handler, in versions that have it.
+ * offered is what has a handler and what the operator leaves in, in versions that have it.
  *
  * @module
  */
 import { GENERATOR } from '#core/operations/make.ts'
 import {
   ClientRegistrationMethod,
-  DestroyAction,
   QueryFunction as Fn,
   ObjectType,
   Operation,
-  ProfileName,
-  RNGMode,
-  ShreddingAlgorithm,
-  UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
-import type { ResponseOf } from '#spec/kmip/operations.ts'
+import { type OperationName, operationName, type ResponseOf } from '#spec/kmip/operations.ts'
 import { tableOf } from '#spec/kmip/table.ts'
 import { protocolVersionOf, VERSIONS, type Version } from '#wire/ttlv/version.ts'
 import type { Call } from '../call.ts'
 import { handler } from '../handler.ts'
-
-/** Who answers. */
-export const VENDOR = 'Claviger'
+import { VENDOR } from '../offer.ts'
 
 type QueryResponse = ResponseOf<'Query'>
 type Part = Partial<QueryResponse>
@@ -40,52 +33,45 @@ function known<V extends number>(
     .map(({ value }) => value as V)
 }
 
-/** Profiles of KMIP 2.1 whose requirements the offered operations fulfil. */
-const PROFILES = [
-  ProfileName.BasicCryptographicServer,
-  ProfileName.AdvancedCryptographicServer,
-  ProfileName.RNGCryptographicServer,
-  ProfileName.SymmetricKeyLifecycleServer,
-  ProfileName.AsymmetricKeyLifecycleServer,
-  ProfileName.SymmetricKeyFoundryServer,
-  ProfileName.OpaqueManagedObjectStoreServer,
-  ProfileName.StorageArrayWithSelfEncryptingDriveServer,
-  ProfileName.TapeLibraryServer,
-]
-
 type Answers = Partial<Record<Fn, (call: Call, offered: readonly Operation[]) => Part>>
 
 /** One entry for each function; a function without an entry has nothing to answer. */
 const ANSWERS: Answers = {
-  [Fn.QueryOperations]: ({ version }, offered) => {
+  [Fn.QueryOperations]: ({ version, offer }, offered) => {
     const inVersion = new Set(known(Operation, version))
-    return { operation: offered.filter((operation) => inVersion.has(operation)) }
+    return {
+      operation: offered.filter((operation) => {
+        return (
+          inVersion.has(operation) && offer.hasOperation(operationName(operation) as OperationName)
+        )
+      }),
+    }
   },
-  [Fn.QueryObjects]: ({ version }) => ({ objectType: known(ObjectType, version) }),
-  [Fn.QueryServerInformation]: () => ({
-    vendorIdentification: VENDOR,
-    serverInformation: {
+  [Fn.QueryObjects]: ({ version, offer }) => ({
+    objectType: known(ObjectType, version).filter((type) => offer.hasObject(type)),
+  }),
+  [Fn.QueryServerInformation]: ({ offer: { vendorIdentification } }) => {
+    if (vendorIdentification === undefined) return {}
+    const serverInformation = {
       serverName: VENDOR,
       productName: VENDOR,
       alternateFailoverEndpoints: [],
-    },
-  }),
+    }
+    return { vendorIdentification, serverInformation }
+  },
   [Fn.QueryRNGs]: () => ({ rngParameters: [GENERATOR] }),
-  [Fn.QueryProfiles]: ({ version }) => ({
-    profileInformation: version < 20 ? [] : PROFILES.map((profileName) => ({ profileName })),
+  [Fn.QueryProfiles]: ({ version, offer }) => ({
+    profileInformation: version < 20 ? [] : offer.profiles.map((profileName) => ({ profileName })),
   }),
-  [Fn.QueryCapabilities]: () => ({
+  [Fn.QueryCapabilities]: ({ offer }) => ({
     capabilityInformation: [
       {
-        streamingCapability: false,
+        streamingCapability: offer.streaming,
         asynchronousCapability: false,
         attestationCapability: false,
         batchUndoCapability: true,
         batchContinueCapability: true,
-        unwrapMode: UnwrapMode.NotProcessed,
-        destroyAction: DestroyAction.KeyMaterialShredded,
-        shreddingAlgorithm: ShreddingAlgorithm.Cryptographic,
-        rngMode: RNGMode.SharedInstantiation,
+        ...offer.capabilities,
         quantumSafeCapability: true,
       },
     ],

@@ -154,6 +154,50 @@ describe('keys that are derived', { timeout: 60_000 }, () => {
     })
   })
 
+  describe('of their private half', () => {
+    const publicOf = async (hBaseKey: number, wishes: Wishes, parameter?: Uint8Array) => {
+      const pMechanism = { type: CKM.PUB_KEY_FROM_PRIV_KEY, parameter }
+      const args = { hSession: session, pMechanism, hBaseKey, pTemplate: template(wishes) }
+      return (await bench.call.C_DeriveKey(bench.app, args)).phKey
+    }
+    const kinds = [
+      ['EC', CKM.EC_KEY_PAIR_GEN, { EC_PARAMS: Buffer.from('06082a8648ce3d030107', 'hex') }],
+      ['RSA', CKM.RSA_PKCS_KEY_PAIR_GEN, { MODULUS_BITS: 2048 }],
+      ['Ed25519', CKM.EC_EDWARDS_KEY_PAIR_GEN, { EC_PARAMS: Buffer.from('06032b6570', 'hex') }],
+    ] as const
+    for (const [name, generator, wishes] of kinds) {
+      it(`are public keys: ${name}`, async () => {
+        const kept = { TOKEN: true, ...wishes }
+        const forPrivate = { TOKEN: true, DERIVE: true }
+        const [open, hidden] = await bench.generatePair(session, generator, kept, forPrivate)
+        await bench.call.C_DestroyObject(bench.app, { hSession: session, hObject: open })
+        const made = await publicOf(hidden, { TOKEN: true, LABEL: 'again', VERIFY: true })
+        const [one, two] = [
+          await bench.read(session, made, 'PUBLIC_KEY_INFO', 'ID'),
+          await bench.read(session, hidden, 'PUBLIC_KEY_INFO', 'ID'),
+        ]
+        deepEqual(one, two)
+        equal(await bench.number(session, made, 'CLASS'), CKO.PUBLIC_KEY)
+        ok(!(await bench.flag(session, made, 'LOCAL')))
+        ok(!(await bench.flag(session, made, 'PRIVATE')))
+        const told = { EC_PARAMS: Buffer.from('06032b6570', 'hex') }
+        await refuses(CKR.TEMPLATE_INCONSISTENT, () => publicOf(hidden, told))
+        await refuses(CKR.TEMPLATE_INCONSISTENT, () => publicOf(hidden, { CLASS: CKO.DATA }))
+        await refuses(CKR.MECHANISM_PARAM_INVALID, () => publicOf(hidden, {}, Buffer.of(1)))
+      })
+    }
+
+    it('are not made by keys that do not derive', async () => {
+      const [, hidden] = await bench.generatePair(
+        session,
+        CKM.RSA_PKCS_KEY_PAIR_GEN,
+        { MODULUS_BITS: 2048 },
+        { DERIVE: false },
+      )
+      await refuses(CKR.KEY_FUNCTION_NOT_PERMITTED, () => publicOf(hidden, {}))
+    })
+  })
+
   describe('by HKDF', () => {
     const ikm = hex('0b'.repeat(22))
     const salt = hex('000102030405060708090a0b0c')

@@ -11,9 +11,12 @@ import { KmsError } from '#core/errors.ts'
 import { specOf } from '#core/keys.ts'
 import type { KeyInUse } from '#core/keystore.ts'
 import { type ManagedObject, objectTypeOf } from '#core/objects.ts'
+import { link } from '#core/operations/create.ts'
+import { publicHalf } from '#core/public-half.ts'
 import { Secret } from '#core/secret.ts'
-import { isPair, secretKeyRow } from '#spec/algorithms.ts'
-import { CKA, CKK, CKO, CKR } from '#spec/pkcs11/constants.ts'
+import { isPair, type KeySpec, secretKeyRow } from '#spec/algorithms.ts'
+import { LinkType } from '#spec/kmip/enumerations.ts'
+import { CKA, CKK, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute, Handlers, Mechanism } from '#spec/pkcs11/types.ts'
@@ -27,12 +30,14 @@ import {
   type Plan,
 } from '../derivations.ts'
 import { type Offered, offeredFor } from '../mechanisms.ts'
-import { fixedBytes } from '../objects/classes.ts'
+import { familyOfAlgorithm, fixedBytes } from '../objects/classes.ts'
 import { importObject } from '../objects/import.ts'
-import { makeSecret } from '../objects/make.ts'
+import { makePublic, makeSecret } from '../objects/make.ts'
 import { templateOf } from '../objects/rules.ts'
-import { Template } from '../objects/template.ts'
+import { type AttributeRow, ckaName, tableFor } from '../objects/table.ts'
+import { assertAgrees, assertFits, Template } from '../objects/template.ts'
 import { assertNeedsNoConsent, type HeldKey, keyFor, use } from '../objects/use.ts'
+import { assertNoParameter } from '../parameters.ts'
 import type { Session } from '../session.ts'
 import { objects } from './objects.ts'
 import { withoutLength } from './wrap.ts'
@@ -42,6 +47,11 @@ export const derive = {
     const session = application.session(hSession)
     if (pMechanism === undefined) throw new CryptokiError(CKR.ARGUMENTS_BAD, 'pMechanism is NULL')
     const offered = offeredFor(session.token, pMechanism, 'derive')
+    if (pMechanism.type === CKM.PUB_KEY_FROM_PRIV_KEY) {
+      assertNoParameter(offered, pMechanism.parameter)
+      const base = await keyFor(session, hBaseKey, 'derive', offered)
+      return { phKey: await publicFromPrivate(session, base, new Template(pTemplate)) }
+    }
     const { plan: planned } = derivationOf(pMechanism.type) as Derivation
     const held = await keyFor(session, hBaseKey, 'derive', offered)
     assertNeedsNoConsent(held)
@@ -58,6 +68,35 @@ export const derive = {
     })
   },
 } satisfies Partial<Handlers<Application>>
+
+/** `CKM_PUB_KEY_FROM_PRIV_KEY`: all that the public key is the private key says. */
+async function publicFromPrivate(
+  session: Session,
+  held: HeldKey,
+  template: Template,
+): Promise<number> {
+  assertNeedsNoConsent(held)
+  const { object, key, seen } = held
+  const family = familyOfAlgorithm((key.spec as KeySpec).algorithm)
+  assertAgrees(template, CKA.CLASS, CKO.PUBLIC_KEY)
+  assertFits(template, 'public', family, 'derive')
+  for (const type of template.types()) assertNotTold(type, tableFor('public', family).get(type))
+  const lasting = (template.flag(CKA.TOKEN) ?? false) && seen.lasting
+  const owned = lasting ? [link(LinkType.PrivateKeyLink, object.id)] : []
+  return use(held, async () => {
+    return makePublic(session, template, await publicHalf(held.context.services, object), owned)
+  })
+}
+
+/** @throws `CryptokiError` `TEMPLATE_INCONSISTENT` for a value that follows from the key. */
+function assertNotTold(type: number, row: AttributeRow | undefined): void {
+  const isKind = type === CKA.CLASS || type === CKA.KEY_TYPE
+  if (isKind || !(row?.notes.has(1) || row?.notes.has(3))) return
+  throw new CryptokiError(
+    CKR.TEMPLATE_INCONSISTENT,
+    `${ckaName(type)} follows from the private key`,
+  )
+}
 
 interface Wish {
   readonly session: Session

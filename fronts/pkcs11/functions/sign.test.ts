@@ -9,7 +9,7 @@ import { newOwnToken, type OwnToken, rvOf } from '#conformance/own-token.ts'
 import { revoke } from '#core/operations/lifecycle.ts'
 import { CryptographicUsageMask as Mask, UsageLimitsUnit } from '#spec/kmip/enumerations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
-import { CKM } from '#spec/pkcs11/constants.ts'
+import { CKH, CKM } from '#spec/pkcs11/constants.ts'
 import { ulongBytes, ulongsBytes } from '#spec/pkcs11/memory.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
@@ -194,14 +194,61 @@ describe('signing', { timeout: 60_000 }, () => {
     const ed25519 = await own.pair({ algorithm: 'Ed25519', bits: 256 })
     const ed448 = await own.pair({ algorithm: 'Ed448', bits: 456 })
     equal(await init(mechanism, ed25519.privateKey), 'CKR_MECHANISM_PARAM_INVALID')
-    const hashed = { ...mechanism, parameter: { ...parameter, phFlag: true } }
-    equal(await init(hashed, ed448.privateKey), 'CKR_MECHANISM_PARAM_INVALID')
     equal(await init(mechanism, ed448.privateKey), 'CKR_OK')
     const made = Buffer.from((await sign()) as Uint8Array)
     await verifyInit({ type: CKM.EDDSA, parameter: undefined }, ed448.publicKey)
     equal(await verify(made), 'CKR_SIGNATURE_INVALID')
     await verifyInit(mechanism, ed448.publicKey)
     equal(await verify(made), 'CKR_OK')
+  })
+
+  it('hashes the message first where phFlag says so', async () => {
+    const empty = { phFlag: true, pContextData: undefined }
+    const ph = { type: CKM.EDDSA, parameter: empty }
+    const context = { ...ph, parameter: { ...empty, pContextData: Buffer.from('context') } }
+    const plain = { type: CKM.EDDSA, parameter: undefined }
+    for (const [algorithm, bits] of [
+      ['Ed25519', 256],
+      ['Ed448', 456],
+    ] as const) {
+      const keys = await own.pair({ algorithm, bits })
+      for (const mechanism of [ph, context]) {
+        equal(await init(mechanism, keys.privateKey), 'CKR_OK')
+        const made = Buffer.from((await sign()) as Uint8Array)
+        for (const other of [ph, context, plain]) {
+          await verifyInit(other, keys.publicKey)
+          equal(await verify(made), other === mechanism ? 'CKR_OK' : 'CKR_SIGNATURE_INVALID')
+        }
+      }
+    }
+  })
+
+  it('is hedged, or deterministic where that is required', async () => {
+    for (const [type, algorithm, bits] of [
+      [CKM.ML_DSA, 'ML_DSA_44', 10_496],
+      [CKM.HASH_ML_DSA_SHA256, 'ML_DSA_44', 10_496],
+      [CKM.SLH_DSA, 'SLH_DSA_SHA2_128f', 256],
+    ] as const) {
+      const keys = await own.pair({ algorithm, bits })
+      const signed = async (hedgeVariant: number): Promise<string> => {
+        const pContext = Buffer.from('context')
+        const mechanism = { type, parameter: { hedgeVariant, pContext } }
+        equal(await init(mechanism, keys.privateKey), 'CKR_OK')
+        const made = Buffer.from((await sign(20_000)) as Uint8Array)
+        await verifyInit({ type, parameter: { hedgeVariant: 0, pContext } }, keys.publicKey)
+        equal(await verify(made), 'CKR_OK')
+        return made.toString('hex')
+      }
+      const same = [
+        await signed(CKH.DETERMINISTIC_REQUIRED),
+        await signed(CKH.DETERMINISTIC_REQUIRED),
+      ]
+      equal(same[0], same[1])
+      const others = new Set([...same, await signed(CKH.HEDGE_REQUIRED), await signed(0)])
+      equal(others.size, 3)
+      const unknown = { type, parameter: { hedgeVariant: 3, pContext: undefined } }
+      equal(await init(unknown, keys.privateKey), 'CKR_MECHANISM_PARAM_INVALID')
+    }
   })
 
   it('refuses keys: none, of another type, without the flag', async () => {

@@ -10,7 +10,7 @@ import { deepEqual, equal, notDeepEqual, ok } from 'node:assert/strict'
 import * as crypto from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { refuses, template, type Wishes, Workbench } from '#conformance/pkcs11-workbench.ts'
-import { CKG, CKK, CKM, CKO, CKR, CKZ } from '#spec/pkcs11/constants.ts'
+import { CKD, CKG, CKK, CKM, CKO, CKR, CKZ } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
 
@@ -27,6 +27,9 @@ const GCM = { pIv: Buffer.alloc(12, 7), ulIvBits: 96, pAAD: Buffer.from('with it
 const CCM = { ulDataLen: 32, pNonce: Buffer.alloc(12, 7), pAAD: undefined, ulMACLen: 16 }
 const CHACHA = { pNonce: Buffer.alloc(12, 7), pAAD: undefined }
 
+const agreed = (type: number, ulAESKeyBits: number, kdf: number = CKD.SHA256_KDF): Mechanism => {
+  return { type, parameter: { ulAESKeyBits, kdf, pSharedData: undefined } }
+}
 const plain = (type: number): Mechanism => ({ type, parameter: undefined })
 /** Whether it wraps private keys too. */
 type Row = readonly [name: string, mechanism: Mechanism, keyType: number, both: boolean]
@@ -47,6 +50,9 @@ const ROWS: readonly Row[] = [
   ['RSA_PKCS',           plain(CKM.RSA_PKCS),                              CKK.RSA,      false],
   ['RSA_PKCS_OAEP',      { type: CKM.RSA_PKCS_OAEP, parameter: OAEP },     CKK.RSA,      false],
   ['RSA_AES_KEY_WRAP',   { type: CKM.RSA_AES_KEY_WRAP, parameter: { ulAESKeyBits: 256, pOAEPParams: OAEP } }, CKK.RSA, true],
+  ['ECDH_AES_KEY_WRAP',     agreed(CKM.ECDH_AES_KEY_WRAP, 256),             CKK.EC,       true],
+  ['ECDH_COF_AES_KEY_WRAP', agreed(CKM.ECDH_COF_AES_KEY_WRAP, 128),         CKK.EC,       true],
+  ['ECDH_X_AES_KEY_WRAP',   agreed(CKM.ECDH_X_AES_KEY_WRAP, 192, CKD.NULL), CKK.EC_MONTGOMERY, true],
 ]
 
 const GENERATORS: Readonly<Record<number, readonly [number, Wishes]>> = {
@@ -68,6 +74,14 @@ describe('keys that are wrapped', { timeout: 120_000 }, () => {
     const back = { DECRYPT: false, UNWRAP: true, EXTRACTABLE: true, SENSITIVE: false }
     const pair = await bench.generatePair(session, CKM.RSA_PKCS_KEY_PAIR_GEN, rsa, back)
     wrappers.set(CKK.RSA, pair)
+    for (const [type, generator, EC_PARAMS] of [
+      [CKK.EC, CKM.EC_KEY_PAIR_GEN, P256],
+      [CKK.EC_MONTGOMERY, CKM.EC_MONTGOMERY_KEY_PAIR_GEN, Buffer.from('06032b656f', 'hex')],
+    ] as const) {
+      const wraps = { EC_PARAMS, WRAP: true }
+      const unwraps = { UNWRAP: true, EXTRACTABLE: true, SENSITIVE: false }
+      wrappers.set(type, await bench.generatePair(session, generator, wraps, unwraps))
+    }
     for (const [type, [mechanism, wishes]] of Object.entries(GENERATORS)) {
       const both = { WRAP: true, UNWRAP: true, ENCRYPT: false, DECRYPT: false }
       const readable = { EXTRACTABLE: true, SENSITIVE: false }
@@ -229,6 +243,31 @@ describe('keys that are wrapped', { timeout: 120_000 }, () => {
     await refuses(CKR.MECHANISM_PARAM_INVALID, () => {
       return unwrap(plain(CKM.RSA_AES_KEY_WRAP), hidden, theirs, AES)
     })
+  })
+
+  it('are wrapped with ECDH and AES as the standard lays it out', async () => {
+    const [open, hidden] = wrappers.get(CKK.EC) as readonly [number, number]
+    const { EC_POINT } = await bench.read(session, open, 'EC_POINT')
+    const fresh = crypto.createECDH('prime256v1')
+    const point = fresh.generateKeys()
+    const shared = fresh.computeSecret(Buffer.from(EC_POINT as Uint8Array).subarray(2))
+    const info = Buffer.from('shared data')
+    const hashed = Buffer.concat([shared, Buffer.from('00000001', 'hex'), info])
+    const temporary = crypto.createHash('sha256').update(hashed).digest()
+    const iv = Buffer.from('a65959a6', 'hex')
+    const cipher = crypto.createCipheriv('id-aes256-wrap-pad', temporary, iv)
+    const value = crypto.randomBytes(32)
+    const theirs = Buffer.concat([point, cipher.update(value), cipher.final()])
+    const parameter = { ulAESKeyBits: 256, kdf: CKD.SHA256_KDF, pSharedData: info }
+    const mechanism = { type: CKM.ECDH_AES_KEY_WRAP, parameter }
+    deepEqual(await valueIn(await unwrap(mechanism, hidden, theirs, AES)), value)
+    const other = { ...mechanism, parameter: { ...parameter, ulAESKeyBits: 128 } }
+    const none = { ...mechanism, parameter: { ...parameter, ulAESKeyBits: 64 } }
+    await refuses(CKR.WRAPPED_KEY_INVALID, () => unwrap(other, hidden, theirs, AES))
+    await refuses(CKR.MECHANISM_PARAM_INVALID, () => unwrap(none, hidden, theirs, AES))
+    for (const broken of [theirs.subarray(0, 40), Buffer.alloc(105, 4)]) {
+      await refuses(CKR.WRAPPED_KEY_INVALID, () => unwrap(mechanism, hidden, broken, AES))
+    }
   })
 
   it('are authenticated with data beside them, under an IV of ours', async () => {

@@ -247,11 +247,12 @@ export function specAttributes(spec: KeySpec): readonly ListedAttribute[] {
   ]
 }
 
-/** A public key. @param key Parsed. @returns The handle. */
+/** A public key. @param key Parsed. @param owned Links. @returns The handle. */
 export async function makePublic(
   session: Session,
   template: Template,
   key: KeyObject,
+  owned: readonly ListedAttribute[] = [],
 ): Promise<number> {
   const spec = specOfObject(key)
   const plan = planOf(session, pairSubject('public', spec, template), template)
@@ -260,7 +261,7 @@ export async function makePublic(
     objectType: ObjectType.PublicKey,
     object: { tag: Tag.PublicKey, value: { keyBlock: keyBlockOf(KeyFormatType.X_509, der) } },
     given: [...plan.given, ...specAttributes(spec)],
-    internal: internalOf(plan, 'imported', undefined),
+    internal: internalOf(plan, 'imported', undefined, owned),
   })
 }
 

@@ -1,0 +1,302 @@
+/**
+ * `claviger sym|rsa|ec`: commands written for ckms, with the program's name changed.
+ *
+ * @module
+ */
+import { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { createPublicKey, verify as verifyLocally } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { KmipClient } from '#clients/kmip/client.ts'
+import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
+
+const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
+
+/** Runs commands in a folder, on the data of a server. */
+function runner(place: () => { readonly server: OwnServer; readonly folder: string }) {
+  function claviger(line: string) {
+    return new Promise<{ code: number | null; out: string; errors: string }>((resolve) => {
+      const options = { cwd: place().folder, timeout: 30_000 }
+      const words = [...line.split(' '), '--data', place().server.dataDir]
+      const child = spawn(LAUNCHER, words, options)
+      let [out, errors] = ['', '']
+      child.stdout.on('data', (chunk: Buffer) => {
+        out += chunk
+      })
+      child.stderr.on('data', (chunk: Buffer) => {
+        errors += chunk
+      })
+      child.stdin.end()
+      child.once('close', (code) => resolve({ code, out, errors }))
+    })
+  }
+
+  /** Runs commands that must work, one after the other; what the last one has said. */
+  async function done(...lines: readonly string[]): Promise<string> {
+    let said = ''
+    for (const line of lines) {
+      const { code, out, errors } = await claviger(line)
+      strictEqual(code, 0, `${line}: ${errors}`)
+      said = out
+    }
+    return said
+  }
+
+  async function refused(line: string, why: RegExp): Promise<void> {
+    const { code, errors } = await claviger(line)
+    strictEqual(code === 0, false, `${line} has worked`)
+    match(errors, why)
+  }
+
+  return { done, refused }
+}
+
+describe('the commands of ckms', { timeout: 180_000 }, () => {
+  let server: OwnServer
+  let folder: string
+  const { done, refused } = runner(() => ({ server, folder }))
+
+  before(async () => {
+    server = await startOwnServer()
+    folder = mkdtempSync(join(tmpdir(), 'claviger-families-'))
+    writeFileSync(file('letter.txt'), 'Dear reader')
+  })
+  after(async () => {
+    await server.stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  function file(name: string): string {
+    return join(folder, name)
+  }
+
+  function read(name: string): string {
+    return readFileSync(file(name), 'utf8')
+  }
+
+  it('make a symmetric key that encrypts and decrypts, called by name or tag', async () => {
+    await done(
+      'sym keys create --algorithm aes --number-of-bits 256 --tag red --tag blue aes1',
+      'sym encrypt --key-id aes1 --data-encryption-algorithm aes-gcm letter.txt',
+      'sym decrypt --tag red --tag blue --output-file gcm.txt letter.txt.enc',
+      'sym encrypt -k aes1 -d aes-cbc -o letter.cbc letter.txt',
+      'sym decrypt -k aes1 -d aes-cbc -o cbc.txt letter.cbc',
+    )
+    deepStrictEqual([read('gcm.txt'), read('cbc.txt')], ['Dear reader', 'Dear reader'])
+    await refused('sym decrypt -k aes1 -a 00 letter.txt.enc', /tag|Cryptographic/i)
+    await refused('sym encrypt --tag green letter.txt', /no key of this kind with the tags green/)
+  })
+
+  it('make an RSA pair that encrypts with every padding, and signs with PSS', async () => {
+    await done('rsa keys create --size_in_bits 2048 rsa1')
+    const how = '--encryption-algorithm ckm-rsa-pkcs-oaep --hashing-algorithm sha256'
+    await done(
+      `rsa encrypt --key-id rsa1_pk ${how} -o letter.oaep letter.txt`,
+      `rsa decrypt --key-id rsa1 ${how} -o oaep.txt letter.oaep`,
+      'rsa encrypt -k rsa1_pk -e ckm-rsa-pkcs -o letter.pkcs letter.txt',
+      'rsa decrypt -k rsa1 -e ckm-rsa-pkcs -o pkcs.txt letter.pkcs',
+      'rsa sign -k rsa1 letter.txt',
+      'rsa sign-verify -k rsa1_pk letter.txt letter.txt.sig',
+      'rsa keys export --key-id rsa1_pk --key-format pkcs8-pem public.pem',
+    )
+    deepStrictEqual([read('oaep.txt'), read('pkcs.txt')], ['Dear reader', 'Dear reader'])
+    const key = createPublicKey(read('public.pem'))
+    const signature = readFileSync(file('letter.txt.sig'))
+    const padding = { key, padding: 6, saltLength: -2 }
+    strictEqual(verifyLocally('sha256', readFileSync(file('letter.txt')), padding, signature), true)
+    await refused('rsa sign-verify -k rsa1 public.pem letter.txt.sig', /^$/)
+    await refused('rsa encrypt -k aes1 letter.txt', /SymmetricKey, AES; claviger rsa is for RSA/)
+  })
+
+  it('make elliptic-curve pairs of every kind', async () => {
+    for (const curve of ['nist-p256', 'ed25519', 'secp256k1']) {
+      await done(
+        `ec keys create --curve ${curve} ${curve}`,
+        `ec sign -k ${curve} -o ${curve}.sig letter.txt`,
+        `ec sign-verify -k ${curve}_pk letter.txt ${curve}.sig`,
+      )
+    }
+    await done('ec keys create --curve x25519 agreeing')
+  })
+
+  it('export keys in every format that they have, and import them again', async () => {
+    await done(
+      'sym keys create traveller',
+      'sym encrypt -k traveller -o away.enc letter.txt',
+      'sym keys export -k traveller traveller.json',
+      'sym keys import traveller.json again',
+      'sym decrypt -k again -o away.txt away.enc',
+      'rsa keys create -s 2048 rsa2',
+    )
+    strictEqual(read('away.txt'), 'Dear reader')
+    for (const [out, format, back] of [
+      ['pkcs8-pem', 'pem', 'one'],
+      ['pkcs8-der', 'pkcs8-priv', 'two'],
+      ['pkcs1-der', 'pkcs1-priv', 'three'],
+    ]) {
+      await done(
+        `rsa keys export -k rsa2 -f ${out} rsa2.key`,
+        `rsa keys import -f ${format} rsa2.key ${back}`,
+        `rsa sign -k ${back} -o ${back}.sig letter.txt`,
+        `rsa sign-verify -k rsa2_pk letter.txt ${back}.sig`,
+      )
+    }
+    await refused('sym keys export -k traveller -f pkcs8-pem x.pem', /keys of this kind/)
+    await refused('ec keys import -f pkcs8-priv rsa2.key wrong', /no pkcs8|another kind/)
+  })
+
+  it('wrap and unwrap with a key on the server, or one at hand', async () => {
+    await done(
+      'sym keys create kek',
+      'sym keys create inner',
+      'sym keys export -k inner -f raw inner.bin',
+      'sym keys export -k inner -w kek -m aes-key-wrap-padding -f raw inner.wrapped',
+      'sym keys unwrap -i kek inner.wrapped inner.again',
+      'sym keys export -k kek -f raw kek.bin',
+      'sym keys wrap -f kek.bin inner.bin inner.local',
+    )
+    deepStrictEqual(readFileSync(file('inner.again')), readFileSync(file('inner.bin')))
+    deepStrictEqual(readFileSync(file('inner.local')), readFileSync(file('inner.wrapped')))
+    await refused('sym keys unwrap -f kek.bin letter.txt', /the key or the data is wrong/)
+  })
+
+  it('keep a key only as it is wrapped, by a symmetric key or a public one', async () => {
+    await done(
+      'sym keys create --wrapping-key-id kek kept',
+      'sym keys export -k kept -f raw kept.wrapped',
+      'sym keys unwrap -i kek kept.wrapped kept.bin',
+      'rsa keys create -s 2048 wrapper',
+      'sym keys create --wrapping-key-id wrapper_pk kept2',
+      'sym keys import -f aes kept.bin -w kek kept3',
+      'rsa keys create -s 2048 -w kek kept4',
+    )
+    strictEqual(readFileSync(file('kept.wrapped')).length, 40)
+    strictEqual(readFileSync(file('kept.bin')).length, 32)
+    await refused('sym encrypt -k kept letter.txt', /Cannot/)
+    const listed = JSON.parse(await done('keys list --name kept --json'))
+    strictEqual(listed.length, 1)
+  })
+
+  it('keep what is sensitive, and make no key in hardware where there is none', async () => {
+    await done('sym keys create --sensitive secret')
+    await refused('sym keys export -k secret -f raw x.bin', /leaves only wrapped/)
+    await refused('sym keys create hsm::4::key', /Protection Storage Mask/)
+    await refused('rsa keys create hsm::4::key', /Protection Storage Mask/)
+  })
+
+  it('locate, revoke and destroy', async () => {
+    await done('sym keys create --tag ending -l 128 ending')
+    const [id, ...others] = JSON.parse(await done('sym keys locate --tag ending --json'))
+    deepStrictEqual(others, [])
+    await refused('sym keys destroy --key-id ending', /is active\. Revoke it first/)
+    await done(`sym keys revoke --key-id ${id} -r key-compromise lost`)
+    match(await done('sym keys destroy --key-id ending'), /Destroyed/)
+  })
+})
+
+const skip = SOFTHSM === undefined && 'SoftHSM2 is not installed'
+describe('the commands of ckms for keys in an HSM', { timeout: 120_000, skip }, () => {
+  let server: OwnServer
+  let folder: string
+  const { done, refused } = runner(() => ({ server, folder }))
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'claviger-families-'))
+    const { SOFTHSM2_CONF } = newSoftHsmToken(folder, 'families')
+    const dataDir = join(folder, 'data')
+    mkdirSync(dataDir)
+    writeFileSync(join(folder, 'pin'), SOFTHSM_PIN, { mode: 0o600 })
+    writeFileSync(join(folder, 'letter.txt'), 'Dear reader')
+    const hsm = { name: 'hsm', type: 'pkcs11', module: SOFTHSM, label: 'families' }
+    const settings = { environment: { SOFTHSM2_CONF }, pinFile: join(folder, 'pin') }
+    const keystores = [
+      { name: 'software', type: 'software' },
+      { ...hsm, ...settings },
+    ]
+    writeFileSync(join(dataDir, 'claviger.yaml'), JSON.stringify({ keystores }))
+    server = await startOwnServer({ dataDir })
+  })
+  after(async () => {
+    await server?.stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('make it there, work with it there, and let only its public half out', async () => {
+    const oaep = '--encryption-algorithm ckm-rsa-pkcs-oaep --hashing-algorithm sha1'
+    await done(
+      'sym keys create --algorithm aes --number-of-bits 256 --sensitive hsm::4::aes',
+      'sym encrypt --key-id hsm::4::aes letter.txt',
+      'sym decrypt --key-id hsm::4::aes -o aes.txt letter.txt.enc',
+      'rsa keys create --size_in_bits 2048 --sensitive hsm::4::rsa',
+      'rsa keys export --key-id hsm::4::rsa_pk --key-format pkcs8-pem public.pem',
+      `rsa encrypt --key-id hsm::4::rsa_pk ${oaep} -o letter.oaep letter.txt`,
+      `rsa decrypt --key-id hsm::4::rsa ${oaep} -o rsa.txt letter.oaep`,
+      'rsa sign -k hsm::4::rsa letter.txt',
+      'rsa sign-verify -k hsm::4::rsa_pk letter.txt letter.txt.sig',
+    )
+    for (const name of ['aes.txt', 'rsa.txt']) {
+      strictEqual(readFileSync(join(folder, name), 'utf8'), 'Dear reader')
+    }
+    await refused('sym keys export -k hsm::4::aes -f raw x.bin', /Cannot/)
+    const shown = JSON.parse(await done('keys show hsm::4::aes --json'))
+    match(JSON.stringify(shown.attributes['Protection Storage Mask']), /Hardware/)
+  })
+
+  it('keep keys wrapped by one in the HSM', async () => {
+    await done('rsa keys create -s 2048 hsm::4::kek')
+    await done(
+      'sym keys create --wrapping-key-id hsm::4::kek_pk kept',
+      'sym keys export -k kept -f raw kept.wrapped',
+    )
+    strictEqual(readFileSync(join(folder, 'kept.wrapped')).length, 256)
+  })
+
+  it('destroy it without revoking it first', async () => {
+    await done('sym keys create hsm::4::short', 'sym keys destroy --key-id hsm::4::short')
+    await refused('sym encrypt --key-id hsm::4::short letter.txt', /no key "hsm::4::short"/)
+  })
+
+  it('encrypt and sign in parts as in one', async () => {
+    const [aes, rsa] = await Promise.all(
+      ['hsm::4::aes', 'hsm::4::rsa'].map(async (name) => {
+        return JSON.parse(await done(`keys show ${name} --json`)).id as string
+      }),
+    )
+    const kmip = new KmipClient(server.client('admin'))
+    try {
+      const how = {
+        uniqueIdentifier: aes,
+        cryptographicParameters: { blockCipherMode: 1, paddingMethod: 3 },
+        ivCounterNonce: Buffer.alloc(16),
+      } as const
+      const [one, two] = [Buffer.alloc(20, 1), Buffer.alloc(20, 2)]
+      const whole = await kmip.call('Encrypt', { ...how, data: Buffer.concat([one, two]) })
+      const begun = await kmip.call('Encrypt', { ...how, data: one, initIndicator: true })
+      const { correlationValue } = begun
+      const end = await kmip.call('Encrypt', { correlationValue, data: two, finalIndicator: true })
+      const parts = [begun.data ?? Buffer.alloc(0), end.data ?? Buffer.alloc(0)]
+      deepStrictEqual(Buffer.concat(parts), Buffer.from(whole.data ?? []))
+      const signing = await kmip.call('Sign', {
+        uniqueIdentifier: rsa,
+        cryptographicParameters: { paddingMethod: 8, hashingAlgorithm: 6 },
+        data: one,
+        initIndicator: true,
+      })
+      const { signatureData } = await kmip.call('Sign', {
+        correlationValue: signing.correlationValue,
+        data: two,
+        finalIndicator: true,
+      })
+      const key = createPublicKey(readFileSync(join(folder, 'public.pem'), 'utf8'))
+      const data = Buffer.concat([one, two])
+      strictEqual(verifyLocally('sha256', data, key, signatureData as Uint8Array), true)
+    } finally {
+      kmip.close()
+    }
+  })
+})
