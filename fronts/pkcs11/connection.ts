@@ -74,6 +74,8 @@ export class Connection<A extends Application> {
   readonly #splitter: FrameSplitter
   readonly #reader = new Reader()
   readonly #writer = new Writer()
+  /** Of the calls of a batch; kept, because its memory costs more than most calls. */
+  readonly #answers = new Writer()
   #protocol: Protocol | undefined
   #membership: Membership<A> | undefined
   #isBusy = false
@@ -358,7 +360,8 @@ export class Connection<A extends Application> {
       this.#writer.endFrame()
       return undefined
     }
-    const answers = new Writer()
+    // One at a time: a connection has one batch under way.
+    const answers = this.#answers
     const count = this.#runBatch(batch, 0, answers)
     if (!(count instanceof Promise)) {
       this.#writeBatch(callCode, count, answers)
