@@ -31,6 +31,9 @@ const INFO = {
   reserved: undefined,
 }
 
+/** As YAML: the second belongs to a credential of its own, and asks for no PIN. */
+const TOKENS_OF_TWO = '[{ name: one }, { name: two, principal: app, login: none }]'
+
 async function refuses(code: number, work: () => unknown): Promise<void> {
   let rv: number | undefined
   try {
@@ -221,6 +224,46 @@ describe('the tokens of a house', { timeout: 60_000 }, () => {
     })
     other.close()
     await waiting
+  })
+})
+
+describe('a token whose credential is revoked', { timeout: 60_000 }, () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'claviger-revoked-'))
+  const environment = { CLAVIGER_LOG_LEVEL: 'silent', CLAVIGER_PKCS11_TOKENS: TOKENS_OF_TWO }
+  const config = readConfig(undefined, environment)
+  const open = () => House.open({ dataDir, config, log: createLog(config.log) })
+  after(() => rmSync(dataDir, { recursive: true, force: true }))
+
+  it('is gone at once, with its sessions, and after a restart; others stay', async () => {
+    const plain = readConfig(undefined, { CLAVIGER_LOG_LEVEL: 'silent' })
+    const first = await House.open({ dataDir, config: plain, log: createLog(plain.log) })
+    await first.createCredential({ name: 'app', days: 1 }, 'test')
+    await first.close()
+    for (const isRestarted of [false, true]) {
+      const house = await open()
+      const engine = await openEngine(house)
+      const app = engine.open(INFO)
+      const call = engine.handlers
+      const openSession = (slotID: number) => call.C_OpenSession(app, { slotID, flags: RW })
+      const other = (await openSession(0)).phSession
+      if (!isRestarted) {
+        const { phSession: hSession } = await openSession(1)
+        await call.C_GenerateRandom(app, { hSession, pRandomData: 8 })
+        await house.credentials.revoke('app', 'test')
+        await refuses(CKR.SESSION_HANDLE_INVALID, () => {
+          return call.C_GenerateRandom(app, { hSession, pRandomData: 8 })
+        })
+      }
+      await refuses(CKR.TOKEN_NOT_PRESENT, () => openSession(1))
+      await refuses(CKR.TOKEN_NOT_PRESENT, () => call.C_GetTokenInfo(app, { slotID: 1 }))
+      const present = await call.C_GetSlotList(app, { tokenPresent: true, pSlotList: 5 })
+      deepEqual(present.pSlotList, [0])
+      const all = await call.C_GetSlotList(app, { tokenPresent: false, pSlotList: 5 })
+      deepEqual(all.pSlotList, [0, 1])
+      await call.C_GenerateRandom(app, { hSession: other, pRandomData: 8 })
+      engine.close()
+      await house.close()
+    }
   })
 })
 

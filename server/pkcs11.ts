@@ -24,7 +24,17 @@ export async function openEngine(house: House): Promise<Pkcs11Engine> {
   const tokens = await house.tokens()
   await tellRules(house)
   const newVolatile = (token: Token): Services => house.volatile(token.services)
-  return new Pkcs11Engine({ tokens, newVolatile }, house.services)
+  const engine = new Pkcs11Engine({ tokens, newVolatile }, house.services)
+  house.credentials.onRevoked(({ name }) => {
+    const gone = tokens.filter(({ principal }) => principal.name === name)
+    for (const token of gone) token.withdraw(revoked(name))
+    engine.forsake(gone)
+  })
+  return engine
+}
+
+function revoked(principal: string): string {
+  return `the credential "${principal}" that it works for is revoked; configure another principal`
 }
 
 /** PKCS#11 as it is served. */
@@ -75,7 +85,16 @@ async function openToken(house: House, config: TokenConfig, slot: number): Promi
   const { scope } = credential
   const options = { name, slot, label, login, readOnly, rules: rulesOf(house) }
   const owner = { principal: { name: principal, scope } }
-  return Token.open({ ...options, ...owner }, servicesOf(house, config), house.settings)
+  const token = await Token.open(
+    { ...options, ...owner },
+    servicesOf(house, config),
+    house.settings,
+  )
+  if (credential.revoked !== undefined) {
+    token.withdraw(revoked(principal))
+    house.services.log.warn({ token: name }, `no token in slot ${slot}: ${revoked(principal)}`)
+  }
+  return token
 }
 
 function rulesOf({ config }: House): RuleSet {

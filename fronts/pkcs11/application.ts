@@ -77,6 +77,14 @@ export class Application implements Contract {
     throw new CryptokiError(CKR.SLOT_ID_INVALID, `there is no slot ${slotID}`)
   }
 
+  /** The token in a slot. @throws `CryptokiError` also `CKR_TOKEN_NOT_PRESENT`. */
+  presentToken(slotID: number): Token {
+    const token = this.token(slotID)
+    if (token.absence === undefined) return token
+    const what = `token "${token.label}" is not in its slot: ${token.absence}`
+    throw new CryptokiError(CKR.TOKEN_NOT_PRESENT, what)
+  }
+
   /** @throws `CryptokiError` `CKR_SESSION_HANDLE_INVALID`. */
   session(handle: number): Session {
     const session = this.#sessions.get(handle)
@@ -102,12 +110,23 @@ export class Application implements Contract {
   closeSession(session: Session): void {
     session.endAll()
     this.#sessions.delete(session.handle)
-    for (const reference of this.#references.values()) {
-      if (reference.session === session) this.drop(reference)
-    }
+    this.#dropObjectsOf(session)
     if (this.sessionsOf(session.token).length > 0) return
     this.#logins.delete(session.token)
     this.#volatile.delete(session.token)
+  }
+
+  /** Sessions come and go by the dozen, and handles of token objects stay by the thousand. */
+  #dropObjectsOf(session: Session): void {
+    if (this.#sessionObjects === 0) return
+    for (const reference of this.#references.values()) {
+      if (reference.session === session) this.drop(reference)
+    }
+  }
+
+  /** The token is gone: so is all that an application has with it. */
+  lose(token: Token): void {
+    for (const session of this.sessionsOf(token)) this.closeSession(session)
   }
 
   userOf(token: Token): User {

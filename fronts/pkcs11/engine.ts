@@ -33,6 +33,7 @@ import { sessions } from './functions/sessions.ts'
 import { sign } from './functions/sign.ts'
 import { state } from './functions/state.ts'
 import { wrap } from './functions/wrap.ts'
+import type { Token } from './token.ts'
 
 type Offered = Engine<Application>['handlers']
 
@@ -100,6 +101,13 @@ export class Pkcs11Engine implements Engine<Application> {
   /** Applications at this time. */
   get applications(): number {
     return this.#applications.size
+  }
+
+  /** Ends what applications have with tokens that have been withdrawn. */
+  forsake(withdrawn: readonly Token[]): void {
+    for (const application of this.#applications) {
+      for (const token of withdrawn) application.lose(token)
+    }
   }
 
   close(): void {

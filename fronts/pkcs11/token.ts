@@ -55,6 +55,7 @@ export class Token {
   readonly services: Services
   readonly #settings: Settings
   #state: TokenState
+  #absence: string | undefined
   #writing: Promise<unknown> = Promise.resolve()
 
   private constructor(
@@ -85,6 +86,16 @@ export class Token {
     const token = new Token(options, services, settings, state)
     if (kept === undefined) await token.#write(state)
     return token
+  }
+
+  /** Why nobody can work with it any more; undefined while one can. */
+  get absence(): string | undefined {
+    return this.#absence
+  }
+
+  /** Takes the token out of its slot, until the server starts anew. */
+  withdraw(why: string): void {
+    this.#absence = why
   }
 
   get label(): string {

@@ -33,8 +33,11 @@ export const general = {
     },
   }),
 
-  C_GetSlotList: (application, { pSlotList }) => {
-    const slots = application.tokens.map(({ slot }) => slot)
+  C_GetSlotList: (application, { tokenPresent, pSlotList }) => {
+    const tokens = application.tokens.filter(
+      ({ absence }) => !tokenPresent || absence === undefined,
+    )
+    const slots = tokens.map(({ slot }) => slot)
     return { pSlotList: pSlotList === undefined || pSlotList < slots.length ? slots.length : slots }
   },
 
@@ -44,7 +47,7 @@ export const general = {
       pInfo: {
         slotDescription: paddedText(`Claviger ${token.options.name}`, 64),
         manufacturerID: paddedText(MANUFACTURER, 32),
-        flags: CKF.TOKEN_PRESENT,
+        flags: token.absence === undefined ? CKF.TOKEN_PRESENT : 0,
         hardwareVersion: LIBRARY_VERSION,
         firmwareVersion: LIBRARY_VERSION,
       },
@@ -52,11 +55,11 @@ export const general = {
   },
 
   C_GetTokenInfo: (application, { slotID }) => {
-    return { pInfo: tokenInfo(application, application.token(slotID)) }
+    return { pInfo: tokenInfo(application, application.presentToken(slotID)) }
   },
 
   C_InitToken: async (application, { slotID, pPin, pLabel }) => {
-    const token = application.token(slotID)
+    const token = application.presentToken(slotID)
     assertMayInitialise(application, token)
     if (pPin === undefined) throw noPin()
     const label = Buffer.from(pLabel).toString('utf8').trimEnd()

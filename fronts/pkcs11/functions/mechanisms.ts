@@ -14,13 +14,13 @@ import { flagsOf, keystoreOf, mechanismsOf } from '../mechanisms.ts'
 
 export const mechanisms = {
   C_GetMechanismList: (application, { slotID, pMechanismList: capacity }) => {
-    const types = [...mechanismsOf(keystoreOf(application.token(slotID))).keys()]
+    const types = [...mechanismsOf(keystoreOf(application.presentToken(slotID))).keys()]
     const fits = capacity !== undefined && capacity >= types.length
     return { pMechanismList: fits ? types : types.length }
   },
 
   C_GetMechanismInfo: (application, { slotID, type }) => {
-    const offered = mechanismsOf(keystoreOf(application.token(slotID))).get(type)
+    const offered = mechanismsOf(keystoreOf(application.presentToken(slotID))).get(type)
     if (offered === undefined) {
       const name = mechanismRow(type)?.name ?? `0x${type.toString(16)}`
       throw new CryptokiError(CKR.MECHANISM_INVALID, `mechanism ${name} is not offered`)

@@ -16,7 +16,7 @@ import { type Token, USER } from '../token.ts'
 
 export const sessions = {
   C_OpenSession: (application, { slotID, flags }) => {
-    const token = application.token(slotID)
+    const token = application.presentToken(slotID)
     const readWrite = (flags & CKF.RW_SESSION) !== 0
     assertMayOpen(application, token, flags)
     return { phSession: application.openSession(token, readWrite).handle }
