@@ -8,7 +8,7 @@
  */
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { createPublicKey, verify } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -296,6 +296,24 @@ describe('a house with an HSM', { skip, timeout: 120_000 }, () => {
     await rejects(pinOfObject(house.services, 'nobody'), /there is no object "nobody"/)
   })
 
+  it('keeps what is secret in its environment from the module', async () => {
+    await house.close()
+    process.env['CLAVIGER_PASSPHRASE'] = 'of the root key'
+    process.env['MY_HSM_PIN'] = SOFTHSM_PIN
+    house = await open('never', { pinFile: undefined, pinVariable: 'MY_HSM_PIN' })
+    equal((await named('payroll')).length, 1)
+    equal(hsmStatus(house)[0]?.state, 'running')
+    const given = childrenOf(process.pid).map((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8'))
+    const hosts = given.filter((variables) => variables.includes('SOFTHSM2_CONF='))
+    equal(hosts.length, 2, "the house's, and the application's of before")
+    deepEqual(
+      hosts.filter((variables) => /CLAVIGER_PASSPHRASE|MY_HSM_PIN/.test(variables)),
+      [],
+    )
+    delete process.env['CLAVIGER_PASSPHRASE']
+    delete process.env['MY_HSM_PIN']
+  })
+
   it('has one source of its PIN', async () => {
     await house.close()
     await rejects(open('never', { pinPrompt: true }), /has pinFile and pinPrompt; one is enough/)
@@ -306,3 +324,11 @@ describe('a house with an HSM', { skip, timeout: 120_000 }, () => {
     house = await open('never')
   })
 })
+
+function childrenOf(parent: number): readonly string[] {
+  const tasks = readdirSync(`/proc/${parent}/task`)
+  return tasks.flatMap((task) => {
+    const text = readFileSync(`/proc/${parent}/task/${task}/children`, 'utf8')
+    return text.split(' ').filter((pid) => pid !== '')
+  })
+}

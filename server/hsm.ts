@@ -71,7 +71,7 @@ function member(config: HsmConfig, own: Member, pin: HostOptions['pin'], log: Lo
   return new HostDevice({
     name: own.name,
     command: [process.execPath, ...args, ...(reserved === undefined ? [] : [reserved])],
-    environment: own.environment,
+    environment: { ...withheld(config.pinVariable), ...own.environment },
     token: tokenOf(own),
     pin,
     lanes: sessions,
@@ -79,6 +79,13 @@ function member(config: HsmConfig, own: Member, pin: HostOptions['pin'], log: Lo
     quirks: quirksFor(config),
     log,
   })
+}
+
+/** The server's own secrets, which are no business of a vendor's module: none of them is given. */
+function withheld(pinVariable: string | undefined): Record<string, undefined> {
+  const own = Object.keys(process.env).filter((name) => name.startsWith('CLAVIGER_'))
+  const names = pinVariable === undefined ? own : [...own, pinVariable]
+  return Object.fromEntries(names.map((name) => [name, undefined]))
 }
 
 /** Undefined where the device shall say what it is. */
@@ -249,7 +256,7 @@ export async function probeModule(wish: ModuleWish, model: string, log: Logger):
   const device = new HostDevice({
     name: module,
     command: [process.execPath, ...args, ...(reserved === undefined ? [] : [reserved])],
-    environment,
+    environment: { ...withheld(undefined), ...environment },
     token: tokenOf({ ...wish, name: module }),
     pin,
     lanes,
