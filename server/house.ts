@@ -27,6 +27,7 @@ import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { type Config, ConfigError } from './config.ts'
 import { adoptAtStart, hsmKeystore, type PinSources, pinOfObject } from './hsm.ts'
+import { kekCopy } from './hsm-kek.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
 import { openTokens } from './pkcs11.ts'
@@ -139,6 +140,7 @@ export class House {
         keystoresOf(config, sealer, log, {
           ask: options.askPassphrase,
           object: (id) => pinOfObject(this.services, id),
+          kek: (keystore, object) => kekCopy(this, keystore, object),
         }),
       ),
       journal: new Journal((entries) => database.commit([], entries), {

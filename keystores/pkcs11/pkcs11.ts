@@ -71,6 +71,7 @@ import type { Device, DeviceSession, DeviceStatus } from './device.ts'
 import { derOfRaw } from './ecdsa.ts'
 import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
 import { inventory } from './inventory.ts'
+import { Kek, type KekOptions } from './kek.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import {
   besideReference,
@@ -100,11 +101,15 @@ export interface HsmKeystoreOptions {
   readonly name: string
   /** Whether new secret and private keys may leave the device. Default: no. */
   readonly extractable?: boolean
+  /** Through which secret keys are taken out; without it their values are read. */
+  readonly kek?: KekOptions | undefined
 }
 
 export class Pkcs11Keystore implements Keystore {
   readonly name: string
   readonly can: Capabilities
+  /** The key-encrypting key through which secret keys leave the device. */
+  readonly kek: Kek | undefined
   readonly #device: Device
   readonly #beside: Keystore
   readonly #extractable: boolean
@@ -114,8 +119,10 @@ export class Pkcs11Keystore implements Keystore {
   readonly #halves = new WeakMap<Uint8Array, KeyObject>()
 
   /** @param beside Keeps what is no secret of the device. */
-  constructor({ name, extractable = false }: HsmKeystoreOptions, device: Device, beside: Keystore) {
+  constructor(options: HsmKeystoreOptions, device: Device, beside: Keystore) {
+    const { name, extractable = false, kek } = options
     this.name = name
+    this.kek = kek && new Kek(name, kek, device)
     this.#device = device
     this.#beside = beside
     this.#extractable = extractable
@@ -221,12 +228,13 @@ export class Pkcs11Keystore implements Keystore {
   /** What every key in the device has, and the reference to it. */
   #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec) {
     const id = randomBytes(ID_BYTES)
+    const isReadable = this.#extractable && (kind === 'private' || this.kek === undefined)
     const attributes: Attribute[] = [
       { type: CKA.CLASS, value: ulongBytes(CLASSES[kind]) },
       { type: CKA.KEY_TYPE, value: ulongBytes(ckkOf(spec)) },
       { type: CKA.TOKEN, value: isTrue },
       { type: CKA.PRIVATE, value: isTrue },
-      { type: CKA.SENSITIVE, value: this.#extractable ? isFalse : isTrue },
+      { type: CKA.SENSITIVE, value: isReadable ? isFalse : isTrue },
       { type: CKA.EXTRACTABLE, value: this.#extractable ? isTrue : isFalse },
       { type: CKA.ID, value: id },
       { type: CKA.LABEL, value: Buffer.from(label) },
@@ -254,6 +262,7 @@ export class Pkcs11Keystore implements Keystore {
   async export(key: KeyInUse, format: KeyFormatType = key.format): Promise<Secret> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.export(kept, format)
+    if (key.kind === 'secret' && this.kek !== undefined) return this.#taken(this.kek, key, format)
     if (!this.#extractable) {
       const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
       throw new KmsError('notExtractable', what)
@@ -276,6 +285,20 @@ export class Pkcs11Keystore implements Keystore {
     return new Secret(writeKey(key.kind, format, read))
   }
 
+  /** A secret key through the key-encrypting key. */
+  async #taken(kek: Kek, key: KeyInUse, format: KeyFormatType): Promise<Secret> {
+    const { id, spec } = key
+    const bytes = spec && bytesOf(spec)
+    const value = await this.#keyed('give key', key, (session, hKey) => {
+      return kek.take(session, id, hKey, bytes)
+    })
+    if (format === KeyFormatType.Raw) return value
+    using raw = value
+    return new Secret(
+      writeKey('secret', format, readKey('secret', KeyFormatType.Raw, raw.expose())),
+    )
+  }
+
   /** Keys that are made here share their CKA_ID with their public half; others are alone. */
   async destroy(handle: Uint8Array): Promise<void> {
     const inner = innerOf(handle)
@@ -295,9 +318,10 @@ export class Pkcs11Keystore implements Keystore {
     })
   }
 
-  /** All that is in the device, whoever made it. */
+  /** All that is in the device, whoever made it; its key-encrypting key is no object of anyone. */
   async foundlings(): Promise<readonly Foundling[]> {
-    return this.#read('look through it', inventory)
+    const found = await this.#read('look through it', inventory)
+    return found.filter((one) => this.kek?.isIt(one) !== true)
   }
 
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
@@ -627,6 +651,12 @@ function withPublic(reference: Uint8Array, key: KeyObject): Buffer {
   return Buffer.concat([reference, key.export({ format: 'der', type: 'spki' })])
 }
 
+/** Length of a secret key, with its parity. */
+function bytesOf({ algorithm, bits }: KeySpec): number | undefined {
+  if (isPair(algorithm)) return undefined
+  return (secretKeyRow(algorithm).materialBits?.[bits] ?? bits) / 8
+}
+
 /** The reference without the public half, which is long. */
 function nameOf(handle: Uint8Array): string {
   return Buffer.from(readReference(handle)?.head ?? handle).toString('latin1')
@@ -640,8 +670,7 @@ function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {
 
 function assertIs(spec: KeySpec, found: KeySpec | undefined, bytes: number | undefined): void {
   if (bytes !== undefined && !isPair(spec.algorithm)) {
-    const expected = secretKeyRow(spec.algorithm).materialBits?.[spec.bits] ?? spec.bits
-    if (bytes * 8 === expected) return
+    if (bytes === bytesOf(spec)) return
   } else if (
     found?.algorithm === spec.algorithm &&
     found.curve === spec.curve &&
