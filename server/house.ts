@@ -27,7 +27,7 @@ import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { type Config, ConfigError } from './config.ts'
 import { adoptAtStart, hsmKeystore, type PinSources, pinOfObject } from './hsm.ts'
-import { kekCopy } from './hsm-kek.ts'
+import { kekAtStart, kekCopy } from './hsm-kek.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
 import { openTokens } from './pkcs11.ts'
@@ -109,6 +109,7 @@ export class House {
     await house.#startKeystores()
     await house.#furnish()
     await adoptAtStart(house)
+    await kekAtStart(house)
     return house
   }
 

@@ -277,11 +277,13 @@ describe('keys of an HSM through a key-encrypting key', { skip, timeout: 240_000
 
   it('are refused where the way of wrapping is not what is configured, and show says so', async () => {
     await restart({ mechanism: 'AES_KEY_WRAP', unwrap: 'pkcs5' })
+    match(server.log(), /key-encrypting key of the HSM .*AES_KEY_WRAP is rfc3394 here, not pkcs5/)
     await rejects(get(await named('open')), /"P6RKEK1" does not open.*hsm kek show hsm/)
     const [state] = (await kek('show')).devices
     equal(state?.agrees, false)
     match(state?.problems.join() ?? '', /AES_KEY_WRAP is rfc3394 here, not pkcs5/)
     await restart({})
+    match(server.log(), /key-encrypting key of the HSM is the copy’s .*checkValue/)
   })
 
   it('are refused where the device has another key-encrypting key by now', async () => {

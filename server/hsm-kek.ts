@@ -107,6 +107,28 @@ export async function showKek(house: House, wanted: string | undefined): Promise
   return report(house, kek, object)
 }
 
+/** At the start of the server: what would be refused later is told now. */
+export async function kekAtStart(house: House): Promise<void> {
+  const { log } = house.services
+  for (const [{ name }, { kek }] of hsms(house)) {
+    if (kek === undefined) continue
+    try {
+      const { copy, checkValue, devices } = await showKek(house, name)
+      const problems = devices.flatMap(({ token, present, problems: all, warnings }) => {
+        const missing = present ? [] : [`it is not in ${token}`]
+        return [...missing, ...all, ...warnings]
+      })
+      if (copy === 'none') problems.unshift('there is no copy of it')
+      const details = { keystore: name, label: kek.label, checkValue }
+      if (problems.length === 0) log.info(details, 'key-encrypting key of the HSM is the copy’s')
+      else log.warn({ ...details, problems }, 'key-encrypting key of the HSM')
+    } catch (error) {
+      const reason = (error as Error).message
+      log.warn({ keystore: name, reason }, 'key-encrypting key of the HSM could not be tried')
+    }
+  }
+}
+
 async function report(house: House, kek: Kek, object: string | undefined): Promise<KekReport> {
   using copy = await kekIfAny(house, kek, object)
   const devices: KekState[] = []
