@@ -23,14 +23,19 @@ import {
   CryptographicAlgorithm as Algorithm,
   BlockCipherMode,
   EncodingOption,
+  KeyFormatType,
   CryptographicUsageMask as Mask,
   ObjectType,
   PaddingMethod,
+  ProtectionStorageMask,
+  RevocationReasonCode,
   WrappingMethod,
 } from '#spec/kmip/enumerations.ts'
+import { Tag } from '#spec/kmip/tags.ts'
 import { CKA, CKK, CKO } from '#spec/pkcs11/constants.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
+import { ItemType } from '#wire/ttlv/item.ts'
 import type { KekReport } from './hsm-kek.ts'
 
 const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
@@ -334,6 +339,51 @@ describe('keys of an HSM through a key-encrypting key', { skip, timeout: 240_000
     ok(before.checkValue !== after.checkValue)
     equal(after.devices[0]?.agrees, true)
     deepEqual(await get(await named('open')), KEPT)
+  })
+
+  it('can be got with a copy that is an object, for as long as that is Active', async () => {
+    const value = randomBytes(32)
+    const software = ProtectionStorageMask.Software
+    const { uniqueIdentifier } = await client.call('Register', {
+      objectType: ObjectType.SymmetricKey,
+      attributes: {
+        attributes: [
+          { id: 'cryptographicUsageMask', value: 0 },
+          { id: 'activationDate', value: 1 },
+          { id: 'sensitive', value: true },
+          { id: 'extractable', value: false },
+        ],
+      },
+      object: {
+        tag: Tag.SymmetricKey,
+        value: {
+          keyBlock: {
+            keyFormatType: KeyFormatType.Raw,
+            keyValue: {
+              keyMaterial: { tag: Tag.KeyMaterial, type: ItemType.ByteString, value },
+              attributes: [],
+            },
+            cryptographicAlgorithm: Algorithm.AES,
+            cryptographicLength: 256,
+          },
+        },
+      },
+      protectionStorageMasks: { protectionStorageMask: [software] },
+    })
+    const object = String(uniqueIdentifier)
+    await restart({ object, label: 'own' })
+    await rejects(kek('generate'), /its copy is the object/)
+    const { copy, installed } = await kek('import')
+    equal(copy, 'object')
+    equal(installed, 1)
+    const id = await named('open')
+    deepEqual(await get(id), KEPT)
+    const reason = { revocationReasonCode: RevocationReasonCode.KeyCompromise }
+    const compromise = { revocationReason: reason, compromiseOccurrenceDate: 1 }
+    await client.call('Revoke', { uniqueIdentifier: object, ...compromise })
+    await rejects(get(id), /Cannot use ".*" as key-encrypting key of HSM "hsm": it is not Active/)
+    await restart({ object: id, label: 'own' })
+    await rejects(get(id), /it is in "hsm", and not in a software keystore/)
   })
 })
 
