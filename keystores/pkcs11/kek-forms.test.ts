@@ -9,7 +9,7 @@
 import { deepEqual, equal, throws } from 'node:assert/strict'
 import { createCipheriv, randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
-import { fits, kekOfFile, ofLength, openWrapped } from './kek-forms.ts'
+import { fits, kekOfFile, newIv, ofLength, openWrapped } from './kek-forms.ts'
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
 const KEK = hex('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f')
@@ -70,6 +70,22 @@ describe('keys wrapped by a device', () => {
       const plain = Buffer.concat([Buffer.alloc(24, 0x77), hex(end.padStart(16, '7'))])
       equal(openWrapped('pkcs5', KEK, wrap(plain)), undefined, end)
     }
+  })
+
+  it('open by CBC with four bytes of padding at least', () => {
+    for (const bytes of [16, 24, 32, 17]) {
+      const key = randomBytes(bytes)
+      const iv = newIv('cbc') as Uint8Array
+      const cipher = createCipheriv('aes-256-cbc', KEK, iv)
+      const wrapped = Buffer.concat([cipher.update(key), cipher.final()])
+      deepEqual(openWrapped('cbc', KEK, wrapped, iv), new Uint8Array(key))
+      for (let tries = 0; tries < 1_000; tries++) {
+        equal(openWrapped('cbc', randomBytes(32), wrapped, iv), undefined)
+      }
+      equal(openWrapped('cbc', KEK, wrapped), undefined)
+    }
+    equal(fits('cbc', 28), true)
+    equal(fits('cbc', 29), false)
   })
 
   it('are cut where a device has filled them up with zeros, and nowhere else', () => {

@@ -3,16 +3,16 @@
  * that key; and such a copy read from a file.
  *
  * RFC 3394 (AES key wrap), RFC 5649 (with its own padding), and RFC 3394 over a value that PKCS#5
- * padding has brought to a multiple of 8 bytes, as AWS CloudHSM and Cavium LiquidSecurity do. RFC
- * 7468 (PEM). Whatever is wrong with wrapped bytes, the answer is the same.
+ * padding has brought to a multiple of 8 bytes, as AWS CloudHSM and Cavium LiquidSecurity do; CBC
+ * with that padding (NIST SP 800-38A) of devices that have none of these. RFC 7468 (PEM). Whatever is wrong with wrapped bytes, the answer is the same.
  *
  * @module
  */
-import { createDecipheriv } from 'node:crypto'
+import { createDecipheriv, randomBytes } from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
 
 /** How what C_WrapKey gives is opened. */
-export const UNWRAPPINGS = ['rfc3394', 'rfc5649', 'pkcs5'] as const
+export const UNWRAPPINGS = ['rfc3394', 'rfc5649', 'pkcs5', 'cbc'] as const
 export type Unwrapping = (typeof UNWRAPPINGS)[number]
 
 const SEMIBLOCK_BYTES = 8
@@ -21,19 +21,38 @@ const LEAST_BYTES = 16
 const KEY_WRAP_IV = Buffer.from('a6a6a6a6a6a6a6a6', 'hex')
 const PADDED_IV = Buffer.from('a65959a6', 'hex')
 
-/** Whether a value of so many bytes can be wrapped so. */
+/** AES. */
+const BLOCK_BYTES = 16
+const CBC_PADDING_BYTES = 4
+
+/** An IV, where the mechanism takes one. */
+export function newIv(unwrapping: Unwrapping): Uint8Array | undefined {
+  return unwrapping === 'cbc' ? randomBytes(BLOCK_BYTES) : undefined
+}
+
+/**
+ * Whether a value of so many bytes can be wrapped so. CBC shows only by its padding that the key is
+ * another one: four bytes of it at least, and with the usual lengths eight or more.
+ */
 export function fits(unwrapping: Unwrapping, bytes: number): boolean {
+  if (unwrapping === 'cbc') return bytes % BLOCK_BYTES <= BLOCK_BYTES - CBC_PADDING_BYTES
   if (unwrapping !== 'rfc3394') return true
   return bytes >= LEAST_BYTES && bytes % SEMIBLOCK_BYTES === 0
 }
 
-/** The value; undefined where the key is another one, or the bytes have been altered. */
+/**
+ * The value; undefined where the key is another one, or the bytes have been altered.
+ *
+ * @param iv What {@link newIv} has given.
+ */
 export function openWrapped(
   unwrapping: Unwrapping,
   kek: Uint8Array,
   wrapped: Uint8Array,
+  iv?: Uint8Array,
 ): Uint8Array | undefined {
   if (wrapped.length < LEAST_BYTES) return undefined
+  if (unwrapping === 'cbc') return openedCbc(kek, wrapped, iv)
   const name = `id-aes${kek.length * 8}-wrap`
   if (unwrapping === 'rfc5649') return opened(`${name}-pad`, kek, PADDED_IV, wrapped)
   const plain = opened(name, kek, KEY_WRAP_IV, wrapped)
@@ -41,6 +60,17 @@ export function openWrapped(
   const value = withoutPadding(plain)
   plain.fill(0)
   return value
+}
+
+function openedCbc(
+  kek: Uint8Array,
+  wrapped: Uint8Array,
+  iv: Uint8Array | undefined,
+): Uint8Array | undefined {
+  const value = iv && opened(`aes-${kek.length * 8}-cbc`, kek, iv, wrapped)
+  if (value === undefined || fits('cbc', value.length)) return value
+  value.fill(0)
+  return undefined
 }
 
 function opened(

@@ -18,7 +18,7 @@ import type { Attribute } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession } from './device.ts'
 import { failureOf } from './failures.ts'
 import { flagOf, type Kek, type KekWrap, wrapped } from './kek.ts'
-import { openWrapped, UNWRAPPINGS, type Unwrapping } from './kek-forms.ts'
+import { newIv, openWrapped, UNWRAPPINGS, type Unwrapping } from './kek-forms.ts'
 import { cipherOf, mechanismName } from './mechanisms.ts'
 import { isFalse, isTrue, parametersOf, publicKeyOf } from './templates.ts'
 import { attributesOf } from './temporaries.ts'
@@ -131,15 +131,16 @@ async function tryWrap(
   copy: Uint8Array,
 ): Promise<string | undefined> {
   const name = mechanismName(mechanism)
+  const iv = newIv(unwrap)
   let bytes: Uint8Array
   try {
-    bytes = await wrapped(session, { type: mechanism, parameter: undefined }, hKek, hKey)
+    bytes = await wrapped(session, { type: mechanism, parameter: iv }, hKek, hKey)
   } catch (error) {
     if (!(error instanceof CryptokiError)) throw error
     return `${name} is refused: ${rvName(error.rv)}`
   }
   const opens = UNWRAPPINGS.filter((one) => {
-    const value = openWrapped(one, copy, bytes)
+    const value = openWrapped(one, copy, bytes, iv)
     const isValue = value?.length === TRIAL_BYTES
     value?.fill(0)
     return isValue

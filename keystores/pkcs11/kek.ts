@@ -20,7 +20,7 @@ import type { Attribute, Mechanism } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession } from './device.ts'
 import { isStale } from './failures.ts'
 import { GroupDevice } from './group-device.ts'
-import { fits, ofLength, openWrapped, type Unwrapping } from './kek-forms.ts'
+import { fits, newIv, ofLength, openWrapped, type Unwrapping } from './kek-forms.ts'
 import { mechanismName } from './mechanisms.ts'
 
 export interface KekOptions {
@@ -96,8 +96,10 @@ export class Kek {
     const what = `Cannot give "${id}"`
     const wrap = this.wrapFor(bytes, what)
     using kek = await this.copy()
-    const wrapped = await this.#wrapped(session, wrap, hKey, what)
-    const value = openWrapped(wrap.unwrap, kek.expose(), wrapped)
+    const iv = newIv(wrap.unwrap)
+    const pMechanism = { type: wrap.mechanism, parameter: iv }
+    const wrapped = await this.#wrapped(session, pMechanism, hKey, what)
+    const value = openWrapped(wrap.unwrap, kek.expose(), wrapped, iv)
     const own = value && ofLength(value, bytes)
     if (own !== undefined) return new Secret(own)
     throw new KmsError('cryptographicFailure', `${what}: ${this.#differs(wrap)}`)
@@ -203,11 +205,10 @@ export class Kek {
 
   async #wrapped(
     session: DeviceSession,
-    { mechanism }: KekWrap,
+    pMechanism: Mechanism,
     hKey: number,
     what: string,
   ): Promise<Uint8Array> {
-    const pMechanism = { type: mechanism, parameter: undefined }
     const attempt = async (): Promise<Uint8Array> => {
       const hKek = await this.find(session, what)
       await this.#assertTrusted(session, what, hKey, hKek)
