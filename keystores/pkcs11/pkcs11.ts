@@ -73,6 +73,7 @@ import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
 import { inventory } from './inventory.ts'
 import { Kek, type KekOptions } from './kek.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
+import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
 import {
   besideReference,
   ID_BYTES,
@@ -332,8 +333,11 @@ export class Pkcs11Keystore implements Keystore {
       const bare = { ...mechanism, cipher: padded.base }
       return this.encrypt(key, bare, padded.scheme.pad(data, padded.blockBytes))
     }
+    if (mechanism.iv === undefined && this.makesIv(key, mechanism.cipher)) {
+      return this.#encryptOwnIv(key, mechanism, data)
+    }
     const tagBytes = tagBytesOf(mechanism)
-    const { pMechanism, way } = this.#cipher(key, mechanism, data)
+    const { pMechanism, way } = this.#cipher(key, mechanism, data, true)
     const out = await this.#keyed('encrypt', key, async (session, hKey) => {
       if (way === 'keys') return wrapBytes(session, { pMechanism, hKey }, data)
       return session.encrypt({ pMechanism, hKey }, data)
@@ -341,6 +345,24 @@ export class Pkcs11Keystore implements Keystore {
     if (tagBytes === 0) return { data: out }
     const at = out.length - tagBytes
     return { data: out.subarray(0, at), tag: out.subarray(at) }
+  }
+
+  makesIv({ handle }: KeyInUse, cipher: Cipher): boolean {
+    if (cipher !== 'AES_GCM' || innerOf(handle) !== undefined) return false
+    return this.#device.quirks.gcmIv === 'device'
+  }
+
+  async #encryptOwnIv(
+    key: KeyInUse,
+    mechanism: CipherMechanism,
+    data: Uint8Array,
+  ): Promise<Encrypted> {
+    const iv = new Uint8Array(OWN_IV_BYTES)
+    const { pMechanism } = this.#cipher(key, { ...mechanism, iv }, data, false)
+    const tagBytes = tagBytesOf(mechanism)
+    return this.#keyed('encrypt', key, (session, hKey) => {
+      return encryptOwnIv(session, { pMechanism, hKey }, data, tagBytes, mechanism.aad)
+    })
   }
 
   async decrypt(
@@ -358,7 +380,7 @@ export class Pkcs11Keystore implements Keystore {
     }
     // The tag that came says how long it is.
     const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }
-    const { pMechanism, way } = this.#cipher(key, wanted, data)
+    const { pMechanism, way } = this.#cipher(key, wanted, data, false)
     if (tag === undefined && tagBytesOf(wanted) > 0) {
       throw new KmsError('missingField', 'Cannot decrypt: the tag is missing')
     }
@@ -372,8 +394,12 @@ export class Pkcs11Keystore implements Keystore {
     })
   }
 
-  /** The device's mechanism; what does not fit the row is refused before the device is asked. */
-  #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array) {
+  /**
+   * The device's mechanism; what does not fit the row is refused before the device is asked.
+   *
+   * @param givesIv Whether it shall encrypt with the mechanism's IV.
+   */
+  #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array, givesIv: boolean) {
     assertAlgorithm(key, mechanism)
     assertLength(mechanism, data)
     const { partBytesMax = Infinity, model } = this.#device.quirks
@@ -384,7 +410,7 @@ export class Pkcs11Keystore implements Keystore {
     const { cipher, hash, mgfHash } = mechanism
     const pMechanism = cipherOf(mechanism, data.length, this.#abilities.mechanismOf(cipher))
     const way = this.#abilities.wayOf(cipher)
-    const isChecked = cipher === 'RSA_PKCS_OAEP' || cipher === 'AES_GCM'
+    const isChecked = cipher === 'RSA_PKCS_OAEP' || (givesIv && cipher === 'AES_GCM')
     if (way === undefined || isChecked) {
       const label = mechanism.label !== undefined && mechanism.label.length > 0
       this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label })
