@@ -4,8 +4,8 @@
  *     CLAVIGER_TEST_HSM='{"module":"/path.so","label":"test","pin":"1234"}' node --test …
  *
  * `environment` and `model` may be named as well, and `"kek": true` for keys that leave through a
- * key-encrypting key, which stays in the token as well. The keys that the suite makes stay in the token:
- * it must be one for tests. Skipped where no module is named.
+ * key-encrypting key. That and the keys that the suite makes stay in the token: it must be one for
+ * tests. Skipped where no module is named.
  *
  * @module
  */

@@ -4,7 +4,8 @@
  *
  * RFC 3394 (AES key wrap), RFC 5649 (with its own padding), and RFC 3394 over a value that PKCS#5
  * padding has brought to a multiple of 8 bytes, as AWS CloudHSM and Cavium LiquidSecurity do; CBC
- * with that padding (NIST SP 800-38A) of devices that have none of these. RFC 7468 (PEM). Whatever is wrong with wrapped bytes, the answer is the same.
+ * with that padding (NIST SP 800-38A) of devices that have none of these. RFC 7468 (PEM). Whatever
+ * is wrong with wrapped bytes, the answer is the same.
  *
  * @module
  */
