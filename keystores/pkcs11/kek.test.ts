@@ -17,6 +17,7 @@ import type { KeyInUse } from '#core/keystore.ts'
 import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
 import { CKA } from '#spec/pkcs11/constants.ts'
+import { boolBytes } from '#spec/pkcs11/memory.ts'
 import { keystoreContract } from '../contract.ts'
 import { SoftwareKeystore } from '../software/software.ts'
 import { GroupDevice } from './group-device.ts'
@@ -142,6 +143,35 @@ describe('a key-encrypting key in an HSM', { skip, timeout: 60_000 }, () => {
       )
     } finally {
       await keystore.close()
+    }
+  })
+
+  it('is told apart from the key where the device refuses', async () => {
+    const device = await HostDevice.open(newToken())
+    const kek = { label: LABEL, copy }
+    const closed = new Pkcs11Keystore({ name: 'softhsm', kek }, device, beside())
+    try {
+      await installKek(closed.kek as Kek, device, KEK)
+      const stays = await newKey(closed)
+      await rejects(closed.export(stays), (error: KmsError) => {
+        equal(error.code, 'notExtractable')
+        match(error.message, /not CKA_EXTRACTABLE; with "extractable: true" new keys are/)
+        return true
+      })
+      const key = await newKey(keystoreOn(device))
+      await device.use(async (session) => {
+        session.handles.clear()
+        const [hObject = 0] = await session.find(closed.kek?.template() ?? [])
+        const pTemplate = [{ type: CKA.WRAP, value: boolBytes(false) }]
+        await session.call('C_SetAttributeValue', { hObject, pTemplate })
+      })
+      await rejects(closed.export(key), (error: KmsError) => {
+        equal(error.code, 'usageMask')
+        match(error.message, /"kek of the test" of HSM "softhsm" does not have CKA_WRAP/)
+        return true
+      })
+    } finally {
+      await closed.close()
     }
   })
 

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { KmsError } from '#core/errors.ts'
+import { type FailureCode, KmsError } from '#core/errors.ts'
 import type { Foundling } from '#core/keystore.ts'
 import { Secret } from '#core/secret.ts'
 import { CKA, CKF, CKO, CKR } from '#spec/pkcs11/constants.ts'
@@ -217,12 +217,38 @@ export class Kek {
     try {
       return await attempt()
     } catch (error) {
-      if (!isStaleKek(error)) throw error
+      if (!isStaleKek(error)) throw this.#refused(what, error)
       this.forget(session)
       return attempt()
     }
   }
+
+  /** What the device refuses, with the way out. */
+  #refused(what: string, error: unknown): unknown {
+    const refusal = error instanceof CryptokiError ? REFUSALS.get(error.rv) : undefined
+    if (refusal === undefined) return error
+    const [code, why] = refusal
+    const kek = `key-encrypting key "${this.label}" of HSM "${this.keystore}"`
+    return new KmsError(code, `${what}: ${why.replace('KEK', kek)}`, { cause: error })
+  }
 }
+
+/** What a device says of the key, or of the key-encrypting key. */
+const REFUSALS: ReadonlyMap<number, readonly [FailureCode, string]> = new Map([
+  [
+    CKR.KEY_UNEXTRACTABLE,
+    ['notExtractable', 'it is not CKA_EXTRACTABLE; with "extractable: true" new keys are'],
+  ],
+  [CKR.KEY_NOT_WRAPPABLE, ['notExtractable', 'the device does not wrap it with KEK']],
+  [
+    CKR.KEY_FUNCTION_NOT_PERMITTED,
+    ['usageMask', 'KEK does not have CKA_WRAP; set it, or make a new one with --replace'],
+  ],
+  [
+    CKR.WRAPPING_KEY_TYPE_INCONSISTENT,
+    ['wrappingKeyKind', 'KEK is no AES key; "claviger hsm kek generate --replace" makes one'],
+  ],
+])
 
 /** C_WrapKey, once more where the wrapped key is longer than keys are. */
 export async function wrapped(
