@@ -161,6 +161,8 @@ export async function generateKek(
     const what = `its copy is the object "${object}"; "claviger hsm kek import" puts that in`
     throw new KmsError('illegalOperation', `Cannot generate key-encrypting key: ${what}`)
   }
+  // Where one of them is away nothing has been changed in the others.
+  for (const device of kek.devices()) await inspectKek(kek, device, undefined)
   if (!replace) await assertNone(house, kek)
   using value = new Secret(randomBytes(32))
   for (const device of kek.devices()) await removeKek(kek, device)

@@ -16,7 +16,7 @@ import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession } from './device.ts'
-import { failureOf } from './failures.ts'
+import { failureOf, isStale } from './failures.ts'
 import { flagOf, type Kek, type KekWrap, wrapped } from './kek.ts'
 import { newIv, openWrapped, UNWRAPPINGS, type Unwrapping } from './kek-forms.ts'
 import { cipherOf, mechanismName } from './mechanisms.ts'
@@ -66,7 +66,8 @@ export async function inspectKek(
     // Whoever asks wants to know how it is now.
     kek.forget(session)
     const handle = await kek.look(session, 'Cannot look after key-encrypting key')
-    if (handle === undefined) return { token, serial, present: false, problems: [], warnings: [] }
+    const isThere = handle !== undefined && (await isObject(session, handle))
+    if (!isThere) return { token, serial, present: false, problems: [], warnings: [] }
     const flags: string[] = []
     for (const [name, type] of Object.entries(FLAGS)) {
       if (await flagOf(session, handle, type)) flags.push(name)
@@ -78,6 +79,17 @@ export async function inspectKek(
     const mechanism = wrap && mechanismName(wrap.mechanism)
     return { ...known, mechanism, unwrap: wrap?.unwrap, agrees, problems, warnings }
   })
+}
+
+/** A handle that somebody has written down need not be one. */
+async function isObject(session: DeviceSession, handle: number): Promise<boolean> {
+  try {
+    await flagOf(session, handle, CKA.WRAP)
+    return true
+  } catch (error) {
+    if (isStale(error)) return false
+    throw error
+  }
 }
 
 function warningsOf(flags: readonly string[]): string[] {
