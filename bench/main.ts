@@ -137,7 +137,7 @@ class Bench implements Benchmark<Report> {
     const { name, title, alone: primitive } = scenario
     for (const connections of crowds) {
       note(`${title}, ${connections} connections`)
-      const best: { -readonly [who in keyof Rivals]?: Rivals[who] } = {}
+      let best: Partial<Rivals> = {}
       for (let round = 0; round < rounds; round++) {
         const asked = { milliseconds, concurrency: connections }
         const rivals: Rivals = {
@@ -146,10 +146,7 @@ class Bench implements Benchmark<Report> {
           pykmip: at && theirs && (await this.#measure(at, theirs, connections)),
           alone: primitive && (await this.#alone.run({ primitive, ...asked })),
         }
-        best.echo = better(best.echo, rivals.echo)
-        best.server = better(best.server, rivals.server)
-        best.pykmip = better(best.pykmip, rivals.pykmip)
-        best.alone = better(best.alone, rivals.alone)
+        best = betterOfEach(best, rivals)
       }
       this.#rows.push({ name, title, connections, ...(best as Rivals) })
     }
@@ -176,6 +173,15 @@ class Bench implements Benchmark<Report> {
     const after = processorSeconds(pid)
     if (before === undefined || after === undefined) return result
     return { ...result, processorMicros: ((after - before) * 1e6) / result.answered }
+  }
+}
+
+function betterOfEach(one: Partial<Rivals>, other: Rivals): Rivals {
+  return {
+    echo: better(one.echo, other.echo),
+    server: better(one.server, other.server),
+    pykmip: other.pykmip && better(one.pykmip, other.pykmip),
+    alone: other.alone && better(one.alone, other.alone),
   }
 }
 

@@ -126,13 +126,12 @@ Examples:
 ${examples.map((line) => `  node ${file}${line}`).join('\n')}`
 }
 
-/** Of two rounds the one with more operations a second; undefined is none. */
+/** Of two rounds the one with more operations a second. */
 export function better<Round extends { readonly perSecond: number }>(
   one: Round | undefined,
-  other: Round | undefined,
-): Round | undefined {
-  if (one === undefined || other === undefined) return one ?? other
-  return one.perSecond > other.perSecond ? one : other
+  other: Round,
+): Round {
+  return one !== undefined && one.perSecond > other.perSecond ? one : other
 }
 
 export function note(text: string): void {

@@ -60,8 +60,8 @@ const OPERATIONS: readonly Operation[] = [
 
 const SHAPE: BenchShape = {
   file: 'bench/pkcs11.ts',
-  about: `Measures operations of PKCS#11 through our module, beside SoftHSM2 in the process and SoftHSM2
-behind p11-kit. Needs a C compiler.`,
+  about: `Measures operations of PKCS#11 through our module, beside SoftHSM2 in the process
+and SoftHSM2 behind p11-kit. Needs a C compiler.`,
   names: OPERATIONS.map(({ name }) => name),
   crowd: 'threads',
   crowds: '1,8',

@@ -124,7 +124,7 @@ function verdict(target: string, found: number | undefined, met: boolean): Verdi
   return { target, met, found: found.toFixed(2) }
 }
 
-/** Operations a second of a core, of those of node:crypto alone: what does not count is the load. */
+/** Operations a second of a core, of those of node:crypto alone: the load is not counted. */
 function ofCrypto(server: Measured, alone: AloneResult | undefined): number | undefined {
   const { processorMicros } = server
   return alone && processorMicros && alone.processorMicros / processorMicros
