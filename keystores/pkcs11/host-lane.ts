@@ -2,11 +2,12 @@
  * A lane on the host's side: reads calls from a pipe, runs them one after the other in the module,
  * and writes the answers.
  *
- * The dialect of PKCS#11 RPC, and quick messages (`quick.ts`). A lane has a thread of its own, which
- * sleeps in a read until there is something to do: an event loop would be asked several times for
- * each message, and would make memory for it. What was received and answered is zeroed.
+ * The dialect of PKCS#11 RPC, and quick messages (`quick.ts`). A lane has a thread of its own,
+ * which sleeps in a read until there is something to do: an event loop would be asked several times
+ * for each message, and would make memory for it. What was received and answered is zeroed.
  *
- * The peer is the server that has started this process; a message that makes no sense ends the lane.
+ * The peer is the server that has started this process; a message that makes no sense ends the
+ * lane.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * Runs the operations of a quick message (`quick.ts`) in the module, without memory of their own.
  *
- * PKCS#11 3.2 §5.8 to §5.13. The module reads data and parameters where the message lies, and writes
- * its output where the answer is made: only the mechanism, a few words, is put together. This is
- * for the host process, never for the server.
+ * PKCS#11 3.2 §5.8 to §5.13. The module reads data and parameters where the message lies, and
+ * writes its output where the answer is made: only the mechanism, a few words, is put together.
+ * This is for the host process, never for the server.
  *
  * @module
  */
