@@ -17,6 +17,7 @@ import { nameOf } from '#spec/kmip/table.ts'
 import { commit, retried, revised, update } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
+import { isPlaced } from '../identifiers.ts'
 import {
   assertTransition,
   assertUsable,
@@ -27,7 +28,7 @@ import {
   stateName,
 } from '../lifecycle.ts'
 import { labelOf, type ManagedObject, objectTypeOf } from '../objects.ts'
-import { livingObject, visibleObject } from '../policy.ts'
+import { assertMayEnd, livingObject, visibleObject } from '../policy.ts'
 
 /** @throws {@link KmsError} `illegalOperation` when the object has no state to change. */
 function currentState(object: ManagedObject, verb: string, now: number): State {
@@ -62,6 +63,7 @@ export async function revoke(context: Context, wish: RevokeWish): Promise<Manage
   return retried(async () => {
     const object = await visibleObject(context, wish.id)
     const what = `Cannot revoke ${labelOf(object)}`
+    assertMayEnd(context, object, 'revoke')
     const from = currentState(object, 'revoke', context.now)
     const to = stateAfterRevoke(from, reason.revocationReasonCode)
     assertTransition(what, from, to)
@@ -95,9 +97,15 @@ function assertReason(code: number, occurrence: number | undefined): void {
 /**
  * Destroys the material; the attributes stay as a record. Templates vanish.
  *
- * @throws {@link KmsError} `alreadyDestroyed`, `wrongState`.
+ * @param isRemoved Whether the record goes as well, also that of what is destroyed already; the
+ * audit trail keeps that it was there.
+ * @throws {@link KmsError} `permissionDenied`, `alreadyDestroyed`, `wrongState`.
  */
-export async function destroy(context: Context, id: string): Promise<ManagedObject> {
+export async function destroy(
+  context: Context,
+  id: string,
+  isRemoved = false,
+): Promise<ManagedObject> {
   return retried(async () => {
     const object = await visibleObject(context, id)
     const { attributes } = object
@@ -106,18 +114,30 @@ export async function destroy(context: Context, id: string): Promise<ManagedObje
       return object
     }
     const what = `Cannot destroy ${labelOf(object)}`
+    assertMayEnd(context, object, 'destroy')
     const from = currentState(object, 'destroy', context.now)
     if (isDestroyed(from)) {
+      if (isRemoved) {
+        await commit(context, [{ before: object }], REMOVED)
+        return object
+      }
       throw new KmsError('alreadyDestroyed', `${what}: it is destroyed already`)
     }
     const to = from === State.Compromised ? State.DestroyedCompromised : State.Destroyed
-    assertTransition(what, from, to)
+    // A key that is called by its place in an HSM ends there without being revoked before.
+    if (!isPlaced(object.id)) assertTransition(what, from, to)
+    if (isRemoved) {
+      await commit(context, [{ before: object }], REMOVED)
+      return object
+    }
     const ended = attributes.setAll({ state: to, destroyDate: context.now })
     const after = revised(context, object, ended, { withoutMaterial: true })
     await commit(context, [{ before: object, after }])
     return after
   })
 }
+
+const REMOVED = 'with its record'
 
 export interface CheckWish {
   readonly id: string

@@ -12,6 +12,7 @@ import { commit } from '#core/change.ts'
 import type { Context, Principal, Services } from '#core/context.ts'
 import { isDestroyed } from '#core/lifecycle.ts'
 import type { ManagedObject } from '#core/objects.ts'
+import { asGranted, isVisible } from '#core/policy.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Application as Contract } from './contract.ts'
@@ -229,10 +230,17 @@ export class Application implements Contract {
     const gone =
       object === undefined ||
       isDestroyed(object.attributes.get('state')) ||
-      object.scope !== session.token.principal.scope
+      !isVisible(this.#services(reference), this.principalOf(session.token), object)
     if (gone) throw noObject(handle, code)
     if (isPrivate(object) && !session.seesPrivate) throw noObject(handle, code)
-    return { reference, object, lasting: reference.session === undefined }
+    const lasting = reference.session === undefined
+    return { reference, object: this.shown(session.token, object), lasting }
+  }
+
+  /** An object of another scope whose value has not been granted is shown as one that stays. */
+  shown(token: Token, object: ManagedObject): ManagedObject {
+    if (object.scope === token.principal.scope) return object
+    return asGranted(token.services, this.principalOf(token), object)
   }
 
   async #load(reference: Reference): Promise<ManagedObject | undefined> {
