@@ -17,7 +17,7 @@ import { nameOf } from '#spec/kmip/table.ts'
 import { commit, retried, revised, update } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
-import { isPlaced } from '../identifiers.ts'
+import { isPlaced, PUBLIC_SUFFIX } from '../identifiers.ts'
 import {
   assertTransition,
   assertUsable,
@@ -29,6 +29,7 @@ import {
 } from '../lifecycle.ts'
 import { labelOf, type ManagedObject, objectTypeOf } from '../objects.ts'
 import { assertMayEnd, livingObject, visibleObject } from '../policy.ts'
+import type { ObjectChange } from '../store.ts'
 
 /** @throws {@link KmsError} `illegalOperation` when the object has no state to change. */
 function currentState(object: ManagedObject, verb: string, now: number): State {
@@ -108,7 +109,6 @@ export async function destroy(
 ): Promise<ManagedObject> {
   return retried(async () => {
     const object = await visibleObject(context, id)
-    const { attributes } = object
     if (objectTypeOf(object) === ObjectType.Template) {
       await commit(context, [{ before: object }])
       return object
@@ -116,28 +116,40 @@ export async function destroy(
     const what = `Cannot destroy ${labelOf(object)}`
     assertMayEnd(context, object, 'destroy')
     const from = currentState(object, 'destroy', context.now)
-    if (isDestroyed(from)) {
-      if (isRemoved) {
-        await commit(context, [{ before: object }], REMOVED)
-        return object
-      }
+    if (isDestroyed(from) && !isRemoved) {
       throw new KmsError('alreadyDestroyed', `${what}: it is destroyed already`)
     }
-    const to = from === State.Compromised ? State.DestroyedCompromised : State.Destroyed
     // A key that is called by its place in an HSM ends there without being revoked before.
-    if (!isPlaced(object.id)) assertTransition(what, from, to)
-    if (isRemoved) {
-      await commit(context, [{ before: object }], REMOVED)
-      return object
-    }
-    const ended = attributes.setAll({ state: to, destroyDate: context.now })
-    const after = revised(context, object, ended, { withoutMaterial: true })
-    await commit(context, [{ before: object, after }])
-    return after
+    const isAtEnd = isDestroyed(from) || isPlaced(object.id)
+    if (!isAtEnd) assertTransition(what, from, endOf(from))
+    const ends = [object, ...(await publicHalf(context, object))].map((before): ObjectChange => {
+      return isRemoved ? { before } : { before, after: destroyed(context, before) }
+    })
+    await commit(context, ends, isRemoved ? 'with its record' : undefined)
+    return ends[0]?.after ?? object
   })
 }
 
-const REMOVED = 'with its record'
+function endOf(state: State): State {
+  return state === State.Compromised ? State.DestroyedCompromised : State.Destroyed
+}
+
+function destroyed(context: Context, object: ManagedObject): ManagedObject {
+  const state = endOf(currentState(object, 'destroy', context.now))
+  const ended = object.attributes.setAll({ state, destroyDate: context.now })
+  return revised(context, object, ended, { withoutMaterial: true })
+}
+
+/** In a device the halves of a pair end together: the identifier of one is that of both. */
+async function publicHalf(
+  { services }: Context,
+  { id, scope, attributes }: ManagedObject,
+): Promise<readonly ManagedObject[]> {
+  const isPair = isPlaced(id) && attributes.get('objectType') === ObjectType.PrivateKey
+  const half = isPair ? await services.store.object(`${id}${PUBLIC_SUFFIX}`) : undefined
+  const isThere = half?.scope === scope && !isDestroyed(half.attributes.get('state'))
+  return half !== undefined && isThere ? [half] : []
+}
 
 export interface CheckWish {
   readonly id: string
