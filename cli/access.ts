@@ -1,7 +1,7 @@
 /**
- * `claviger access-rights`: who beyond the owners may do what with a single object.
+ * `claviger access`: who beyond the owners may do what with a single object.
  *
- * The words are those of `ckms access-rights`; `access` is the same. They go over KMIP, by
+ * The words are those of `ckms access-rights`, which is the same here. They go over KMIP, by
  * operations of our own (`spec/kmip/extensions.ts`), so that owners share from wherever they are.
  *
  * @module
@@ -47,8 +47,8 @@ function change(verb: 'grant' | 'revoke'): Command {
       `${RIGHTS}
 
 Examples:
-  claviger access-rights ${verb} app1 -i hsm::4::payroll encrypt decrypt
-  claviger access-rights ${verb} app1 --object-uid my_key get`,
+  claviger access ${verb} app1 -i hsm::4::payroll encrypt decrypt
+  claviger access ${verb} app1 --object-uid my_key get`,
     )
     .action(async (user: string, rights: readonly string[], _options, command: Command) => {
       const options = command.optsWithGlobals<ObjectOptions>()
@@ -115,7 +115,7 @@ function show(options: ClientOptions, all: readonly Shown[]): void {
 const listOn = withServer(new Command('list'))
   .description('who may do what with an object that is yours')
   .argument('<id>', 'identifier or name of the object')
-  .addHelpText('after', '\nExamples:\n  claviger access-rights list hsm::4::payroll')
+  .addHelpText('after', '\nExamples:\n  claviger access list hsm::4::payroll')
   .action(async (called: string, _options, command: Command) => {
     const options = command.optsWithGlobals<ClientOptions>()
     show(options, await grants(options, { called }))
@@ -123,21 +123,21 @@ const listOn = withServer(new Command('list'))
 
 const obtained = withServer(new Command('obtained'))
   .description('what others have granted to you')
-  .addHelpText('after', '\nExamples:\n  claviger access-rights obtained --as app1')
+  .addHelpText('after', '\nExamples:\n  claviger access obtained --as app1')
   .action(async (_options, command: Command) => {
     const options = command.optsWithGlobals<ClientOptions>()
     show(options, await grants(options, { obtained: true }))
   })
 
-export const access = new Command('access-rights')
-  .alias('access')
+export const access = new Command('access')
+  .alias('access-rights')
   .description('rights of others to single objects, with the commands of ckms')
   .addHelpText(
     'after',
     `
 Examples:
-  claviger access-rights grant app1 -i my_key encrypt decrypt
-  claviger access list my_key`,
+  claviger access grant app1 -i my_key encrypt decrypt
+  claviger access-rights list my_key    the same, as ckms calls it`,
   )
   .addCommand(change('grant'))
   .addCommand(change('revoke'))

@@ -102,8 +102,8 @@ function symOptions(command: Command): Command {
 
 const SYM_NOTE = `
 The file has the nonce, the ciphertext and the tag, one behind the other. With
---key-encryption-algorithm the data stays here: it is encrypted with a new key, and only that goes to
-the server, which wraps it; the wrapped key stands first in the file. Not there yet: aes-gcm-siv.`
+--key-encryption-algorithm the data stays here: it is encrypted with a new key, and only that goes
+to the server, which wraps it; the wrapped key stands first in the file. Not there: aes-gcm-siv.`
 
 /** How the options want the key of a file wrapped, if it shall have one. */
 function envelopeOf(

@@ -1,10 +1,10 @@
 /**
  * Files that are encrypted here, with a key that is made for each and leaves wrapped.
  *
- * The option `--key-encryption-algorithm` of `ckms sym encrypt`: the data does not go to the server,
- * only its key does, which the server encrypts with the key that is called. The file has the length
- * of the wrapped key (LEB128), the wrapped key, and then nonce, ciphertext and tag as without the
- * option.
+ * The option `--key-encryption-algorithm` of `ckms sym encrypt`: the data does not go to the
+ * server, only its key does, which the server encrypts with the key that is called. The file has
+ * the length of the wrapped key (LEB128), the wrapped key, and then nonce, ciphertext and tag as
+ * without the option.
  *
  * NIST SP 800-38D (GCM), SP 800-38E (XTS), RFC 8439, RFC 3394 and RFC 5649.
  *
