@@ -171,18 +171,19 @@ export class Application implements Contract {
 
   /** The handle of an object: the one that it has, or a new one. */
   handleOf(token: Token, id: string, session?: Session): number {
-    const known = this.#handles.get(id)
+    const name = nameIn(token, id)
+    const known = this.#handles.get(name)
     if (known !== undefined) return known
     const handle = ++this.#lastHandle
     this.#references.set(handle, { handle, id, token, session })
-    this.#handles.set(id, handle)
+    this.#handles.set(name, handle)
     if (session !== undefined) this.#sessionObjects++
     return handle
   }
 
   /** The handle of an object that has one already. */
-  knownHandle(id: string): number | undefined {
-    return this.#handles.get(id)
+  knownHandle(token: Token, id: string): number | undefined {
+    return this.#handles.get(nameIn(token, id))
   }
 
   get sessionObjectCount(): number {
@@ -192,7 +193,7 @@ export class Application implements Contract {
   /** Forgets a handle; a session object ends with it. */
   drop(reference: Reference): void {
     if (!this.#references.delete(reference.handle)) return
-    this.#handles.delete(reference.id)
+    this.#handles.delete(nameIn(reference.token, reference.id))
     if (reference.session === undefined) return
     this.#sessionObjects--
     const context = reference.session.context('Destroy', false)
@@ -257,6 +258,11 @@ export class Application implements Contract {
     for (const session of [...this.#sessions.values()]) this.closeSession(session)
     this.#ended.resolve()
   }
+}
+
+/** Two tokens may show the same object: it has a handle in each. */
+function nameIn({ slot }: Token, id: string): string {
+  return `${slot} ${id}`
 }
 
 /** An object as an application sees it. */

@@ -75,7 +75,7 @@ export class Search implements Operation {
     if (wanted !== true && application.hasVolatile(token)) {
       const ids = await this.#ids(application.volatile(token), Number.MAX_SAFE_INTEGER)
       // What has no handle any more was of a session that has ended.
-      const living = ids.filter((id) => application.knownHandle(id) !== undefined)
+      const living = ids.filter((id) => application.knownHandle(token, id) !== undefined)
       this.#candidates.push(...living.map((id) => ({ id, lasting: false })))
     }
     if (wanted === false) return
@@ -173,7 +173,7 @@ export class Search implements Operation {
 
   #handleFor({ id, lasting }: Candidate): number | undefined {
     const { application, token } = this.#session
-    return lasting ? application.handleOf(token, id) : application.knownHandle(id)
+    return lasting ? application.handleOf(token, id) : application.knownHandle(token, id)
   }
 }
 
