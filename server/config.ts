@@ -17,6 +17,8 @@ import { z } from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
 import { PROFILE_NAMES } from '#fronts/kmip/offer.ts'
 import { RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
+import { UNWRAPPINGS } from '#keystores/pkcs11/kek-forms.ts'
+import { mechanism } from '#keystores/pkcs11/quirks.ts'
 import {
   DestroyAction,
   ObjectType,
@@ -164,6 +166,31 @@ const software = z.strictObject({
   type: z.literal('software').describe('software: sealed in the database, worked with by OpenSSL.'),
 })
 
+const kek = z.strictObject({
+  label: z.string().min(1).max(64).default('P6RKEK1').describe('Its CKA_LABEL in the device.'),
+  id: z
+    .string()
+    .regex(/^([0-9a-f]{2}){1,64}$/i, 'is CKA_ID in hexadecimal digits')
+    .optional()
+    .describe('Its CKA_ID, where several keys have the label.'),
+  handle: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Its handle, where no key has the label and the device keeps handles.'),
+  object: z
+    .string()
+    .optional()
+    .describe('Symmetric Key in a software keystore that is its copy; default: claviger hsm kek.'),
+  mechanism: mechanism
+    .optional()
+    .describe('Mechanism by which the device wraps; default: what is known of the model.'),
+  unwrap: z
+    .enum(UNWRAPPINGS)
+    .optional()
+    .describe('What comes of it; default: what is known of the model.'),
+})
+
 const hsm = z.strictObject({
   name: keystoreName,
   type: z.literal('pkcs11').describe("pkcs11: a hardware security module, by its maker's module."),
@@ -212,6 +239,7 @@ const hsm = z.strictObject({
     .boolean()
     .default(false)
     .describe('Whether keys that are made or taken in from now on may leave the device.'),
+  kek: kek.optional().describe('Secret keys are got through a key-encrypting key: docs/hsm.md.'),
   model: z
     .string()
     .optional()

@@ -103,7 +103,7 @@ export class Abilities {
     if (type === undefined) return `PKCS#11 has no mechanism for ${cipher}`
     const { oaep, gcmIv, model } = this.#device.quirks
     if (cipher === 'AES_GCM' && gcmIv === 'device') {
-      return `${model} makes the IV of AES-GCM by itself, which is not supported`
+      return `${model} makes the IV of AES-GCM by itself and takes none; ask for a Random IV`
     }
     if (this.wayOf(cipher) === undefined) return this.#lacks({ type, flag: CKF.DECRYPT }) ?? NO_WAY
     if (cipher !== 'RSA_PKCS_OAEP') return undefined
