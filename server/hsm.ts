@@ -37,9 +37,11 @@ export function hsmKeystore(
   log: Logger,
   sources: PinSources,
 ): Pkcs11Keystore {
-  const { name, extractable } = config
+  const { name, extractable, administrators, identifierSlot } = config
+  const adoptsCalled = config.adopt !== 'never'
   const kek = kekOptions(config, sources.kek)
-  return new Pkcs11Keystore({ name, extractable, kek }, hsmDevice(config, log, sources), beside)
+  const options = { name, extractable, administrators, identifierSlot, adoptsCalled, kek }
+  return new Pkcs11Keystore(options, hsmDevice(config, log, sources), beside)
 }
 
 /** Where a PIN may come from that is not in a file. */

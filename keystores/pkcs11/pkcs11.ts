@@ -24,9 +24,11 @@ import {
   randomBytes,
 } from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
+import { isPlaced } from '#core/identifiers.ts'
 import { defaultFormat, readKey, specOfKey, writeKey } from '#core/key-formats.ts'
 import type {
   Ability,
+  Address,
   Capabilities,
   CipherMechanism,
   DerivationMechanism,
@@ -61,24 +63,28 @@ import {
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
 import { CKA } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
-import type { Attribute } from '#spec/pkcs11/types.ts'
+import type { Attribute, Mechanism } from '#spec/pkcs11/types.ts'
+import { signatureOfRaw } from '#wire/der.ts'
 import { unwrapHybridWith } from '../software/hybrid.ts'
 import { mac } from '../software/macs.ts'
 import { verify } from '../software/signatures.ts'
 import { Abilities, cannotMake, makerOf } from './abilities.ts'
 import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './derivation.ts'
 import type { Device, DeviceSession, DeviceStatus } from './device.ts'
-import { derOfRaw } from './ecdsa.ts'
 import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
+import { isGone } from './host-device.ts'
 import { inventory } from './inventory.ts'
 import { Kek, type KekOptions } from './kek.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
+import type { Verb } from './quick.ts'
+import { NotBegun } from './quick-queue.ts'
 import {
   besideReference,
   ID_BYTES,
   innerOf,
   madeReference,
+  namedReference,
   type Reference,
   readReference,
   templateOf,
@@ -102,6 +108,12 @@ export interface HsmKeystoreOptions {
   readonly name: string
   /** Whether new secret and private keys may leave the device. Default: no. */
   readonly extractable?: boolean
+  /** Credentials that make and end keys with identifiers in it. */
+  readonly administrators?: readonly string[]
+  /** Whether keys in the device become objects when an administrator calls them. Default: no. */
+  readonly adoptsCalled?: boolean
+  /** The slot in identifiers. Default: the token's own. */
+  readonly identifierSlot?: number | undefined
   /** Through which secret keys are taken out; without it their values are read. */
   readonly kek?: KekOptions | undefined
 }
@@ -109,6 +121,9 @@ export interface HsmKeystoreOptions {
 export class Pkcs11Keystore implements Keystore {
   readonly name: string
   readonly can: Capabilities
+  readonly administrators: readonly string[]
+  readonly adoptsCalled: boolean
+  readonly #identifierSlot: number | undefined
   /** The key-encrypting key through which secret keys leave the device. */
   readonly kek: Kek | undefined
   readonly #device: Device
@@ -121,8 +136,11 @@ export class Pkcs11Keystore implements Keystore {
 
   /** @param beside Keeps what is no secret of the device. */
   constructor(options: HsmKeystoreOptions, device: Device, beside: Keystore) {
-    const { name, extractable = false, kek } = options
+    const { name, extractable = false, administrators = [], adoptsCalled = false, kek } = options
     this.name = name
+    this.administrators = administrators
+    this.adoptsCalled = adoptsCalled
+    this.#identifierSlot = options.identifierSlot
     this.kek = kek && new Kek(name, kek, device)
     this.#device = device
     this.#beside = beside
@@ -139,12 +157,17 @@ export class Pkcs11Keystore implements Keystore {
     return this.#device.status()
   }
 
+  address(): Address | undefined {
+    const slot = this.#identifierSlot ?? this.#device.status().slot
+    return slot === undefined ? undefined : { model: this.#device.quirks.model, slot }
+  }
+
   cannot(ability: Ability): string | undefined {
     const why = this.#abilities.cannot(ability)
     return why && `HSM "${this.name}": ${why}`
   }
 
-  async generate({ id, spec }: MakeRequest): Promise<Made> {
+  async generate({ id, spec, place }: MakeRequest): Promise<Made> {
     await this.#assertCan('generate key', spec, false)
     const { algorithm, bits } = spec
     if (isPair(algorithm)) throw new KmsError('invalidField', 'Cannot generate key: it is a pair')
@@ -152,10 +175,11 @@ export class Pkcs11Keystore implements Keystore {
     const bytes = (row.materialBits?.[bits] ?? bits) / 8
     const isFixed = algorithm === 'DES3'
     const type = makerOf(spec)
-    const { reference, attributes } = this.#newKey('secret', id, spec)
+    const { reference, attributes } = this.#newKey('secret', id, spec, place)
     const length = isFixed ? [] : [{ type: CKA.VALUE_LEN, value: ulongBytes(bytes) }]
     const pTemplate = [...attributes, ...length]
     await this.#use('generate key', async (session) => {
+      await this.#assertFree(session, place)
       const pMechanism = { type, parameter: undefined }
       const { phKey } = await session.call('C_GenerateKey', { pMechanism, pTemplate })
       session.handles.set(nameOf(reference), phKey)
@@ -163,7 +187,7 @@ export class Pkcs11Keystore implements Keystore {
     return { handle: reference, format: KeyFormatType.Raw }
   }
 
-  async generatePair({ privateId, publicId, spec }: MakePairRequest): Promise<{
+  async generatePair({ privateId, publicId, spec, place }: MakePairRequest): Promise<{
     readonly privateKey: Made
     readonly publicKey: Made
   }> {
@@ -171,17 +195,18 @@ export class Pkcs11Keystore implements Keystore {
     if (!isPair(spec.algorithm)) {
       throw new KmsError('invalidField', 'Cannot generate pair: it is a secret key')
     }
-    const { reference, attributes, id } = this.#newKey('private', privateId, spec)
+    const { reference, attributes, id } = this.#newKey('private', privateId, spec, place)
     const pPublicKeyTemplate = [
       { type: CKA.TOKEN, value: isTrue },
       { type: CKA.PRIVATE, value: isFalse },
       { type: CKA.ID, value: id },
-      { type: CKA.LABEL, value: Buffer.from(privateId) },
+      { type: CKA.LABEL, value: Buffer.from(place ?? privateId) },
       ...usageFlags(spec.algorithm, 'public'),
       ...parametersOf(spec),
     ]
     let handle: Buffer = reference
     const publicKey = await this.#use('generate pair', async (session) => {
+      await this.#assertFree(session, place)
       const { phPublicKey, phPrivateKey } = await session.call('C_GenerateKeyPair', {
         pMechanism: { type: pairRow(spec.algorithm as 'RSA').ckm, parameter: undefined },
         pPublicKeyTemplate,
@@ -208,17 +233,18 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   async import(request: ImportRequest): Promise<Made> {
-    const { id, kind, spec, format, bytes } = request
+    const { id, kind, spec, format, bytes, place } = request
     if (kind === 'public' || kind === 'data' || spec === undefined) {
       return this.#keepBeside(request)
     }
     const key = readKey(kind, format, bytes, spec)
     assertIs(spec, kind === 'secret' ? undefined : specOfKey(key), key.symmetricKeySize)
-    const { reference: bare, attributes } = this.#newKey(kind, id, spec)
+    const { reference: bare, attributes } = this.#newKey(kind, id, spec, place)
     const isSecret = kind === 'secret'
     const parts = isSecret ? [{ type: CKA.VALUE, value: key.export() }] : privateTemplate(key, spec)
     const reference = isSecret ? bare : withPublic(bare, createPublicKey(key))
     await this.#use('import key', async (session) => {
+      await this.#assertFree(session, place)
       const pTemplate = [...attributes, ...parts]
       const { phObject } = await session.call('C_CreateObject', { pTemplate })
       session.handles.set(nameOf(reference), phObject)
@@ -227,8 +253,9 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   /** What every key in the device has, and the reference to it. */
-  #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec) {
-    const id = randomBytes(ID_BYTES)
+  #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec, place?: string) {
+    const id = place === undefined ? randomBytes(ID_BYTES) : Buffer.from(place)
+    const refer = place === undefined ? madeReference : namedReference
     const isReadable = this.#extractable && (kind === 'private' || this.kek === undefined)
     const attributes: Attribute[] = [
       { type: CKA.CLASS, value: ulongBytes(CLASSES[kind]) },
@@ -238,10 +265,27 @@ export class Pkcs11Keystore implements Keystore {
       { type: CKA.SENSITIVE, value: isReadable ? isFalse : isTrue },
       { type: CKA.EXTRACTABLE, value: this.#extractable ? isTrue : isFalse },
       { type: CKA.ID, value: id },
-      { type: CKA.LABEL, value: Buffer.from(label) },
+      { type: CKA.LABEL, value: Buffer.from(place ?? label) },
       ...usageFlags(spec.algorithm, 'private'),
     ]
-    return { id, attributes, reference: madeReference(CLASSES[kind], id) }
+    return { id, attributes, reference: refer(CLASSES[kind], id) }
+  }
+
+  /** Nothing in the device may be called so already: the key could not be told from it. */
+  async #assertFree(session: DeviceSession, place: string | undefined): Promise<void> {
+    if (place === undefined) return
+    const value = Buffer.from(place)
+    for (const type of [CKA.LABEL, CKA.ID]) {
+      for (const objectClass of [CLASSES.secret, CLASSES.private, CLASSES.public]) {
+        const template = [
+          { type: CKA.CLASS, value: ulongBytes(objectClass) },
+          { type, value },
+        ]
+        if ((await session.find(template)).length === 0) continue
+        const what = `Cannot make "${place}": HSM "${this.name}" has a key of this name already`
+        throw new KmsError('exists', `${what}; call it by its identifier, or adopt it`)
+      }
+    }
   }
 
   async #keepBeside(request: ImportRequest): Promise<Made> {
@@ -305,7 +349,7 @@ export class Pkcs11Keystore implements Keystore {
     const inner = innerOf(handle)
     if (inner !== undefined) return this.#beside.destroy(inner)
     const reference = this.#reference({ id: 'key', handle })
-    const isMade = reference.id.length === ID_BYTES && reference.label.length === 0
+    const { isMade } = reference
     await this.#use('destroy key', async (session) => {
       session.handles.delete(nameOf(handle))
       for (const hObject of await session.find(templateOf(reference))) {
@@ -320,14 +364,17 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   /** All that is in the device, whoever made it; its key-encrypting key is no object of anyone. */
-  async foundlings(): Promise<readonly Foundling[]> {
-    const found = await this.#read('look through it', inventory)
+  async foundlings(called?: string): Promise<readonly Foundling[]> {
+    const found = await this.#read('look through it', (session) => inventory(session, called))
     return found.filter((one) => this.kek?.isIt(one) !== true)
   }
 
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
     const kept = this.#kept(key)
-    if (kept !== undefined) return this.#beside.encrypt(kept, mechanism, data)
+    if (kept !== undefined) {
+      this.#assertOpens(key, mechanism)
+      return this.#beside.encrypt(kept, mechanism, data)
+    }
     const padded = this.#abilities.paddingOf(mechanism.cipher)
     if (padded !== undefined) {
       const bare = { ...mechanism, cipher: padded.base }
@@ -338,13 +385,22 @@ export class Pkcs11Keystore implements Keystore {
     }
     const tagBytes = tagBytesOf(mechanism)
     const { pMechanism, way } = this.#cipher(key, mechanism, data, true)
-    const out = await this.#keyed('encrypt', key, async (session, hKey) => {
-      if (way === 'keys') return wrapBytes(session, { pMechanism, hKey }, data)
-      return session.encrypt({ pMechanism, hKey }, data)
-    })
+    const out =
+      way === 'keys'
+        ? await this.#keyed('encrypt', key, (session, hKey) => {
+            return wrapBytes(session, { pMechanism, hKey }, data)
+          })
+        : await this.#short('encrypt', key, 'encrypt', pMechanism, data)
     if (tagBytes === 0) return { data: out }
     const at = out.length - tagBytes
     return { data: out.subarray(0, at), tag: out.subarray(at) }
+  }
+
+  /** What is encrypted with the public half of a key in the device must be opened there. */
+  #assertOpens({ id, kind }: KeyInUse, { cipher, hash, mgfHash, label }: CipherMechanism): void {
+    if (kind !== 'public' || !isPlaced(id)) return
+    const labelled = label !== undefined && label.length > 0
+    this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label: labelled })
   }
 
   makesIv({ handle }: KeyInUse, cipher: Cipher): boolean {
@@ -385,10 +441,9 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('missingField', 'Cannot decrypt: the tag is missing')
     }
     const whole = tag === undefined ? data : Buffer.concat([data, tag])
+    if (way !== 'keys') return this.#short('decrypt', key, 'decrypt', pMechanism, whole)
     return this.#keyed('decrypt', key, async (session, hKey) => {
-      const init = { pMechanism, hKey }
-      const work = way === 'keys' ? unwrapBytes(session, init, whole) : session.decrypt(init, whole)
-      return work.catch((error: unknown) => {
+      return unwrapBytes(session, { pMechanism, hKey }, whole).catch((error: unknown) => {
         throw asWrongData(error)
       })
     })
@@ -429,11 +484,9 @@ export class Pkcs11Keystore implements Keystore {
     }
     assertScheme(key, mechanism)
     const { mechanism: pMechanism, data: pData } = signatureOf(mechanism, data)
-    const signature = await this.#keyed('sign', key, async (session, hKey) => {
-      return session.sign({ pMechanism, hKey }, pData)
-    })
+    const signature = await this.#short('sign', key, 'sign', pMechanism, pData)
     const isPair = mechanism.scheme === 'ECDSA' || mechanism.scheme === 'DSA'
-    return isPair && mechanism.encoding !== 'raw' ? derOfRaw(signature) : signature
+    return isPair && mechanism.encoding !== 'raw' ? signatureOfRaw(signature) : signature
   }
 
   /** With the public half, which is here: no trip to the device. */
@@ -488,9 +541,7 @@ export class Pkcs11Keystore implements Keystore {
       const secret = createSecretKey(value.expose())
       return mac(secret, value.length * 8, mechanism, data)
     }
-    const code = await this.#keyed('MAC', key, async (session, hKey) => {
-      return session.sign({ pMechanism, hKey }, data)
-    })
+    const code = await this.#short('MAC', key, 'sign', pMechanism, data)
     return code.subarray(0, bytes)
   }
 
@@ -638,13 +689,41 @@ export class Pkcs11Keystore implements Keystore {
     throw new KmsError('tampered', `Cannot use "${id}": its reference is none of "${this.name}"`)
   }
 
+  /** Init and operation: together with others where the handle of the key is known. */
+  #short(
+    what: string,
+    key: KeyInUse,
+    verb: Verb,
+    pMechanism: Mechanism,
+    data: Uint8Array,
+  ): Promise<Uint8Array> {
+    const inSession = (repeatable: boolean): Promise<Uint8Array> => {
+      const work = async (session: DeviceSession, hKey: number): Promise<Uint8Array> => {
+        return session[verb]({ pMechanism, hKey }, data).catch(thrower)
+      }
+      return this.#keyed(what, key, work, repeatable)
+    }
+    const thrower = (error: unknown): never => {
+      throw verb === 'decrypt' ? asWrongData(error) : error
+    }
+    const quick = this.#device.quick(nameOf(key.handle), verb, pMechanism, data)
+    if (quick === undefined) return inSession(true)
+    return quick.catch((error: unknown) => {
+      if (error instanceof NotBegun || isStale(error)) return inSession(true)
+      // A second time, and not a third.
+      if (isGone(error)) return inSession(false)
+      throw failureOf(this.name, what, verb === 'decrypt' ? asWrongData(error) : error)
+    })
+  }
+
   /** Work with a key; once more where the device knows it by another handle than it used to. */
   #keyed<T>(
     what: string,
     key: KeyInUse,
     work: (session: DeviceSession, hKey: number) => Promise<T>,
+    repeatable = true,
   ): Promise<T> {
-    return this.#read(what, async (session) => {
+    const found = async (session: DeviceSession): Promise<T> => {
       try {
         return await work(session, await this.#find(session, key))
       } catch (error) {
@@ -652,7 +731,8 @@ export class Pkcs11Keystore implements Keystore {
         session.handles.delete(nameOf(key.handle))
         return work(session, await this.#find(session, key))
       }
-    })
+    }
+    return this.#use(what, found, repeatable)
   }
 
   /** Work that changes nothing in the device, and may be done twice. */
@@ -677,6 +757,7 @@ function withPublic(reference: Uint8Array, key: KeyObject): Buffer {
   return Buffer.concat([reference, key.export({ format: 'der', type: 'spki' })])
 }
 
+const names = new WeakMap<Uint8Array, string>()
 /** Length of a secret key, with its parity. */
 function bytesOf({ algorithm, bits }: KeySpec): number | undefined {
   if (isPair(algorithm)) return undefined
@@ -685,7 +766,11 @@ function bytesOf({ algorithm, bits }: KeySpec): number | undefined {
 
 /** The reference without the public half, which is long. */
 function nameOf(handle: Uint8Array): string {
-  return Buffer.from(readReference(handle)?.head ?? handle).toString('latin1')
+  const known = names.get(handle)
+  if (known !== undefined) return known
+  const name = Buffer.from(readReference(handle)?.head ?? handle).toString('latin1')
+  names.set(handle, name)
+  return name
 }
 
 function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {
