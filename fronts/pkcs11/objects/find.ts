@@ -58,7 +58,9 @@ export class Search implements Operation {
     this.#session = session
     this.#template = template
     this.#queries = queriesFor(session, template)
-    this.#isDecided = session.seesPrivate && template.length === 0
+    const seesAll =
+      session.seesPrivate && session.application.chosenKeystore(session.token) === undefined
+    this.#isDecided = seesAll && template.length === 0
   }
 
   /** What no object has finds nothing: that is no failure. */
@@ -70,6 +72,7 @@ export class Search implements Operation {
 
   async #collect(): Promise<void> {
     const { application, token } = this.#session
+    if (!this.#session.isOpen) return
     const wanted = wantedFlag(this.#template, CKA.TOKEN)
     if (wanted !== true && application.hasVolatile(token)) {
       const ids = await this.#ids(application.volatile(token), Number.MAX_SAFE_INTEGER)
@@ -157,10 +160,11 @@ export class Search implements Operation {
 
   /** Undefined where it is not looked for, or not to be seen. */
   async #handleOf(object: ManagedObject, lasting: boolean): Promise<number | undefined> {
-    const { token, seesPrivate } = this.#session
+    const { application, token, seesPrivate } = this.#session
     const isThere = storageStatus(object.attributes) === StorageStatusMask.OnLineStorage
     if (!isThere || kindOfObject(object) === undefined) return undefined
     if (!seesPrivate && isPrivate(object)) return undefined
+    if (!application.isHere(token, object)) return undefined
     const reference = { handle: 0, id: object.id, token, session: undefined }
     if (!(await isMatch({ reference, object, lasting }, this.#template))) return undefined
     return this.#handleFor({ id: object.id, lasting })
