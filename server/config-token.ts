@@ -70,6 +70,3 @@ export const token = z.strictObject({
   readOnly: z.boolean().default(false).describe('Whether nothing can be changed by PKCS#11.'),
   ...manner,
 })
-
-/** The one token that there is where the configuration names none. */
-export const STANDARD_TOKEN = token.parse({ name: 'claviger' })

@@ -25,7 +25,7 @@ import {
   ShreddingAlgorithm,
   UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
-import { STANDARD_TOKEN, token } from './config-token.ts'
+import { token } from './config-token.ts'
 
 /** A configuration that cannot be used; the message says where and what. */
 export class ConfigError extends Error {
@@ -260,7 +260,7 @@ const pkcs11 = z.strictObject({
   tokens: z
     .array(token)
     .min(1)
-    .default([STANDARD_TOKEN])
+    .prefault([{ name: 'claviger' }])
     .describe('The tokens, in the order of their slots.'),
   rules: rules.prefault({}).describe('Rules against attacks: docs/pkcs11-rules.md.'),
 })

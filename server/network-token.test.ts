@@ -9,7 +9,6 @@
  */
 import { deepEqual, doesNotMatch, equal, match, ok } from 'node:assert/strict'
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,10 +16,15 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { KmipClient } from '#clients/kmip/client.ts'
-import { Pkcs11Client } from '#clients/pkcs11-rpc/client.ts'
-import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import {
+  ATTEMPTS,
+  logged,
+  Program,
+  type Surroundings,
+  surroundings,
+} from '#conformance/network-program.ts'
 import { RO, RW, refuses, template, type Wishes } from '#conformance/pkcs11-workbench.ts'
-import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
+import { SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   BlockCipherMode,
@@ -31,164 +35,20 @@ import {
   ObjectType,
   WrappingMethod,
 } from '#spec/kmip/enumerations.ts'
-import { APPLICATION_ID_BYTES } from '#spec/pkcs11/calls.ts'
 import { CKA, CKF, CKM, CKO, CKR, CKS, CKU } from '#spec/pkcs11/constants.ts'
 import { paddedText } from '#spec/pkcs11/memory.ts'
 import { askServer, socketPath } from './control.ts'
 
 const MODULE = fileURLToPath(new URL('../module/build/libclaviger.so', import.meta.url))
-const P256 = Buffer.from('06082a8648ce3d030107', 'hex')
 /** With both of the characters that mean something in a PIN. */
 const ALICE = 'pass:word@home'
 const BOB = 'bobs-word'
-const ATTEMPTS = 3
-
-const NETWORK = {
-  label: 'Dinamo HSM',
-  slot: 1,
-  pinFormat: 'user:password@address',
-  beforeLogin: 'nothing',
-  readOnlySessions: 'write',
-  operations: 'one',
-  officer: 'user',
-  setUp: 'operator',
-  export: 'never-sensitive',
-}
 
 const skip = SOFTHSM === undefined ? 'softhsm2 is not installed' : false
 const noTool =
   !existsSync('/usr/bin/pkcs11-tool') || !existsSync(MODULE)
     ? 'pkcs11-tool or libclaviger.so is not there'
     : false
-
-interface Surroundings {
-  readonly server: OwnServer
-  /** SoftHSM2's own surroundings of each HSM, by the name of the keystore. */
-  readonly devices: Readonly<Record<string, { readonly SOFTHSM2_CONF: string }>>
-  setPin(user: string, pin: string): Promise<unknown>
-  close(): Promise<void>
-}
-
-/** A server with two HSMs and one token. */
-async function surroundings(token: object): Promise<Surroundings> {
-  const folder = mkdtempSync(join(tmpdir(), 'claviger-network-token-'))
-  const pinFile = join(folder, 'pin')
-  writeFileSync(pinFile, SOFTHSM_PIN)
-  const devices = {
-    north: newSoftHsmToken(folder, 'north'),
-    south: newSoftHsmToken(folder, 'south'),
-  }
-  const addresses = { north: ['10.0.0.1', 'Hsm-North.Example:4433'], south: ['[fd00::2]'] }
-  const hsm = (name: 'north' | 'south') => ({
-    name,
-    type: 'pkcs11',
-    module: SOFTHSM,
-    environment: devices[name],
-    label: name,
-    addresses: addresses[name],
-    pinFile,
-    sessions: 2,
-    extractable: true,
-  })
-  const config = join(folder, 'claviger.yaml')
-  const keystores = [hsm('north'), hsm('south'), { name: 'software', type: 'software' }]
-  const limits = { pinAttemptsMax: ATTEMPTS }
-  const pkcs11 = { tokens: [{ name: 'network', ...NETWORK, ...token }] }
-  writeFileSync(config, JSON.stringify({ keystores, pkcs11, limits }))
-  const server = await startOwnServer({ config })
-  return {
-    server,
-    devices,
-    setPin: (user, pin) => askServer(server.dataDir, 'token.pin', { user, so: false, pin }),
-    close: async () => {
-      await server.stop()
-      rmSync(folder, { recursive: true, force: true })
-    },
-  }
-}
-
-/** An application with a session; further connections of it are further threads. */
-class Program {
-  readonly id: Uint8Array
-  readonly client: Pkcs11Client
-  hSession = 0
-
-  private constructor(id: Uint8Array, client: Pkcs11Client) {
-    this.id = id
-    this.client = client
-  }
-
-  static async start({ server }: Surroundings, flags = RW, of?: Program): Promise<Program> {
-    const id = of?.id ?? randomBytes(APPLICATION_ID_BYTES)
-    const client = await Pkcs11Client.connect(socketPath(server.dataDir, 'pkcs11'))
-    const processId = process.pid
-    await client.call('C_Initialize', { application: id, processId, reserved: undefined })
-    const program = new Program(id, client)
-    const opened = await client.call('C_OpenSession', { slotID: 1, flags })
-    program.hSession = opened.phSession
-    return program
-  }
-
-  login(pin: string, userType: number = CKU.USER): Promise<unknown> {
-    const { hSession, client } = this
-    return client.call('C_Login', { hSession, userType, pPin: Buffer.from(pin) })
-  }
-
-  logout(): Promise<unknown> {
-    return this.client.call('C_Logout', { hSession: this.hSession })
-  }
-
-  async find(wishes: Wishes = {}): Promise<readonly number[]> {
-    const { hSession, client } = this
-    await client.call('C_FindObjectsInit', { hSession, pTemplate: template(wishes) })
-    const { phObject } = await client.call('C_FindObjects', { hSession, phObject: 100 })
-    await client.call('C_FindObjectsFinal', { hSession })
-    return phObject
-  }
-
-  async secret(wishes: Wishes): Promise<number> {
-    const pTemplate = template({ TOKEN: true, VALUE_LEN: 16, ...wishes })
-    const pMechanism = { type: CKM.AES_KEY_GEN, parameter: undefined }
-    const { hSession } = this
-    return (await this.client.call('C_GenerateKey', { hSession, pMechanism, pTemplate })).phKey
-  }
-
-  async pair(label: string): Promise<readonly [number, number]> {
-    const answer = await this.client.call('C_GenerateKeyPair', {
-      hSession: this.hSession,
-      pMechanism: { type: CKM.EC_KEY_PAIR_GEN, parameter: undefined },
-      pPublicKeyTemplate: template({ TOKEN: true, LABEL: label, EC_PARAMS: P256 }),
-      pPrivateKeyTemplate: template({ TOKEN: true, LABEL: label, SIGN: true }),
-    })
-    return [answer.phPublicKey, answer.phPrivateKey]
-  }
-
-  async flags(hObject: number, ...names: readonly (keyof typeof CKA)[]): Promise<boolean[]> {
-    const pTemplate = names.map((name) => ({ type: CKA[name], capacity: 1 }))
-    const args = { hSession: this.hSession, hObject, pTemplate }
-    const answer = await this.client.call('C_GetAttributeValue', args)
-    return answer.pTemplate.map(({ value }) => (value as Uint8Array)[0] === 1)
-  }
-
-  digestInit(): Promise<unknown> {
-    const pMechanism = { type: CKM.SHA256, parameter: undefined }
-    return this.client.call('C_DigestInit', { hSession: this.hSession, pMechanism })
-  }
-
-  signInit(hKey: number): Promise<unknown> {
-    const pMechanism = { type: CKM.ECDSA_SHA256, parameter: undefined }
-    return this.client.call('C_SignInit', { hSession: this.hSession, pMechanism, hKey })
-  }
-
-  random(): Promise<unknown> {
-    return this.client.call('C_GenerateRandom', { hSession: this.hSession, pRandomData: 8 })
-  }
-
-  async state(): Promise<number> {
-    const { hSession } = this
-    return (await this.client.call('C_GetSessionInfo', { hSession })).pInfo.state
-  }
-}
 
 /** Labels of the keys that are in an HSM, as its own module tells. */
 function labelsIn({ devices }: Surroundings, name: string): readonly string[] {
@@ -558,11 +418,66 @@ async function given(
   return { bare: await isGiven({}), wrapped: await isGiven({ keyWrappingSpecification }) }
 }
 
-/** Waits until the server has logged this. */
-async function logged({ server }: Surroundings, text: string): Promise<void> {
-  const last = Date.now() + 5_000
-  while (!server.log().includes(text)) {
-    ok(Date.now() < last, `the log does not say "${text}":\n${server.log()}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+describe('users with objects of their own', { skip, timeout: 120_000 }, () => {
+  let there: Surroundings
+  const programs: Program[] = []
+  const loggedIn = async (pin: string): Promise<Program> => {
+    const one = await Program.start(there)
+    programs.push(one)
+    await one.login(pin)
+    return one
   }
-}
+
+  before(async () => {
+    there = await surroundings({ users: 'own', keystore: 'south' })
+    for (const name of ['alice', 'bob']) {
+      await askServer(there.server.dataDir, 'credential.create', { name })
+    }
+    await there.setPin('alice', ALICE)
+    await there.setPin('bob', BOB)
+    await there.setPin('carol', BOB)
+  })
+  after(async () => {
+    for (const { client } of programs) client.close()
+    await there.close()
+  })
+
+  it('do not see those of others, and share them with their own KMIP clients', async (test) => {
+    const [alice, bob] = [
+      await loggedIn(`alice:${ALICE}@south`),
+      await loggedIn(`bob:${BOB}@south`),
+    ]
+    await alice.secret({ LABEL: "alice's" })
+    equal((await alice.find({ LABEL: "alice's" })).length, 1)
+    deepEqual(await bob.find({ CLASS: CKO.SECRET_KEY }), [])
+    const kmip = new KmipClient(there.server.client('alice'))
+    test.after(() => kmip.close())
+    equal((await kmip.call('Locate', { attribute: [] })).uniqueIdentifier.length, 1)
+    // The same program as somebody else: what it knew of is out of reach.
+    const [hObject] = await alice.find({ LABEL: "alice's" })
+    await alice.logout()
+    await alice.login(`bob:${BOB}`)
+    await refuses(CKR.OBJECT_HANDLE_INVALID, () => alice.flags(hObject as number, 'SENSITIVE'))
+  })
+
+  it('choose no other keystore than that of the token', async () => {
+    const one = await Program.start(there)
+    programs.push(one)
+    await refuses(CKR.PIN_INCORRECT, () => one.login(`alice:${ALICE}@10.0.0.1`))
+    await logged(there, '"10.0.0.1" is the address of no keystore that token "Dinamo HSM" may use')
+    await one.login(`alice:${ALICE}@[fd00::2]`)
+  })
+
+  it('need a credential of their name, and are logged out when it is revoked', async () => {
+    await refuses(CKR.PIN_INCORRECT, () => loggedIn(`carol:${BOB}`))
+    await logged(there, 'claviger credential create carol')
+    const bob = await loggedIn(`bob:${BOB}`)
+    const hObject = await bob.secret({ LABEL: "bob's" })
+    const alice = await loggedIn(`alice:${ALICE}@south`)
+    await askServer(there.server.dataDir, 'credential.revoke', { name: 'bob' })
+    equal(await bob.state(), CKS.RW_PUBLIC_SESSION)
+    await refuses(CKR.USER_NOT_LOGGED_IN, () => bob.flags(hObject, 'SENSITIVE'))
+    await refuses(CKR.PIN_INCORRECT, () => bob.login(`bob:${BOB}`))
+    await alice.random()
+  })
+})
