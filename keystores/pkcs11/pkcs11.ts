@@ -72,6 +72,7 @@ import { derOfRaw } from './ecdsa.ts'
 import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
 import { inventory } from './inventory.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
+import { hasLabel, openOaep } from './oaep.ts'
 import {
   besideReference,
   ID_BYTES,
@@ -332,6 +333,10 @@ export class Pkcs11Keystore implements Keystore {
       const plain = await this.decrypt(key, { ...mechanism, cipher: padded.base }, data)
       return padded.scheme.unpad(plain, padded.blockBytes)
     }
+    if (this.#abilities.opensOaep({ ...mechanism, label: hasLabel(mechanism) })) {
+      const block = await this.decrypt(key, { cipher: 'RSA_X_509' }, data)
+      return openOaep(block, data.length, mechanism)
+    }
     // The tag that came says how long it is.
     const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }
     const { pMechanism, way } = this.#cipher(key, wanted, data)
@@ -362,8 +367,7 @@ export class Pkcs11Keystore implements Keystore {
     const way = this.#abilities.wayOf(cipher)
     const isChecked = cipher === 'RSA_PKCS_OAEP' || cipher === 'AES_GCM'
     if (way === undefined || isChecked) {
-      const label = mechanism.label !== undefined && mechanism.label.length > 0
-      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label })
+      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label: hasLabel(mechanism) })
     }
     return { pMechanism, way }
   }
