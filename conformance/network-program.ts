@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ok } from 'node:assert/strict'
+import { equal, ok } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -18,6 +18,7 @@ import { type OwnServer, startOwnServer } from './own-server.ts'
 import { RW, template, type Wishes } from './pkcs11-workbench.ts'
 
 const P256 = Buffer.from('06082a8648ce3d030107', 'hex')
+const P256_BYTES = 64
 /** Wrong PINs until one is locked. */
 export const ATTEMPTS = 3
 
@@ -151,6 +152,15 @@ export class Program {
   signInit(hKey: number): Promise<unknown> {
     const pMechanism = { type: CKM.ECDSA_SHA256, parameter: undefined }
     return this.client.call('C_SignInit', { hSession: this.hSession, pMechanism, hKey })
+  }
+
+  /** C_SignInit and C_Sign with a key of {@link pair}. */
+  async sign(hKey: number): Promise<void> {
+    const { client, hSession } = this
+    const given = { hSession, pData: Buffer.from('data'), pSignature: P256_BYTES }
+    await this.signInit(hKey)
+    const { pSignature } = await client.call('C_Sign', given)
+    equal((pSignature as Uint8Array).length, P256_BYTES)
   }
 
   random(): Promise<unknown> {

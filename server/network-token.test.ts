@@ -9,7 +9,7 @@
  */
 import { deepEqual, doesNotMatch, equal, match, ok } from 'node:assert/strict'
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -36,8 +36,10 @@ import {
   WrappingMethod,
 } from '#spec/kmip/enumerations.ts'
 import { CKA, CKF, CKM, CKO, CKR, CKS, CKU } from '#spec/pkcs11/constants.ts'
+import type { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { paddedText } from '#spec/pkcs11/memory.ts'
 import { askServer, socketPath } from './control.ts'
+import type { HsmStatus } from './hsm.ts'
 
 const MODULE = fileURLToPath(new URL('../module/build/libclaviger.so', import.meta.url))
 /** With both of the characters that mean something in a PIN. */
@@ -224,23 +226,11 @@ describe('a token like that of an HSM on the network', { skip, timeout: 180_000 
     const [, hKey] = await one.pair('two threads')
     const second = await program(RW, one)
     second.hSession = one.hSession
-    const sign = async ({ client, hSession, ...rest }: Program): Promise<number> => {
-      const pMechanism = { type: CKM.ECDSA_SHA256, parameter: undefined }
-      const { id } = rest
-      ok(id)
-      try {
-        await client.call('C_SignInit', { hSession, pMechanism, hKey })
-        const answer = await client.call('C_Sign', {
-          hSession,
-          pData: Buffer.from('data'),
-          pSignature: 64,
-        })
-        equal((answer.pSignature as Uint8Array).length, 64)
-        return CKR.OK
-      } catch (error) {
-        return (error as { rv: number }).rv
-      }
-    }
+    const sign = (thread: Program): Promise<number> =>
+      thread.sign(hKey).then(
+        () => CKR.OK,
+        ({ rv }: CryptokiError) => rv,
+      )
     const codes = new Set<number>()
     for (let round = 0; round < 20; round++) {
       for (const code of await Promise.all([sign(one), sign(second)])) codes.add(code)
@@ -316,6 +306,36 @@ describe('a token like that of an HSM on the network', { skip, timeout: 180_000 
     await one.login(NORTH)
     const { pInfo } = await client.call('C_GetTokenInfo', { slotID: 1 })
     equal(Buffer.from(pInfo.label).toString().trimEnd(), 'Dinamo HSM')
+  })
+
+  it('keeps sessions and logins while an HSM is away, and goes on when it is back', async () => {
+    const [away, other] = [await program(), await program()]
+    await away.login(`alice:${ALICE}@south`)
+    await other.login(NORTH)
+    const [, lost] = await away.pair('away for a while')
+    const [, kept] = await other.pair('always there')
+    const home = join(there.devices['south']?.SOFTHSM2_CONF as string, '..')
+    const hsms = (await askServer(there.server.dataDir, 'hsm.list', {})) as readonly HsmStatus[]
+    const host = hsms.find(({ name }) => name === 'south')?.process as number
+    renameSync(join(home, 'tokens'), join(home, 'elsewhere'))
+    process.kill(host, 'SIGKILL')
+    try {
+      await refuses(CKR.DEVICE_ERROR, () => away.sign(lost))
+      equal(await away.state(), CKS.RW_USER_FUNCTIONS)
+      await other.sign(kept)
+    } finally {
+      renameSync(join(home, 'elsewhere'), join(home, 'tokens'))
+    }
+    const last = Date.now() + 20_000
+    const isBack = (): Promise<boolean> =>
+      away.sign(lost).then(
+        () => true,
+        () => false,
+      )
+    while (!(await isBack())) {
+      ok(Date.now() < last, `the HSM does not come back:\n${there.server.log()}`)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
   })
 
   it('serves pkcs11-tool with the PIN of such scripts', { skip: noTool }, async () => {
