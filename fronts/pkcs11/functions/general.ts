@@ -71,7 +71,7 @@ export const general = {
 
   C_InitPIN: async (application, { hSession, pPin }) => {
     const session = application.session(hSession)
-    assertSetUpHere(session.token, 'claviger token pin')
+    assertPinsHere(session.token)
     if (application.userOf(session.token) !== 'so') {
       const what = 'the PIN of the user is set by the security officer; log in as CKU_SO'
       throw new CryptokiError(CKR.USER_NOT_LOGGED_IN, what)
@@ -83,13 +83,14 @@ export const general = {
 
   C_SetPIN: async (application, { hSession, pOldPin, pNewPin }) => {
     const session = application.session(hSession)
-    assertSetUpHere(session.token, 'claviger token pin')
+    assertPinsHere(session.token)
     if (!session.readWrite) {
       throw new CryptokiError(CKR.SESSION_READ_ONLY, 'a PIN is changed in a read-write session')
     }
     if (pOldPin === undefined || pNewPin === undefined) throw noPin()
     const { token } = session
-    const user = application.userOf(token) === 'so' ? 'so' : { name: USER }
+    const { name = USER } = application.loginOf(token) ?? {}
+    const user = application.userOf(token) === 'so' ? 'so' : { name }
     await token.check(user, pOldPin)
     await token.setPin(user, pNewPin)
     return {}
@@ -114,6 +115,17 @@ function assertSetUpHere(token: Token, where: string): void {
   if (token.manner.setUp === 'applications') return
   const what = `token "${token.label}" is set up by its operator alone (setUp)`
   throw new CryptokiError(CKR.FUNCTION_NOT_SUPPORTED, `${what}; that is done with: ${where}`)
+}
+
+/** PINs that name their users are not for functions that name none. */
+function assertPinsHere(token: Token): void {
+  assertSetUpHere(token, 'claviger token pin')
+  if (token.manner.pinFormat === 'pin') return
+  const what = 'a PIN that names its user (pinFormat) is set by the operator'
+  throw new CryptokiError(
+    CKR.FUNCTION_NOT_SUPPORTED,
+    `${what}; that is done with: claviger token pin`,
+  )
 }
 
 function assertMayInitialise(application: Application, token: Token): void {

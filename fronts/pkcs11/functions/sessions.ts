@@ -138,7 +138,18 @@ async function login(
   // Another thread may have been faster while the PIN was checked.
   assertMayLogIn(session, user)
   application.login(token, { user, principal, place, name: claim.name, given: name })
+  await assertStillThere(session, claim.name)
   return {}
+}
+
+/** A credential that was revoked while its user logged in: whoever it was is out again. */
+async function assertStillThere({ token, application }: Session, name: string): Promise<void> {
+  try {
+    await principalFor(token, name)
+  } catch (error) {
+    await application.logout(token)
+    throw error
+  }
 }
 
 /** Who somebody says he is, and what he wants to work with. */
