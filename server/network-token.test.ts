@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { deepEqual, doesNotMatch, equal, match, ok } from 'node:assert/strict'
+import { deepEqual, doesNotMatch, equal, match, ok, rejects } from 'node:assert/strict'
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -306,6 +306,8 @@ describe('a token like that of an HSM on the network', { skip, timeout: 180_000 
     await one.login(NORTH)
     const { pInfo } = await client.call('C_GetTokenInfo', { slotID: 1 })
     equal(Buffer.from(pInfo.label).toString().trimEnd(), 'Dinamo HSM')
+    const wish = { label: 'mine now', soPin: '87654321', pin: '12345678' }
+    await rejects(askServer(there.server.dataDir, 'token.init', wish), /that of the configuration/)
   })
 
   it('keeps sessions and logins while an HSM is away, and goes on when it is back', async () => {

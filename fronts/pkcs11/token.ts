@@ -221,6 +221,10 @@ export class Token {
 
   /** `C_InitToken`: label and security officer's PIN; the user's PIN is gone. */
   async initialise(soPin: Uint8Array, label: string): Promise<void> {
+    if (this.manner.setUp === 'operator' && label !== this.label) {
+      const what = `the label of token "${this.label}" is that of the configuration (setUp: operator)`
+      throw new CryptokiError(CKR.ARGUMENTS_BAD, `${what}; change it there`)
+    }
     if (this.#state.so !== undefined) {
       await this.check('so', soPin)
       await this.#assertEmpty()
