@@ -144,7 +144,7 @@ describe('a token like that of an HSM on the network', { skip, timeout: 180_000 
       ':nobody@10.0.0.1': 'pinFormat',
       [`alice@10.0.0.1:${ALICE}`]: 'pinFormat',
       [`alice:${ALICE}@${'x'.repeat(240)}`]: 'pinFormat',
-      [`carol:${ALICE}@10.0.0.1`]: 'no PIN for user "carol"',
+      [`carol:${ALICE}@10.0.0.1`]: 'no user of the name that was given',
       'alice:secretly-wrong@10.0.0.1': 'the PIN of user "alice" is wrong; 2 attempts are left',
     }
     for (const [pin, reason] of Object.entries(wrong)) {
@@ -152,8 +152,16 @@ describe('a token like that of an HSM on the network', { skip, timeout: 180_000 
       await logged(there, reason)
     }
     await refuses(CKR.PIN_INCORRECT, () => login(`alice:${ALICE}@10.9.9.9`))
-    await logged(there, '"10.9.9.9" is the address of no keystore')
-    doesNotMatch(there.server.log(), /secretly-wrong|word@home/)
+    await logged(there, 'the address is that of no keystore that token "Dinamo HSM" may use')
+    // Forgotten users and addresses: what would be taken for them is part of a password.
+    await refuses(CKR.PIN_INCORRECT, () => login('hunter:two'))
+    await refuses(CKR.PIN_INCORRECT, () => login('bob:hunter@three'))
+    const { dataDir } = there.server
+    const entries = await askServer(dataDir, 'audit.list', { operation: 'Login' })
+    const trail = JSON.stringify(entries)
+    match(trail, /unknown user/)
+    doesNotMatch(there.server.log() + trail, /secretly-wrong|word@home|hunter|three|10\.9/)
+    await login(`bob:${BOB}`)
   })
 
   it('locks a user out after so many, until the operator sets the PIN anew', async () => {
@@ -486,7 +494,7 @@ describe('users with objects of their own', { skip, timeout: 120_000 }, () => {
     const one = await Program.start(there)
     programs.push(one)
     await refuses(CKR.PIN_INCORRECT, () => one.login(`alice:${ALICE}@10.0.0.1`))
-    await logged(there, '"10.0.0.1" is the address of no keystore that token "Dinamo HSM" may use')
+    await logged(there, 'the address is that of no keystore that token "Dinamo HSM" may use')
     await one.login(`alice:${ALICE}@[fd00::2]`)
   })
 

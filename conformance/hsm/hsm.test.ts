@@ -46,25 +46,28 @@ const SUITES: readonly Suite[] = [
   { path: 'pkcs11/openssl.test.ts', needs: [TOOL, ENGINES.find(existsSync) ?? 'engines-3'] },
   { path: 'pkcs11/java.test.ts', needs: JAVA },
 ]
-const MINUTES = 6 * 60_000
+const SHORT_MILLISECONDS = 6 * 60_000
+const WHOLE_MILLISECONDS = 15 * 60_000
 
 const isWhole = process.env['CLAVIGER_CONFORMANCE_HSM'] !== undefined
 const skip = SOFTHSM === undefined ? 'softhsm2 is not installed' : false
-const timeout = SUITES.length * MINUTES
+const each = isWhole ? WHOLE_MILLISECONDS : SHORT_MILLISECONDS
+const timeout = SUITES.length * each
 
 describe('programs with their keys in SoftHSM2', { skip, timeout }, () => {
   for (const { path, short, needs } of SUITES) {
     const missing = needs.filter((one) => !existsSync(one))
     const without = missing.length > 0 && `missing: ${missing.join(', ')}`
     const part = isWhole || short === undefined ? '' : ', in part'
-    it(`pass ${path}${part}`, { skip: without, timeout: MINUTES }, async (test) => {
+    it(`pass ${path}${part}`, { skip: without, timeout: each }, async (test) => {
       const folder = mkdtempSync(join(tmpdir(), 'claviger-conformance-hsm-'))
       try {
         const environment = newSoftHsmToken(folder, 'conformance')
         const config = configuration(folder, environment)
         const names = isWhole || short === undefined ? [] : [`--test-name-pattern=${short}`]
         const file = fileURLToPath(new URL(`../${path}`, import.meta.url))
-        const said = await run(['--test', '--test-reporter=tap', ...names, file], config)
+        const args = ['--test', '--test-reporter=tap', ...names, file]
+        const said = await run(args, config, test.signal)
         match(said, /^# fail 0$/m, said)
         match(said, /^# pass [1-9]/m, said)
         doesNotMatch(said, /^# cancelled [1-9]/m, said)
@@ -98,12 +101,19 @@ function objectsIn({ SOFTHSM2_CONF }: Environment): number {
   return files.filter((one) => one.endsWith('.object') && !one.endsWith('token.object')).length
 }
 
-/** What a run of tests has printed. */
-function run(args: readonly string[], config: string): Promise<string> {
+/** What a run of tests has printed. Given up, it goes with all that it has started. */
+function run(args: readonly string[], config: string, signal: AbortSignal): Promise<string> {
   // A run within a run would report to this one instead of printing.
   const { NODE_TEST_CONTEXT: _, ...rest } = process.env
   const env = { ...rest, CLAVIGER_TEST_CONFIG: config }
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, args, {
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  signal.addEventListener('abort', () => {
+    if (child.exitCode === null && child.pid !== undefined) process.kill(-child.pid, 'SIGTERM')
+  })
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()

@@ -168,8 +168,7 @@ export class Token {
     wrong: string | undefined,
   ): Promise<void> {
     const record = this.pinOf(user)
-    if (record === undefined && this.manner.pinFormat !== 'pin')
-      return this.#refuseUnknown(user, pin)
+    if (record === undefined && this.manner.pinFormat !== 'pin') return this.#refuseUnknown(pin)
     if (record === undefined) {
       const code = user === 'so' ? CKR.PIN_INCORRECT : CKR.USER_PIN_NOT_INITIALIZED
       throw new CryptokiError(code, `token "${this.label}" has no PIN for ${nameOf(user)} yet`)
@@ -190,10 +189,14 @@ export class Token {
     throw new CryptokiError(CKR.PIN_INCORRECT, `${what}; ${left} left`)
   }
 
-  /** Nobody learns by a PIN which names there are: answer and time are those of a wrong PIN. */
-  async #refuseUnknown(user: 'so' | { readonly name: string }, pin: Uint8Array): Promise<never> {
+  /**
+   * Nobody learns by a PIN which names there are: answer and time are those of a wrong PIN. The
+   * name that was given may be the beginning of a password, and is told to nobody.
+   */
+  async #refuseUnknown(pin: Uint8Array): Promise<never> {
     await wasteTime(pin)
-    const what = `token "${this.label}" has no PIN for ${nameOf(user)}; set it with claviger token pin`
+    const way = 'make one with: claviger token pin --user NAME'
+    const what = `token "${this.label}" has no user of the name that was given; ${way}`
     throw new CryptokiError(CKR.PIN_INCORRECT, what)
   }
 

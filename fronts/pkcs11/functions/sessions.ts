@@ -16,6 +16,8 @@ import { namedPin } from '../manner.ts'
 import type { OperationKind, Session } from '../session.ts'
 import { type Place, type Token, USER } from '../token.ts'
 
+const UNKNOWN_USER = 'unknown user'
+
 export const sessions = {
   C_OpenSession: (application, { slotID, flags }) => {
     const token = application.presentToken(slotID)
@@ -130,7 +132,7 @@ async function login(
   assertMayLogIn(session, user)
   const claim = user === 'so' ? { name, password: given(pin) } : claimOf(token, name, pin)
   const { place } = claim
-  const whom = claim.name === USER ? token.principal.name : claim.name
+  const whom = nameFor(token, name, claim.name)
   const principal = await audited(session, whom, place, async () => {
     await token.check(user === 'so' ? 'so' : { name: claim.name }, claim.password, claim.wrong)
     return principalFor(token, claim.name)
@@ -152,6 +154,12 @@ async function assertStillThere({ token, application }: Session, name: string): 
   }
 }
 
+/** Whom the audit trail names: of a PIN nothing but a name that is known. */
+function nameFor(token: Token, given: string, name: string): string {
+  if (name === USER) return token.principal.name
+  return given === USER && token.pinOf({ name }) === undefined ? UNKNOWN_USER : name
+}
+
 /** Who somebody says he is, and what he wants to work with. */
 interface Claim {
   readonly name: string
@@ -168,7 +176,9 @@ function claimOf(token: Token, name: string, pin: Uint8Array | undefined): Claim
   const { user, password, address } = namedPin(given(pin))
   const place = placeOf?.(address)
   if (place !== undefined || address === undefined) return { name: user, password, place }
-  const wrong = `"${address}" is the address of no keystore that token "${token.label}" may use`
+  // What stands behind the last @ may be the end of a password: it is told to nobody.
+  const rule = 'a password with @ in it needs an address behind it'
+  const wrong = `the address is that of no keystore that token "${token.label}" may use; ${rule}`
   return { name: user, password, wrong }
 }
 
