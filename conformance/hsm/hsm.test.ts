@@ -3,7 +3,8 @@
  *
  * A short part runs always: PyKMIP's operations in one version of KMIP 1 and in KMIP 2,
  * `pkcs11-tool --test`, OpenSSL (request, certificate, TLS server) and Java (`keytool`,
- * `jarsigner`). All of the suites take minutes, and run where `CLAVIGER_CONFORMANCE_HSM` is set. A
+ * `jarsigner`). All of them, and GnuTLS, p11-kit, OpenSSH, NSS, nginx and many processes at once,
+ * take minutes, and run where `CLAVIGER_CONFORMANCE_HSM` is set. A
  * suite under another configuration: `CLAVIGER_TEST_CONFIG=claviger.yaml node --test …`.
  *
  * @module
@@ -15,22 +16,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { library } from '#conformance/pkcs11/token-under-test.ts'
 import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
 
 interface Suite {
   readonly path: string
-  /** Names of the tests of the short part; without them all of it is. */
-  readonly short?: string
+  /** Names of the tests of the short part, or all; without them the suite is not in it. */
+  readonly short?: string | 'all'
   /** What has to be there for it to run at all. */
   readonly needs: readonly string[]
 }
 
 const JAVA = ['/usr/bin/keytool', '/usr/bin/jarsigner']
 const TOOL = '/usr/bin/pkcs11-tool'
-const ENGINES = [
-  '/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so',
-  '/usr/lib/aarch64-linux-gnu/engines-3/pkcs11.so',
-]
+const ENGINE = library('engines-3/pkcs11.so')
 
 const SUITES: readonly Suite[] = [
   {
@@ -43,8 +42,14 @@ const SUITES: readonly Suite[] = [
     short: '/makes key pairs|decrypts what openssl|passes its --test$/',
     needs: [TOOL],
   },
-  { path: 'pkcs11/openssl.test.ts', needs: [TOOL, ENGINES.find(existsSync) ?? 'engines-3'] },
-  { path: 'pkcs11/java.test.ts', needs: JAVA },
+  { path: 'pkcs11/openssl.test.ts', short: 'all', needs: [TOOL, ENGINE] },
+  { path: 'pkcs11/java.test.ts', short: 'all', needs: JAVA },
+  { path: 'pkcs11/p11tool.test.ts', needs: ['/usr/bin/p11tool'] },
+  { path: 'pkcs11/p11-kit-client.test.ts', needs: [TOOL, '/usr/bin/p11tool'] },
+  { path: 'pkcs11/openssh.test.ts', needs: ['/usr/bin/ssh-agent', '/usr/sbin/sshd'] },
+  { path: 'pkcs11/nss.test.ts', needs: ['/usr/bin/certutil'] },
+  { path: 'pkcs11/nginx.test.ts', needs: ['/usr/sbin/nginx', ENGINE] },
+  { path: 'pkcs11/processes.test.ts', needs: [TOOL] },
 ]
 const SHORT_MILLISECONDS = 6 * 60_000
 const WHOLE_MILLISECONDS = 15 * 60_000
@@ -56,17 +61,19 @@ const timeout = SUITES.length * each
 
 describe('programs with their keys in SoftHSM2', { skip, timeout }, () => {
   for (const { path, short, needs } of SUITES) {
+    if (!isWhole && short === undefined) continue
     const missing = needs.filter((one) => !existsSync(one))
     const without = missing.length > 0 && `missing: ${missing.join(', ')}`
-    const part = isWhole || short === undefined ? '' : ', in part'
+    const names = isWhole || short === undefined || short === 'all' ? undefined : short
+    const part = names === undefined ? '' : ', in part'
     it(`pass ${path}${part}`, { skip: without, timeout: each }, async (test) => {
       const folder = mkdtempSync(join(tmpdir(), 'claviger-conformance-hsm-'))
       try {
         const environment = newSoftHsmToken(folder, 'conformance')
         const config = configuration(folder, environment)
-        const names = isWhole || short === undefined ? [] : [`--test-name-pattern=${short}`]
+        const pattern = names === undefined ? [] : [`--test-name-pattern=${names}`]
         const file = fileURLToPath(new URL(`../${path}`, import.meta.url))
-        const args = ['--test', '--test-reporter=tap', ...names, file]
+        const args = ['--test', '--test-reporter=tap', ...pattern, file]
         const said = await run(args, config, test.signal)
         match(said, /^# fail 0$/m, said)
         match(said, /^# pass [1-9]/m, said)
