@@ -27,6 +27,7 @@ import {
   ShreddingAlgorithm,
   UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
+import { token } from './config-token.ts'
 
 /** A configuration that cannot be used; the message says where and what. */
 export class ConfigError extends Error {
@@ -240,6 +241,10 @@ const hsm = z.strictObject({
     .default(false)
     .describe('Whether keys that are made or taken in from now on may leave the device.'),
   kek: kek.optional().describe('Secret keys are got through a key-encrypting key: docs/hsm.md.'),
+  addresses: z
+    .array(z.string().min(1).max(255))
+    .default([])
+    .describe('What PKCS#11 applications call it in user:password@address, beside its name.'),
   model: z
     .string()
     .optional()
@@ -271,28 +276,6 @@ const hsm = z.strictObject({
 
 const keystore = z.discriminatedUnion('type', [software, hsm])
 
-const token = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,64}$/, 'has up to 64 letters, digits and . _ -')
-    .describe('What the server keeps the token under; changing it makes a new token.'),
-  label: z
-    .string()
-    .max(32)
-    .default('Claviger')
-    .describe('CKA_LABEL of the token until C_InitToken gives another.'),
-  principal: z
-    .string()
-    .default('admin')
-    .describe('Credential in whose name the token works: its scope holds the objects.'),
-  keystore: z.string().optional().describe('Keystore that takes new keys; default: the first.'),
-  login: z
-    .enum(['pin', 'none'])
-    .default('pin')
-    .describe('pin: C_Login with a PIN; none: whoever may open the socket works as the user.'),
-  readOnly: z.boolean().default(false).describe('Whether nothing can be changed by PKCS#11.'),
-})
-
 /** Each rule by its name. */
 const rules = z.strictObject(
   Object.fromEntries(
@@ -316,9 +299,7 @@ const pkcs11 = z.strictObject({
   tokens: z
     .array(token)
     .min(1)
-    .default([
-      { name: 'claviger', label: 'Claviger', principal: 'admin', login: 'pin', readOnly: false },
-    ])
+    .prefault([{ name: 'claviger' }])
     .describe('The tokens, in the order of their slots.'),
   rules: rules.prefault({}).describe('Rules against attacks: docs/pkcs11-rules.md.'),
 })
