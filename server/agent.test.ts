@@ -15,7 +15,7 @@ import { Pkcs11Client } from '#clients/pkcs11-rpc/client.ts'
 import { startOwnServer } from '#conformance/own-server.ts'
 import { template } from '#conformance/pkcs11-workbench.ts'
 import { CKF, CKM } from '#spec/pkcs11/constants.ts'
-import { socketPath } from './control.ts'
+import { socketPath } from './sockets.ts'
 
 const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
 const IDLE_SECONDS = 1

@@ -14,9 +14,9 @@ import { RULE_NAMES, RULES, type RuleSet, SWITCHES } from '#fronts/pkcs11/rule-t
 import { Pkcs11Server } from '#fronts/pkcs11/server.ts'
 import { Token } from '#fronts/pkcs11/token.ts'
 import { type Config, ConfigError } from './config.ts'
-import { socketPath } from './control.ts'
 import type { House } from './house.ts'
 import type { Logger } from './log.ts'
+import { socketPath } from './sockets.ts'
 
 type TokenConfig = Config['pkcs11']['tokens'][number]
 
