@@ -208,16 +208,22 @@ class Flat {
       throw new Error(`Cannot put ${path} into one file: it is no CommonJS`)
     }
     const require = createRequire(path)
+    const later = text.replace(NAMESPACE, LATER)
     const deps: Record<string, number> = {}
     for (const [, name] of text.matchAll(/\brequire\(["']([^"']+)["']\)/g)) {
       const target = name === undefined || isBuiltin(name) ? undefined : found(require, name)
       if (name !== undefined && target !== undefined) deps[name] = this.add(target)
     }
     const known = `module, ${JSON.stringify(path)}, ${JSON.stringify(deps)}`
-    const run = `function (module, exports, require) {\n${text}\n}`
+    const run = `function (module, exports, require) {\n${later}\n}`
     return `(module) => ${LOAD}.package(${known}, ${run})`
   }
 }
+
+/** What the compiler of TypeScript makes of `export * as name`: nobody may ever ask for it. */
+const NAMESPACE = /^exports\.(\w+) = (__importStar\(require\("[^"]+"\)\));$/gm
+const LATER =
+  "Object.defineProperty(exports, '$1', { enumerable: true, configurable: true, get: () => $2 });"
 
 /** Types are blanked out with letters of as many bytes, which are spaces of other kinds. */
 function untyped(text: string): string {
