@@ -1,6 +1,9 @@
 /**
  * The agent as `libclaviger.so` wants it: serving before its application has waited long.
  *
+ * It is the first module of the flat program (`flat.ts`) that `bin/claviger` runs where there is
+ * one; where there is none, it has one made for the agents that come after it.
+ *
  * @module
  */
 import { spawn } from 'node:child_process'
@@ -14,6 +17,7 @@ import { parseArgs } from 'node:util'
 import { runAgent } from '#server/agent.ts'
 import { createLog } from '#server/log.ts'
 import { loadConfig } from './configured.ts'
+import { fail } from './output.ts'
 
 export interface AgentOptions {
   /** The connected socket. */
@@ -58,6 +62,18 @@ export function plainOptions(args: readonly string[]): AgentOptions | undefined 
   }
 }
 
+/** `claviger agent` as it is mostly meant, and else like every other command. */
+export function main(): void {
+  const options = plainOptions(process.argv.slice(2))
+  if (options !== undefined) {
+    startAgent(options).catch((error: unknown) => fail(error, false))
+    return
+  }
+  // Not by its name, or it would be in the flat program as well.
+  const commands = new URL('./main.ts', import.meta.url)
+  void import(commands.href)
+}
+
 /** Serves an application, and whoever else comes, until nobody is left. */
 export async function startAgent(options: AgentOptions): Promise<void> {
   const { fd, data } = options
@@ -76,10 +92,11 @@ export async function startAgent(options: AgentOptions): Promise<void> {
 /** The next agent finds what this one had to compile, and all modules in one file. */
 function prepareNext(): void {
   flushCompileCache()
-  // Given by bin/claviger where there is no flat file that could be used.
+  // Given by bin/claviger, and taken away by a flat program that could be used.
   const flat = process.env['CLAVIGER_FLAT']
   if (flat === undefined) return
-  const args = ['--disable-warning=ExperimentalWarning', FLAT_MAKER, flat]
+  // What is compiled with other options is of no use.
+  const args = [...process.execArgv, FLAT_MAKER, flat]
   const maker = spawn(process.execPath, args, { stdio: 'ignore', detached: true })
   maker.on('error', () => {})
   maker.unref()

@@ -6,29 +6,33 @@
  *
  * @module
  */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { flatten } from './flat.ts'
 
 const LOW_PRIORITY = 10
-const PROGRAM = fileURLToPath(new URL('./agent-main.ts', import.meta.url))
+/** A file of a flat program, of this one or of one that was there before. */
+const BESIDE = /^[0-9a-f]{32}\.\w+$/
+const ENTRY = fileURLToPath(new URL('./agent-start.ts', import.meta.url))
+const INSTEAD = fileURLToPath(new URL('./agent-main.ts', import.meta.url))
 
 const [, , path] = process.argv
 if (path === undefined) throw new Error('Cannot make a flat program: say which file')
 setPriority(LOW_PRIORITY)
-const { loader, text } = flatten({ entry: PROGRAM, instead: PROGRAM })
+const { loader, beside } = flatten({ entry: ENTRY, instead: INSTEAD })
 const folder = dirname(path)
 mkdirSync(folder, { recursive: true, mode: 0o700 })
-// A loader that reads the text of another says what is old only if its own is there first.
-rmSync(path, { force: true })
-rmSync(join(folder, 'compiled'), { force: true })
-put(join(folder, 'text.js'), text)
+for (const old of readdirSync(folder)) {
+  const isOurs = BESIDE.test(old) && !beside.has(old)
+  if (isOurs) rmSync(join(folder, old), { force: true })
+}
+for (const [name, content] of beside) put(join(folder, name), content)
 put(path, loader)
 
 /** Whole or not at all, whoever else does the same. */
-function put(file: string, content: string): void {
+function put(file: string, content: string | Uint8Array): void {
   const whole = `${file}.${process.pid}`
   try {
     writeFileSync(whole, content, { mode: 0o600, flag: 'wx' })

@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { createRequire, isBuiltin, stripTypeScriptTypes } from 'node:module'
 import { basename, dirname, join } from 'node:path'
@@ -20,7 +21,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Script } from 'node:vm'
 
 export interface FlatProgram {
-  /** Module that is run. */
+  /** Module whose `main()` is called. */
   readonly entry: string
   /** Program that is run instead when a source has changed. */
   readonly instead: string
@@ -35,17 +36,22 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const LOAD = '__flatLoad'
 const META = '__flatMeta'
 
+/** Enough to tell one text from another; nobody but the user writes any. */
+const DIGEST_LETTERS = 32
+
 /** By when the program has compiled what starting takes. */
 const SETTLED_MILLISECONDS = 1_000
 
 /** A flat program: what Node runs, and the text that it reads. */
 export interface FlatFiles {
   readonly loader: string
-  readonly text: string
+  /** By their names. */
+  readonly beside: ReadonlyMap<string, string | Uint8Array>
 }
 
 /**
- * Makes a flat program; the text is to lie beside the loader as `text.js`.
+ * Makes a flat program: a loader, and beside it files whose names begin with the digest of the
+ * text, so that no loader ever reads the text of another.
  *
  * @throws Where a module is written in another way.
  */
@@ -53,18 +59,25 @@ export function flatten({ entry, instead }: FlatProgram): FlatFiles {
   const flat = new Flat()
   const first = flat.add(entry)
   const functions = flat.functions().join(',\n')
-  const start = `${LOAD}(${first})`
+  const start = `return ${LOAD}(${first})`
   const text = ascii(`(require) => {\nconst modules = [\n${functions}\n]\n${RUNTIME}\n${start}\n}`)
   // What is no program is found out here, not when it is to be run.
-  new Script(text)
-  const made = { version: process.version, sources: flat.sources() }
+  const script = new Script(text)
+  script.runInThisContext()(createRequire(entry))
+  const digest = createHash('sha256').update(text).digest('hex').slice(0, DIGEST_LETTERS)
+  const made = { version: process.version, digest, sources: flat.sources() }
   const loader = [
     '// Made by claviger, which makes it anew when a file that it was made of has changed.',
     `const made = ${JSON.stringify(made)}`,
     `const instead = ${JSON.stringify(pathToFileURL(instead).href)}`,
     LOADER,
   ].join('\n')
-  return { loader, text }
+  const beside = new Map<string, string | Uint8Array>([
+    [`${digest}.js`, text],
+    // What V8 compiles when all modules are evaluated, and nothing is done with them yet.
+    [`${digest}.evaluated`, script.createCachedData()],
+  ])
+  return { loader, beside }
 }
 
 /** In letters of one byte, which V8 reads without decoding them. */
@@ -85,19 +98,21 @@ function isFresh() {
     return found !== undefined && found.mtimeMs === modified && found.size === bytes
   })
 }
-function read(name, encoding) {
+const place = (what) => join(__dirname, made.digest + '.' + what)
+function read(what, encoding) {
   try {
-    return readFileSync(join(__dirname, name), encoding)
+    return readFileSync(place(what), encoding)
   } catch {}
 }
 function run(text) {
-  const filename = join(__dirname, 'text.js')
-  const cachedData = read('compiled')
+  const filename = place('js')
+  const compiled = read('compiled')
+  const cachedData = compiled ?? read('evaluated')
   const importModuleDynamically = constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
   const script = new Script(text, { filename, cachedData, importModuleDynamically })
-  if (cachedData === undefined || script.cachedDataRejected) keep(script)
+  if (compiled === undefined || script.cachedDataRejected) keep(script)
   delete process.env.CLAVIGER_FLAT
-  script.runInThisContext()(require)
+  script.runInThisContext()(require).main()
 }
 function keep(script) {
   let isKept = false
@@ -105,15 +120,15 @@ function keep(script) {
     if (isKept) return
     isKept = true
     try {
-      const path = join(__dirname, 'compiled')
-      writeFileSync(path + '.' + process.pid, script.createCachedData(), { mode: 0o600 })
-      renameSync(path + '.' + process.pid, path)
+      const whole = place(process.pid)
+      writeFileSync(whole, script.createCachedData(), { mode: 0o600 })
+      renameSync(whole, place('compiled'))
     } catch {}
   }
   setTimeout(write, ${SETTLED_MILLISECONDS}).unref()
   process.once('exit', write)
 }
-const text = isFresh() ? read('text.js', 'latin1') : undefined
+const text = isFresh() ? read('js', 'latin1') : undefined
 if (text === undefined) import(instead)
 else run(text)
 `
