@@ -27,6 +27,10 @@ import {
   ShreddingAlgorithm,
   UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
+import { token } from './config-token.ts'
+
+// A parser that is compiled pays where much is parsed, and is text that becomes code.
+z.config({ jitless: true })
 
 /** A configuration that cannot be used; the message says where and what. */
 export class ConfigError extends Error {
@@ -240,6 +244,10 @@ const hsm = z.strictObject({
     .default(false)
     .describe('Whether keys that are made or taken in from now on may leave the device.'),
   kek: kek.optional().describe('Secret keys are got through a key-encrypting key: docs/hsm.md.'),
+  addresses: z
+    .array(z.string().min(1).max(255))
+    .default([])
+    .describe('What PKCS#11 applications call it in user:password@address, beside its name.'),
   model: z
     .string()
     .optional()
@@ -271,28 +279,6 @@ const hsm = z.strictObject({
 
 const keystore = z.discriminatedUnion('type', [software, hsm])
 
-const token = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,64}$/, 'has up to 64 letters, digits and . _ -')
-    .describe('What the server keeps the token under; changing it makes a new token.'),
-  label: z
-    .string()
-    .max(32)
-    .default('Claviger')
-    .describe('CKA_LABEL of the token until C_InitToken gives another.'),
-  principal: z
-    .string()
-    .default('admin')
-    .describe('Credential in whose name the token works: its scope holds the objects.'),
-  keystore: z.string().optional().describe('Keystore that takes new keys; default: the first.'),
-  login: z
-    .enum(['pin', 'none'])
-    .default('pin')
-    .describe('pin: C_Login with a PIN; none: whoever may open the socket works as the user.'),
-  readOnly: z.boolean().default(false).describe('Whether nothing can be changed by PKCS#11.'),
-})
-
 /** Each rule by its name. */
 const rules = z.strictObject(
   Object.fromEntries(
@@ -316,9 +302,7 @@ const pkcs11 = z.strictObject({
   tokens: z
     .array(token)
     .min(1)
-    .default([
-      { name: 'claviger', label: 'Claviger', principal: 'admin', login: 'pin', readOnly: false },
-    ])
+    .prefault([{ name: 'claviger' }])
     .describe('The tokens, in the order of their slots.'),
   rules: rules.prefault({}).describe('Rules against attacks: docs/pkcs11-rules.md.'),
 })
@@ -419,16 +403,29 @@ interface JsonSchema {
 /** Every value of the schema, with the name of its variable. */
 export function variables(): readonly Variable[] {
   const found: Variable[] = []
-  const walk = (schema: JsonSchema, path: readonly string[]): void => {
-    for (const [key, inner] of Object.entries(schema.properties ?? {})) {
+  const walk = (schema: z.ZodObject, path: readonly string[]): void => {
+    for (const [key, outer] of Object.entries(schema.shape)) {
       const next = [...path, key]
-      if (inner.properties !== undefined) walk(inner, next)
-      else
-        found.push({ name: variableName(next), path: next, description: inner.description ?? '' })
+      const inner = required(outer)
+      if (inner instanceof z.ZodObject) walk(inner, next)
+      else found.push({ name: variableName(next), path: next, description: describedAs(outer) })
     }
   }
-  walk(configSchema() as JsonSchema, [])
+  walk(CONFIG, [])
   return found
+}
+
+/** What a schema wants where something is given. */
+function required(schema: z.core.$ZodType): z.core.$ZodType {
+  const isWrapped =
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodOptional
+  return isWrapped ? required(schema.unwrap()) : schema
+}
+
+function describedAs(schema: z.core.$ZodType): string {
+  return z.globalRegistry.get(schema)?.description ?? ''
 }
 
 /** Name of the variable that gives the value at a path. */

@@ -76,6 +76,7 @@ import { isGone } from './host-device.ts'
 import { inventory } from './inventory.ts'
 import { Kek, type KekOptions } from './kek.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
+import { hasLabel, openOaep } from './oaep.ts'
 import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
 import type { Verb } from './quick.ts'
 import { NotBegun } from './quick-queue.ts'
@@ -434,6 +435,10 @@ export class Pkcs11Keystore implements Keystore {
       const plain = await this.decrypt(key, { ...mechanism, cipher: padded.base }, data)
       return padded.scheme.unpad(plain, padded.blockBytes)
     }
+    if (this.#abilities.opensOaep({ ...mechanism, label: hasLabel(mechanism) })) {
+      const block = await this.decrypt(key, { cipher: 'RSA_X_509' }, data)
+      return openOaep(block, data.length, mechanism)
+    }
     // The tag that came says how long it is.
     const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }
     const { pMechanism, way } = this.#cipher(key, wanted, data, false)
@@ -467,8 +472,7 @@ export class Pkcs11Keystore implements Keystore {
     const way = this.#abilities.wayOf(cipher)
     const isChecked = cipher === 'RSA_PKCS_OAEP' || (givesIv && cipher === 'AES_GCM')
     if (way === undefined || isChecked) {
-      const label = mechanism.label !== undefined && mechanism.label.length > 0
-      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label })
+      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label: hasLabel(mechanism) })
     }
     return { pMechanism, way }
   }

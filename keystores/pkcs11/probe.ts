@@ -27,6 +27,7 @@ import type { KekWrap } from './kek.ts'
 import { newIv, openWrapped, UNWRAPPINGS } from './kek-forms.ts'
 import { kekFindings } from './kek-probe.ts'
 import { cipherOf, mechanismName, signatureOf } from './mechanisms.ts'
+import { mask, xored } from './oaep.ts'
 import { type Identity, QUIRKS } from './quirks.ts'
 import { isFalse, isTrue, parametersOf, publicKeyOf } from './templates.ts'
 import { agreeBytes, attributesOf, wrapBytes } from './temporaries.ts'
@@ -387,21 +388,6 @@ function oaep(
   const maskedSeed = xored(seed, mask(masked, bytes, mgfHash))
   const key = { key: half, padding: crypto.constants.RSA_NO_PADDING }
   return crypto.publicEncrypt(key, Buffer.concat([Buffer.of(0), maskedSeed, masked]))
-}
-
-/** MGF1 of RFC 8017 appendix B.2.1. */
-function mask(seed: Uint8Array, length: number, hash: Hash): Buffer {
-  const { node, bytes } = hashRow(hash)
-  const rounds = Array.from({ length: Math.ceil(length / bytes) }, (_, round) => {
-    const counter = Buffer.alloc(4)
-    counter.writeUInt32BE(round)
-    return crypto.createHash(node).update(seed).update(counter).digest()
-  })
-  return Buffer.concat(rounds).subarray(0, length)
-}
-
-function xored(one: Uint8Array, two: Uint8Array): Buffer {
-  return Buffer.from(one.map((byte, at) => byte ^ (two[at] as number)))
 }
 
 async function tryPss(session: DeviceSession): Promise<readonly [Findings, string]> {
