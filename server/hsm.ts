@@ -25,18 +25,10 @@ export type HsmConfig = Extract<Config['keystores'][number], { readonly type: 'p
 const HOST = fileURLToPath(new URL('./hsm-host.ts', import.meta.url))
 const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning']
 
-/**
- * @param beside Keeps public keys and what is no key.
- * @throws `ConfigError` when the token or the PIN is not said.
- */
-export function hsmKeystore(
-  config: HsmConfig,
-  beside: Keystore,
-  log: Logger,
-  sources: PinSources,
-): Pkcs11Keystore {
+/** @param beside Keeps public keys and what is no key. */
+export function hsmKeystore(config: HsmConfig, beside: Keystore, device: Device): Pkcs11Keystore {
   const { name, extractable } = config
-  return new Pkcs11Keystore({ name, extractable }, hsmDevice(config, log, sources), beside)
+  return new Pkcs11Keystore({ name, extractable }, device, beside)
 }
 
 /** Where a PIN may come from that is not in a file. */
@@ -47,8 +39,12 @@ export interface PinSources {
   readonly object?: ((id: string) => Promise<string>) | undefined
 }
 
-/** The device of a keystore, or several that have the same keys; not started yet. */
-function hsmDevice(config: HsmConfig, log: Logger, sources: PinSources): Device {
+/**
+ * The device of a keystore, or several that have the same keys; not started yet.
+ *
+ * @throws `ConfigError` when the token or the PIN is not said.
+ */
+export function hsmDevice(config: HsmConfig, log: Logger, sources: PinSources): Device {
   const { name, module, environment, reserved, others } = config
   const pin = pinOf(config, sources)
   const first = member(config, config, pin, log)

@@ -95,6 +95,7 @@ import {
   usageFlags,
 } from './templates.ts'
 import { agreeBytes, attributesOf, unwrapBytes, wrapBytes } from './temporaries.ts'
+import { isWrappingId } from './wrapping.ts'
 
 export interface HsmKeystoreOptions {
   readonly name: string
@@ -112,6 +113,8 @@ export class Pkcs11Keystore implements Keystore {
   /** References of what lies beside, without their first byte. */
   readonly #inner = new WeakMap<Uint8Array, Uint8Array>()
   readonly #halves = new WeakMap<Uint8Array, KeyObject>()
+  /** CKA_ID in hexadecimal of keys that are the server's own. */
+  readonly #reserved = new Set<string>()
 
   /** @param beside Keeps what is no secret of the device. */
   constructor({ name, extractable = false }: HsmKeystoreOptions, device: Device, beside: Keystore) {
@@ -129,6 +132,15 @@ export class Pkcs11Keystore implements Keystore {
   /** How the device does. */
   status(): DeviceStatus {
     return this.#device.status()
+  }
+
+  /** Keys of this CKA_ID are the server's own: no object can be one of them. */
+  reserve(id: Uint8Array): void {
+    this.#reserved.add(Buffer.from(id).toString('hex'))
+  }
+
+  #isReserved(id: Uint8Array): boolean {
+    return isWrappingId(id) || this.#reserved.has(Buffer.from(id).toString('hex'))
   }
 
   cannot(ability: Ability): string | undefined {
@@ -295,9 +307,10 @@ export class Pkcs11Keystore implements Keystore {
     })
   }
 
-  /** All that is in the device, whoever made it. */
+  /** All that is in the device, whoever made it, but for keys that protect a server's database. */
   async foundlings(): Promise<readonly Foundling[]> {
-    return this.#read('look through it', inventory)
+    const all = await this.#read('look through it', inventory)
+    return all.filter(({ pairId = '' }) => !this.#isReserved(Buffer.from(pairId, 'hex')))
   }
 
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
@@ -584,6 +597,10 @@ export class Pkcs11Keystore implements Keystore {
 
   #reference({ id, handle }: Pick<KeyInUse, 'id' | 'handle'>): Reference {
     const reference = readReference(handle)
+    if (reference !== undefined && this.#isReserved(reference.id)) {
+      const what = `Cannot use "${id}": this key of HSM "${this.name}" protects a server's database`
+      throw new KmsError('permissionDenied', what)
+    }
     if (reference !== undefined) return reference
     throw new KmsError('tampered', `Cannot use "${id}": its reference is none of "${this.name}"`)
   }
