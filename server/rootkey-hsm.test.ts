@@ -319,6 +319,24 @@ describe('a root key under a key of an HSM', { skip, timeout: 600_000 }, () => {
     ok(!existsSync(join(dataDir, 'root.key')))
   })
 
+  it('wants the key in every HSM of a group', async () => {
+    const others = [{ environment: environments['two'], label: 'two' }]
+    const house = await open({}, [keystore('hsm1', 'one', { others })])
+    await newAes('shared', 'one')
+    const rotate = (): Promise<object> =>
+      house.rotateRootKey({ to: 'hsm', key: 'shared' }, 'operator')
+    await rejects(rotate(), (error: KmsError) => {
+      equal(error.code, 'keyValueNotPresent')
+      match(error.message, /key "shared" .*: HSM "hsm1" \(token "two", .*\) does not have it/)
+      return true
+    })
+    // A key of the same name there that is another one.
+    await newAes('shared', 'two')
+    await rejects(rotate(), /it wraps with nothing that is known here: AES_GCM on data: /)
+    equal((house.root as { kind: string }).kind, 'file')
+    await house.close()
+  })
+
   it('takes the mechanism that the key may be used with', async () => {
     const can = (...types: readonly number[]): Attribute[] =>
       [CKA.ENCRYPT, CKA.DECRYPT, CKA.WRAP, CKA.UNWRAP].map((type) => {

@@ -197,7 +197,7 @@ export class WrappingKeys {
   ): Promise<Envelope | string> {
     try {
       const envelope = await this.#wrapBy(key, way, secret, purpose)
-      for (const device of this.#running()) {
+      for (const device of await this.#running()) {
         using opened = await this.#open(device, key, envelope, purpose)
         const isSame = opened.length === secret.length
         if (!isSame || !timingSafeEqual(opened.expose(), secret.expose())) {
@@ -213,9 +213,11 @@ export class WrappingKeys {
   }
 
   /** All that have to be able to open it: those of a group each by itself. */
-  #running(): readonly Device[] {
+  async #running(): Promise<readonly Device[]> {
     if (!(this.#device instanceof GroupDevice)) return [this.#device]
-    return this.#device.members.filter((member) => member.status().state === 'running')
+    const { members } = this.#device
+    const states = await Promise.allSettled(members.map((member) => member.ready()))
+    return members.filter((_member, at) => states[at]?.status === 'fulfilled')
   }
 
   async #wrapBy(key: WrappingKey, way: Way, secret: Secret, purpose: string): Promise<Envelope> {
@@ -235,7 +237,7 @@ export class WrappingKeys {
     const mechanism = mechanismOf({ ...way, iv: iv?.toString('base64') }, purpose)
     const pMechanism = this.#mechanism(mechanism, secret.length)
     const wrapped = await this.#use('wrap', async (session) => {
-      const init = { pMechanism, hKey: await handleOf(session, key, this.#name) }
+      const init = { pMechanism, hKey: await this.#handleOf(session, key, this.#device) }
       if (way.way === 'keys') return wrapBytes(session, init, secret.expose())
       return session.encrypt(init, secret.expose())
     })
@@ -252,7 +254,7 @@ export class WrappingKeys {
     const wrapped = Buffer.from(envelope.wrapped, 'base64')
     const pMechanism = this.#mechanism(mechanismOf(envelope, purpose), wrapped.length)
     const bytes = await this.#on(device, 'unwrap', async (session) => {
-      const init = { pMechanism, hKey: await handleOf(session, key, this.#name) }
+      const init = { pMechanism, hKey: await this.#handleOf(session, key, device) }
       const { way } = envelope
       const opens =
         way === 'keys' ? unwrapBytes(session, init, wrapped) : session.decrypt(init, wrapped)
@@ -267,9 +269,19 @@ export class WrappingKeys {
     return cipherOf(mechanism, bytes, this.#abilities.mechanismOf(mechanism.cipher))
   }
 
-  async #publicHalf({ spec, kind, id }: WrappingKey) {
+  async #handleOf(session: DeviceSession, key: WrappingKey, device: Device): Promise<number> {
+    const [handle] = await session.find(templateOf(key))
+    if (handle !== undefined) return handle
+    const { token = '', serial = '' } = device.status()
+    const where = `HSM "${this.#name}" (token "${token}", serial number ${serial})`
+    const what = `Cannot use key "${key.label}" (CKA_ID 0x${key.id}): ${where} does not have it`
+    throw new KmsError('keyValueNotPresent', what)
+  }
+
+  async #publicHalf(key: WrappingKey) {
+    const { spec } = key
     const parts = await this.#use('read a public key', async (session) => {
-      const handle = await handleOf(session, { kind, id }, this.#name)
+      const handle = await this.#handleOf(session, key, this.#device)
       return valuesOf(session, handle, PUBLIC_PARTS.RSA)
     })
     const values = PUBLIC_PARTS.RSA.map((type) => parts.get(type) ?? new Uint8Array(0))
@@ -409,17 +421,11 @@ async function keyOf(session: DeviceSession, hObject: number): Promise<WrappingK
   return { kind, ...names, spec, values }
 }
 
-async function handleOf(
-  session: DeviceSession,
-  { kind, id }: Pick<WrappingName, 'kind' | 'id'>,
-  name: string,
-): Promise<number> {
+function templateOf({ kind, id }: WrappingName): readonly Attribute[] {
   const row = KINDS.find((one) => one.kind === kind)
-  const [handle] = await session.find([
+  return [
     { type: CKA.CLASS, value: ulongBytes(row?.objectClass as number) },
+    { type: CKA.TOKEN, value: isTrue },
     { type: CKA.ID, value: Buffer.from(id, 'hex') },
-  ])
-  if (handle !== undefined) return handle
-  const what = `Cannot use key 0x${id}: HSM "${name}" does not have it`
-  throw new KmsError('keyValueNotPresent', what)
+  ]
 }
