@@ -174,6 +174,7 @@ describe('a root key under a key of an HSM', { skip, timeout: 600_000 }, () => {
       return true
     })
     await newAes('claviger-root', 'one')
+    await rejects(open(HSM), /there is one of that name that was not made for a root key/)
     const house = await open({ source: 'hsm' })
     equal((house.root as { keyId: string }).keyId, `0x${hex('claviger-root')}`)
     await house.close()

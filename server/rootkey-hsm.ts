@@ -20,7 +20,7 @@ import type { Device } from '#keystores/pkcs11/device.ts'
 import { Pkcs11Keystore } from '#keystores/pkcs11/pkcs11.ts'
 import { foundReference, readReference } from '#keystores/pkcs11/references.ts'
 import { CLASSES } from '#keystores/pkcs11/templates.ts'
-import { type WrappingKey, WrappingKeys } from '#keystores/pkcs11/wrapping.ts'
+import { isWrappingId, type WrappingKey, WrappingKeys } from '#keystores/pkcs11/wrapping.ts'
 import { type Config, ConfigError } from './config.ts'
 import { type HsmConfig, hsmDevice, type PinSources } from './hsm.ts'
 import type { Logger } from './log.ts'
@@ -100,6 +100,12 @@ export async function newHsmKey(
   if (found === undefined && wish.make !== true) {
     const what = `Cannot use HSM "${config.name}" for the root key: it has no key "${wish.key}"`
     throw new KmsError('keyValueNotPresent', `${what}; make it there, or say that it is to be made`)
+  }
+  if (found !== undefined && wish.make === true && !isWrappingId(Buffer.from(found.id, 'hex'))) {
+    const what = `Cannot make key "${wish.key}" in HSM "${config.name}": there is one of that name`
+    const hint =
+      'that was not made for a root key; to use it all the same, do not ask for a new one'
+    throw new KmsError('exists', `${what} ${hint}`)
   }
   const wrapping = found ?? (await keys.make(wish.key))
   const key = newRootKey()
