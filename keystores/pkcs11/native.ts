@@ -42,7 +42,7 @@ const WORD = 8
 const OUTPUT_BYTES_MAX = 16_777_216
 
 /** A C function; numbers and addresses as bigints. */
-type Native = (...values: (bigint | number)[]) => bigint
+export type Native = (...values: (bigint | number)[]) => bigint
 
 /** How one argument goes in and comes out. */
 interface Passed {
@@ -64,6 +64,11 @@ export class NativeModule {
   /** Whether the module has such a function at all. */
   has(name: FunctionName): boolean {
     return this.#native(name) !== undefined
+  }
+
+  /** A function as it is, for those who put its arguments together themselves. */
+  find(name: FunctionName): Native | undefined {
+    return this.#native(name)
   }
 
   /**

@@ -61,7 +61,7 @@ import {
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
 import { CKA } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
-import type { Attribute } from '#spec/pkcs11/types.ts'
+import type { Attribute, Mechanism } from '#spec/pkcs11/types.ts'
 import { unwrapHybridWith } from '../software/hybrid.ts'
 import { mac } from '../software/macs.ts'
 import { verify } from '../software/signatures.ts'
@@ -70,8 +70,11 @@ import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './d
 import type { Device, DeviceSession, DeviceStatus } from './device.ts'
 import { derOfRaw } from './ecdsa.ts'
 import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
+import { isGone } from './host-device.ts'
 import { inventory } from './inventory.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
+import type { Verb } from './quick.ts'
+import { NotBegun } from './quick-queue.ts'
 import {
   besideReference,
   ID_BYTES,
@@ -323,10 +326,12 @@ export class Pkcs11Keystore implements Keystore {
     }
     const tagBytes = tagBytesOf(mechanism)
     const { pMechanism, way } = this.#cipher(key, mechanism, data)
-    const out = await this.#keyed('encrypt', key, async (session, hKey) => {
-      if (way === 'keys') return wrapBytes(session, { pMechanism, hKey }, data)
-      return session.encrypt({ pMechanism, hKey }, data)
-    })
+    const out =
+      way === 'keys'
+        ? await this.#keyed('encrypt', key, (session, hKey) => {
+            return wrapBytes(session, { pMechanism, hKey }, data)
+          })
+        : await this.#short('encrypt', key, 'encrypt', pMechanism, data)
     if (tagBytes === 0) return { data: out }
     const at = out.length - tagBytes
     return { data: out.subarray(0, at), tag: out.subarray(at) }
@@ -352,10 +357,9 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('missingField', 'Cannot decrypt: the tag is missing')
     }
     const whole = tag === undefined ? data : Buffer.concat([data, tag])
+    if (way !== 'keys') return this.#short('decrypt', key, 'decrypt', pMechanism, whole)
     return this.#keyed('decrypt', key, async (session, hKey) => {
-      const init = { pMechanism, hKey }
-      const work = way === 'keys' ? unwrapBytes(session, init, whole) : session.decrypt(init, whole)
-      return work.catch((error: unknown) => {
+      return unwrapBytes(session, { pMechanism, hKey }, whole).catch((error: unknown) => {
         throw asWrongData(error)
       })
     })
@@ -392,9 +396,7 @@ export class Pkcs11Keystore implements Keystore {
     }
     assertScheme(key, mechanism)
     const { mechanism: pMechanism, data: pData } = signatureOf(mechanism, data)
-    const signature = await this.#keyed('sign', key, async (session, hKey) => {
-      return session.sign({ pMechanism, hKey }, pData)
-    })
+    const signature = await this.#short('sign', key, 'sign', pMechanism, pData)
     const isPair = mechanism.scheme === 'ECDSA' || mechanism.scheme === 'DSA'
     return isPair && mechanism.encoding !== 'raw' ? derOfRaw(signature) : signature
   }
@@ -451,9 +453,7 @@ export class Pkcs11Keystore implements Keystore {
       const secret = createSecretKey(value.expose())
       return mac(secret, value.length * 8, mechanism, data)
     }
-    const code = await this.#keyed('MAC', key, async (session, hKey) => {
-      return session.sign({ pMechanism, hKey }, data)
-    })
+    const code = await this.#short('MAC', key, 'sign', pMechanism, data)
     return code.subarray(0, bytes)
   }
 
@@ -605,13 +605,41 @@ export class Pkcs11Keystore implements Keystore {
     throw new KmsError('tampered', `Cannot use "${id}": its reference is none of "${this.name}"`)
   }
 
+  /** Init and operation: together with others where the handle of the key is known. */
+  #short(
+    what: string,
+    key: KeyInUse,
+    verb: Verb,
+    pMechanism: Mechanism,
+    data: Uint8Array,
+  ): Promise<Uint8Array> {
+    const inSession = (repeatable: boolean): Promise<Uint8Array> => {
+      const work = async (session: DeviceSession, hKey: number): Promise<Uint8Array> => {
+        return session[verb]({ pMechanism, hKey }, data).catch(thrower)
+      }
+      return this.#keyed(what, key, work, repeatable)
+    }
+    const thrower = (error: unknown): never => {
+      throw verb === 'decrypt' ? asWrongData(error) : error
+    }
+    const quick = this.#device.quick(nameOf(key.handle), verb, pMechanism, data)
+    if (quick === undefined) return inSession(true)
+    return quick.catch((error: unknown) => {
+      if (error instanceof NotBegun || isStale(error)) return inSession(true)
+      // A second time, and not a third.
+      if (isGone(error)) return inSession(false)
+      throw failureOf(this.name, what, verb === 'decrypt' ? asWrongData(error) : error)
+    })
+  }
+
   /** Work with a key; once more where the device knows it by another handle than it used to. */
   #keyed<T>(
     what: string,
     key: KeyInUse,
     work: (session: DeviceSession, hKey: number) => Promise<T>,
+    repeatable = true,
   ): Promise<T> {
-    return this.#read(what, async (session) => {
+    const found = async (session: DeviceSession): Promise<T> => {
       try {
         return await work(session, await this.#find(session, key))
       } catch (error) {
@@ -619,7 +647,8 @@ export class Pkcs11Keystore implements Keystore {
         session.handles.delete(nameOf(key.handle))
         return work(session, await this.#find(session, key))
       }
-    })
+    }
+    return this.#use(what, found, repeatable)
   }
 
   /** Work that changes nothing in the device, and may be done twice. */
@@ -644,9 +673,15 @@ function withPublic(reference: Uint8Array, key: KeyObject): Buffer {
   return Buffer.concat([reference, key.export({ format: 'der', type: 'spki' })])
 }
 
+const names = new WeakMap<Uint8Array, string>()
+
 /** The reference without the public half, which is long. */
 function nameOf(handle: Uint8Array): string {
-  return Buffer.from(readReference(handle)?.head ?? handle).toString('latin1')
+  const known = names.get(handle)
+  if (known !== undefined) return known
+  const name = Buffer.from(readReference(handle)?.head ?? handle).toString('latin1')
+  names.set(handle, name)
+  return name
 }
 
 function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {
