@@ -1,13 +1,16 @@
 /**
  * kill -9 of an HSM's host process, again and again, while clients create, use and destroy keys in
  * the HSM over KMIP: nothing that was acknowledged is lost, nothing that was destroyed is back, and
- * the service is there again by itself within two seconds by the clock of every client.
+ * the service is there again by itself within two seconds by the clock of every client (longer on a
+ * machine that is overloaded: as much as processes take longer to start there).
  *
  * `CLAVIGER_KILLS` (default 10) says how often. Skipped where Debian's softhsm2 is not installed.
  *
  * @module
  */
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +26,7 @@ import {
   CryptographicUsageMask as Mask,
   ObjectType,
   RevocationReasonCode,
+  State,
 } from '#spec/kmip/enumerations.ts'
 import { CKA, CKO } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
@@ -32,6 +36,8 @@ const skip = SOFTHSM === undefined ? 'softhsm2 is not installed' : false
 const KILLS = Number(process.env['CLAVIGER_KILLS'] ?? 10)
 const CLIENTS = 4
 const RECOVERY_MILLISECONDS = 2_000
+/** An empty Node process of a slow machine. */
+const IDLE_START_MILLISECONDS = 150
 const PARAMETERS = { blockCipherMode: BlockCipherMode.GCM, tagLength: 16 }
 const IV = Buffer.alloc(12, 3)
 const PLAIN = Buffer.from('what was acknowledged')
@@ -114,7 +120,16 @@ class Worker {
     return first && first.ended - moment
   }
 
-  /** What was acknowledged is so. */
+  async #isDestroyed(uniqueIdentifier: string): Promise<boolean> {
+    const { attributes } = await this.#kmip.call('GetAttributes', {
+      uniqueIdentifier,
+      attributeRefs: ['state'],
+    })
+    const all = attributes?.attributes ?? []
+    return all.some(({ id, value }) => id === 'state' && value === State.Destroyed)
+  }
+
+  /** What was acknowledged is so; what the server says it has destroyed has to be gone as well. */
   async check(): Promise<void> {
     for (const [id, sealed] of this.live) {
       await assertOpens(this.#kmip, id, sealed ?? (await encrypt(this.#kmip, id)))
@@ -122,6 +137,7 @@ class Worker {
     for (const id of this.destroyed) {
       await rejects(encrypt(this.#kmip, id), { reasonName: 'ObjectDestroyed' })
     }
+    for (const id of this.undecided) if (await this.#isDestroyed(id)) this.destroyed.add(id)
   }
 }
 
@@ -158,7 +174,7 @@ describe('an HSM host that is killed under load', { skip, timeout: 300_000 }, ()
     const starts = new Set<number>()
     for (let kill = 0; kill < KILLS; kill++) {
       // Long enough for all of them to be at work, and not the same each time.
-      await delay(200 + 37 * (kill % 5))
+      await delay(400 + 137 * (kill % 5))
       const pid = await hostOf(dataDir)
       starts.add(pid)
       kills.push(performance.now())
@@ -180,6 +196,10 @@ describe('an HSM host that is killed under load', { skip, timeout: 300_000 }, ()
     const refusals = workers.flatMap((worker) => worker.refusals)
     test.diagnostic(`back after ${back.join(', ')} ms`)
     test.diagnostic(`${count((one) => one.served.length)} served, ${refusals.length} refused`)
+    for (const [refusal, times] of Map.groupBy(refusals, (one) =>
+      one.replace(/[0-9a-f-]{36}/, 'ID'),
+    ))
+      test.diagnostic(`${times.length} times: ${refusal}`)
     test.diagnostic(`${live} keys live, ${destroyed} destroyed`)
     ok(destroyed > CLIENTS && live > CLIENTS, 'hardly anything was done')
     for (const refusal of refusals) match(refusal, /HSM "hsm"/)
@@ -188,7 +208,8 @@ describe('an HSM host that is killed under load', { skip, timeout: 300_000 }, ()
     await assertDevice(workers, environment)
     deepEqual(await askServer(dataDir, 'verify', {}), { problems: [] })
     for (const kmip of clients) kmip.close()
-    ok(Math.max(...back) < RECOVERY_MILLISECONDS, `back after ${back.join(', ')} ms`)
+    const limit = RECOVERY_MILLISECONDS * (await slowness())
+    ok(Math.max(...back) < limit, `back after ${back.join(', ')} ms, the limit is ${limit} ms`)
   })
 })
 
@@ -223,6 +244,21 @@ async function assertDevice(
   } finally {
     await device.close()
   }
+}
+
+/**
+ * How many times as slow as usual a machine is that has too much to do: by how long a process takes
+ * to start that does nothing. 1 where it takes no longer than on a slow machine that is idle.
+ */
+async function slowness(): Promise<number> {
+  const took: number[] = []
+  for (let count = 0; count < 5; count++) {
+    const began = performance.now()
+    await once(spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' }), 'exit')
+    took.push(performance.now() - began)
+  }
+  const median = took.toSorted((a, b) => a - b)[2] as number
+  return Math.max(1, median / IDLE_START_MILLISECONDS)
 }
 
 async function hostOf(dataDir: string): Promise<number> {

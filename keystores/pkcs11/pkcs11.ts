@@ -297,7 +297,8 @@ export class Pkcs11Keystore implements Keystore {
     if (inner !== undefined) return this.#beside.destroy(inner)
     const reference = this.#reference({ id: 'key', handle })
     const isMade = reference.id.length === ID_BYTES && reference.label.length === 0
-    await this.#use('destroy key', async (session) => {
+    // What is gone already is as it should be: it may be done twice.
+    await this.#read('destroy key', async (session) => {
       session.handles.delete(nameOf(handle))
       for (const hObject of await session.find(templateOf(reference))) {
         await session.call('C_DestroyObject', { hObject })
@@ -651,7 +652,7 @@ export class Pkcs11Keystore implements Keystore {
     return this.#use(what, found, repeatable)
   }
 
-  /** Work that changes nothing in the device, and may be done twice. */
+  /** Work that may be done twice. */
   #read<T>(what: string, work: (session: DeviceSession) => Promise<T>): Promise<T> {
     return this.#use(what, work, true)
   }
