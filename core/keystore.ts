@@ -350,6 +350,13 @@ export interface Keystore {
   /** All that is in it; absent where nothing can be but what was made through it. */
   foundlings?(): Awaitable<readonly Foundling[]>
 
+  /**
+   * Before the object's end is committed; absent where destroying cannot fail.
+   *
+   * @throws `KmsError` `keystoreUnavailable` where the key could not be destroyed now.
+   */
+  assertDestroys?(handle: Uint8Array): Awaitable<void>
+
   /** After the object's end has been committed. Destroying what is gone is no error. */
   destroy(handle: Uint8Array): Awaitable<void>
 

@@ -11,7 +11,7 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -79,8 +79,8 @@ class Worker {
 
   async #step(round: number): Promise<void> {
     const [id] = this.live.keys()
-    if (id === undefined || round % 4 === 0) return this.#create()
-    if (this.live.size > 6) return this.#destroy(id)
+    if (id === undefined || round % 4 === 0) return this.create()
+    if (this.live.size > 6) return this.destroy(id)
     const sealed = this.live.get(id)
     // The next one the next time.
     this.live.delete(id)
@@ -89,7 +89,7 @@ class Worker {
     else await assertOpens(this.#kmip, id, sealed)
   }
 
-  async #create(): Promise<void> {
+  async create(): Promise<void> {
     const { uniqueIdentifier } = await this.#kmip.call('Create', {
       objectType: ObjectType.SymmetricKey,
       attributes: {
@@ -104,7 +104,7 @@ class Worker {
     this.live.set(uniqueIdentifier as string, undefined)
   }
 
-  async #destroy(uniqueIdentifier: string): Promise<void> {
+  async destroy(uniqueIdentifier: string): Promise<void> {
     this.live.delete(uniqueIdentifier)
     this.undecided.add(uniqueIdentifier)
     const revocationReason = { revocationReasonCode: RevocationReasonCode.CessationOfOperation }
@@ -120,15 +120,6 @@ class Worker {
     return first && first.ended - moment
   }
 
-  async #isDestroyed(uniqueIdentifier: string): Promise<boolean> {
-    const { attributes } = await this.#kmip.call('GetAttributes', {
-      uniqueIdentifier,
-      attributeRefs: ['state'],
-    })
-    const all = attributes?.attributes ?? []
-    return all.some(({ id, value }) => id === 'state' && value === State.Destroyed)
-  }
-
   /** What was acknowledged is so; what the server says it has destroyed has to be gone as well. */
   async check(): Promise<void> {
     for (const [id, sealed] of this.live) {
@@ -137,7 +128,8 @@ class Worker {
     for (const id of this.destroyed) {
       await rejects(encrypt(this.#kmip, id), { reasonName: 'ObjectDestroyed' })
     }
-    for (const id of this.undecided) if (await this.#isDestroyed(id)) this.destroyed.add(id)
+    for (const id of this.undecided)
+      if ((await stateOf(this.#kmip, id)) === State.Destroyed) this.destroyed.add(id)
   }
 }
 
@@ -149,13 +141,7 @@ describe('an HSM host that is killed under load', { skip, timeout: 300_000 }, ()
 
   before(async () => {
     environment = newSoftHsmToken(folder, 'killed')
-    const pinFile = join(folder, 'pin')
-    writeFileSync(pinFile, SOFTHSM_PIN)
-    const config = join(folder, 'claviger.yaml')
-    const hsm = { name: 'hsm', type: 'pkcs11', module: SOFTHSM, environment, label: 'killed' }
-    const keystores = [{ ...hsm, pinFile, sessions: 4 }]
-    writeFileSync(config, JSON.stringify({ keystores, log: { level: 'error' } }))
-    server = await startOwnServer({ dataDir, config })
+    server = await startWith(folder, dataDir, environment)
   })
   after(async () => {
     await server.kill()
@@ -212,6 +198,68 @@ describe('an HSM host that is killed under load', { skip, timeout: 300_000 }, ()
     ok(Math.max(...back) < limit, `back after ${back.join(', ')} ms, the limit is ${limit} ms`)
   })
 })
+
+describe('an HSM that is away', { skip, timeout: 120_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'claviger-hsm-away-'))
+  const dataDir = join(folder, 'data')
+  let environment: { readonly SOFTHSM2_CONF: string }
+  let server: OwnServer
+
+  before(async () => {
+    environment = newSoftHsmToken(folder, 'killed')
+    server = await startWith(folder, dataDir, environment)
+  })
+  after(async () => {
+    await server.kill()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('keeps its keys from being destroyed in name only', async () => {
+    await using kmip = new KmipClient(await server.newClient())
+    const worker = new Worker(kmip)
+    await worker.create()
+    const [id = ''] = worker.live.keys()
+    const text = readFileSync(environment.SOFTHSM2_CONF, 'utf8')
+    writeFileSync(environment.SOFTHSM2_CONF, 'directories.tokendir = /nonexistent\n')
+    process.kill(await hostOf(dataDir), 'SIGKILL')
+    await rejects(worker.destroy(id), /Cannot use HSM "hsm"/)
+    equal(await stateOf(kmip, id), State.Deactivated)
+    writeFileSync(environment.SOFTHSM2_CONF, text)
+    const destroyed = (): Promise<boolean> =>
+      kmip.call('Destroy', { uniqueIdentifier: id }).then(
+        () => true,
+        () => false,
+      )
+    // Nothing is tried for a while after several failures.
+    await until(destroyed)
+    worker.destroyed.add(id)
+    await worker.check()
+    await assertDevice([worker], environment)
+  })
+})
+
+async function stateOf(kmip: KmipClient, uniqueIdentifier: string): Promise<unknown> {
+  const { attributes } = await kmip.call('GetAttributes', {
+    uniqueIdentifier,
+    attributeRefs: ['state'],
+  })
+  return attributes?.attributes.find(({ id }) => id === 'state')?.value
+}
+
+/** A server whose only keystore is a token of SoftHSM2. */
+async function startWith(
+  folder: string,
+  dataDir: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<OwnServer> {
+  const pinFile = join(folder, 'pin')
+  writeFileSync(pinFile, SOFTHSM_PIN)
+  const config = join(folder, 'claviger.yaml')
+  const hsm = { name: 'hsm', type: 'pkcs11', module: SOFTHSM, environment, label: 'killed' }
+  const keystores = [{ ...hsm, pinFile, sessions: 4 }]
+  writeFileSync(config, JSON.stringify({ keystores, log: { level: 'error' } }))
+  return startOwnServer({ dataDir, config })
+}
 
 /** Labels of keys are identifiers: looks past the server at what is in the token. */
 async function assertDevice(
@@ -294,9 +342,9 @@ async function assertOpens(kmip: KmipClient, id: string, { data, tag }: Sealed):
   deepEqual(Buffer.from(opened.data as Uint8Array), PLAIN)
 }
 
-async function until(isSo: () => boolean): Promise<void> {
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   for (let tries = 0; tries < 1_500; tries++) {
-    if (isSo()) return
+    if (await isSo()) return
     await delay(20)
   }
   throw new Error('not served again within 30 seconds')

@@ -291,6 +291,12 @@ export class Pkcs11Keystore implements Keystore {
     return new Secret(writeKey(key.kind, format, read))
   }
 
+  /** A device may have gone without anybody having noticed: it is asked. */
+  async assertDestroys(handle: Uint8Array): Promise<void> {
+    if (innerOf(handle) !== undefined) return
+    await this.#read('destroy key', (session) => session.call('C_GetSessionInfo', {}))
+  }
+
   /** Keys that are made here share their CKA_ID with their public half; others are alone. */
   async destroy(handle: Uint8Array): Promise<void> {
     const inner = innerOf(handle)
