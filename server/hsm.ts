@@ -27,8 +27,10 @@ const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning']
 
 /** @param beside Keeps public keys and what is no key. */
 export function hsmKeystore(config: HsmConfig, beside: Keystore, device: Device): Pkcs11Keystore {
-  const { name, extractable } = config
-  return new Pkcs11Keystore({ name, extractable }, device, beside)
+  const { name, extractable, administrators, identifierSlot } = config
+  const adoptsCalled = config.adopt !== 'never'
+  const options = { name, extractable, administrators, identifierSlot, adoptsCalled }
+  return new Pkcs11Keystore(options, device, beside)
 }
 
 /** Where a PIN may come from that is not in a file. */

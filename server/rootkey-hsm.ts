@@ -13,6 +13,7 @@
 import { z } from 'zod'
 import type { Services } from '#core/context.ts'
 import { KmsError } from '#core/errors.ts'
+import { identifiersOf } from '#core/identifiers.ts'
 import type { Keystores } from '#core/keystores.ts'
 import { adoptedId } from '#core/operations/adopt.ts'
 import type { Secret } from '#core/secret.ts'
@@ -245,12 +246,14 @@ export function describeRoot(name: RootName): object {
  *
  * @throws `KmsError` `illegalOperation`.
  */
-export async function assertNoObject({ store }: Services, name: HsmName): Promise<void> {
+export async function assertNoObject({ store, keystores }: Services, name: HsmName): Promise<void> {
   const { keystore, key } = name
   const id = Buffer.from(key.id, 'hex')
   const labels = [new Uint8Array(0), Buffer.from(key.label)]
   const places = labels.map((label) => foundReference(CLASSES[key.kind], id, label))
-  for (const one of [key.label, ...places.map((place) => adoptedId(keystore, place))]) {
+  const placed = identifiersOf(keystores, keystores.named(keystore), key.label)
+  const adopted = places.map((place) => adoptedId(keystore, place))
+  for (const one of [key.label, ...placed, ...adopted]) {
     const object = await store.object(one)
     const handle = object?.material?.keystore === keystore ? object.material.handle : undefined
     const isAt = handle !== undefined && readReference(handle)?.id

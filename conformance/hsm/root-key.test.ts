@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { deepEqual, equal, match, notEqual, ok, throws } from 'node:assert/strict'
+import { deepEqual, equal, match, notEqual, ok, rejects, throws } from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -35,6 +35,12 @@ const KILLS = 6
 const IV = Buffer.alloc(12, 7)
 const PARAMETERS = { blockCipherMode: BlockCipherMode.GCM, tagLength: 16 }
 
+const AES = [
+  { id: 'cryptographicAlgorithm', value: CryptographicAlgorithm.AES },
+  { id: 'cryptographicLength', value: 256 },
+  { id: 'cryptographicUsageMask', value: Mask.Encrypt | Mask.Decrypt },
+] as const
+
 /** A key and what it has sealed. */
 interface Kept {
   readonly id: string
@@ -52,8 +58,11 @@ describe('a server with its root key in an HSM', { skip, timeout: 600_000 }, () 
   before(async () => {
     const pinFile = join(folder, 'pin')
     writeFileSync(pinFile, SOFTHSM_PIN)
-    const hsm = (name: string): object => ({
+    const hsm = (name: string, identifierSlot: number): object => ({
       name,
+      identifierSlot,
+      adopt: 'called',
+      administrators: ['admin'],
       type: 'pkcs11',
       module: SOFTHSM,
       environment: newSoftHsmToken(folder, name),
@@ -62,7 +71,7 @@ describe('a server with its root key in an HSM', { skip, timeout: 600_000 }, () 
       sessions: 2,
     })
     const rootKey = { source: 'hsm', keystore: 'hsm1', make: true }
-    const keystores = [{ name: 'software', type: 'software' }, hsm('hsm1'), hsm('hsm2')]
+    const keystores = [{ name: 'software', type: 'software' }, hsm('hsm1', 1), hsm('hsm2', 2)]
     writeFileSync(config, JSON.stringify({ rootKey, keystores, log: { level: 'error' } }))
     server = await startOwnServer({ dataDir, config })
   })
@@ -129,6 +138,28 @@ describe('a server with its root key in an HSM', { skip, timeout: 600_000 }, () 
     equal((entries as readonly object[]).length, wishes.length)
   })
 
+  it('does not let the key be used, not by an administrator of the HSM', async () => {
+    await using kmip = new KmipClient(server.client('admin'))
+    const root = (await askServer(dataDir, 'rootkey.rotate', { to: 'hsm', keystore: 'hsm1' })) as {
+      readonly key: string
+      readonly keyId: string
+    }
+    for (const called of [root.key, Buffer.from(root.keyId.slice(2), 'hex').toString('latin1')]) {
+      const uniqueIdentifier = `hsm::1::${called}`
+      const data = Buffer.alloc(32)
+      const wish = { uniqueIdentifier, cryptographicParameters: PARAMETERS, data }
+      await rejects(kmip.call('Encrypt', { ...wish, ivCounterNonce: IV }))
+      await rejects(kmip.call('Destroy', { uniqueIdentifier }))
+    }
+    const other = await created(kmip, 'hsm::1::theirs')
+    equal(other, 'hsm::1::theirs')
+    const wish = { to: 'hsm', keystore: 'hsm1', key: 'theirs' }
+    const reason = /key "theirs" of HSM "hsm1" is object "hsm::1::theirs"/
+    await rejects(askServer(dataDir, 'rootkey.rotate', wish), reason)
+    await rejects(created(kmip, 'hsm::1::claviger root key'), /the name is the server's own/)
+    deepEqual(await askServer(dataDir, 'rootkey.show', {}), root)
+  })
+
   it('is made by init, and shown and rotated by the command line', () => {
     const own = ['--data', join(folder, 'commands'), '--config', config]
     const claviger = (...args: readonly string[]): string =>
@@ -187,19 +218,22 @@ describe('a server with its root key in an HSM', { skip, timeout: 600_000 }, () 
   })
 })
 
+/** A key with an identifier of the client's choice. */
+async function created(kmip: KmipClient, id: string): Promise<unknown> {
+  const { uniqueIdentifier } = await kmip.call('Create', {
+    objectType: ObjectType.SymmetricKey,
+    attributes: { attributes: [{ id: 'uniqueIdentifier', value: id }, ...AES] },
+  })
+  return uniqueIdentifier
+}
+
 /** A new key, in the HSM or sealed in the database, and something that it has encrypted. */
 async function create(kmip: KmipClient, isHardware: boolean): Promise<Kept> {
   const masks = [isHardware ? ProtectionStorageMask.Hardware : ProtectionStorageMask.Software]
   const { uniqueIdentifier } = await kmip.call('Create', {
     objectType: ObjectType.SymmetricKey,
     protectionStorageMasks: { protectionStorageMask: masks },
-    attributes: {
-      attributes: [
-        { id: 'cryptographicAlgorithm', value: CryptographicAlgorithm.AES },
-        { id: 'cryptographicLength', value: 256 },
-        { id: 'cryptographicUsageMask', value: Mask.Encrypt | Mask.Decrypt },
-      ],
-    },
+    attributes: { attributes: AES },
   })
   const id = uniqueIdentifier as string
   const plain = randomBytes(100)

@@ -80,6 +80,7 @@ export class HostDevice implements Device {
   #waiting: { resolve: (lane: Lane) => void; reject: (error: Error) => void }[] = []
   readonly #quick = new QuickQueue()
   #isDispatching = false
+  #messages = 0
   /** Whose turn it is where both kinds of work wait for a lane. */
   #isQuickNext = false
   #mechanisms = new Map<number, MechanismInfo>()
@@ -129,6 +130,11 @@ export class HostDevice implements Device {
   /** Calls within sessions since the start; those that open sessions are not among them. */
   get calls(): ReadonlyMap<RemoteFunction, number> {
     return this.#calls
+  }
+
+  /** Messages of short operations since the start. */
+  get messages(): number {
+    return this.#messages
   }
 
   status(): DeviceStatus {
@@ -261,6 +267,7 @@ export class HostDevice implements Device {
   #sendQuick(lane: Lane): void {
     const epoch = this.#epoch
     const jobs = this.#quick.next()
+    this.#messages++
     const answered = (answers: readonly QuickAnswer[]): void => {
       let lost: Error | undefined
       for (const [index, answer] of answers.entries()) {

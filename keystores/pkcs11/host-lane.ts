@@ -62,7 +62,9 @@ export class HostLane {
     try {
       this.#serve()
     } catch (error) {
-      if (!HUNG_UP.has((error as NodeJS.ErrnoException).code)) throw error
+      if (HUNG_UP.has((error as NodeJS.ErrnoException).code)) return
+      if (!(error instanceof RpcError)) throw error
+      this.#options.failed('a message', error)
     }
   }
 

@@ -21,7 +21,7 @@ export class NotBegun extends Error {
 }
 
 /** What a message may take the device, in microseconds; a longer operation goes alone. */
-const MESSAGE_MICROS = 400
+const MESSAGE_MICROS = 1_000
 const MESSAGE_JOBS_MAX = 32
 /** How much of an estimate the last measurement makes. */
 const SHARE = 1 / 8
