@@ -28,7 +28,8 @@ import { type LockedDatabase, openSqlite } from '#databases/sqlite/sqlite.ts'
 import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { type Config, ConfigError } from './config.ts'
-import { adoptAtStart, hsmKeystore, pinOfObject } from './hsm.ts'
+import { adoptAtStart, hsmKeystore, type KekSource, pinOfObject } from './hsm.ts'
+import { kekAtStart, kekCopy } from './hsm-kek.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
 import { openTokens } from './pkcs11.ts'
@@ -128,6 +129,7 @@ export class House {
       await house.#furnish()
       await house.#loadGrants()
       await adoptAtStart(house)
+      await kekAtStart(house)
       return house
     } catch (error) {
       await devices.close()
@@ -180,7 +182,11 @@ export class House {
     this.services = {
       grants: new Grants(sealer, clock, known),
       store: new Store(database, sealer, limits.objectCacheMax),
-      keystores: new Keystores(keystoresOf(config, sealer, devices)),
+      keystores: new Keystores(
+        keystoresOf(config, sealer, devices, (keystore, object) => {
+          return kekCopy(this, keystore, object)
+        }),
+      ),
       journal: new Journal((entries) => database.commit([], entries), {
         clock,
         flushMilliseconds: limits.auditFlushMilliseconds,
@@ -443,6 +449,7 @@ function keystoresOf(
   config: Config,
   sealer: Sealer,
   devices: HsmDevices,
+  kek: KekSource,
 ): [Keystore, ...Keystore[]] {
   const names = new Set(config.keystores.map(({ name }) => name))
   if (names.size < config.keystores.length) {
@@ -450,7 +457,7 @@ function keystoresOf(
   }
   const keystores: Keystore[] = config.keystores.map((one) => {
     if (one.type === 'software') return new SoftwareKeystore(one.name, sealer)
-    return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), devices.of(one))
+    return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), devices.of(one), kek)
   })
   return keystores as [Keystore, ...Keystore[]]
 }

@@ -303,7 +303,7 @@ describe('a root key under a key of an HSM', { skip, timeout: 600_000 }, () => {
     await newAes('nameless', 'one', { type: CKA.ID, value: new Uint8Array(0) })
     const flags = [CKA.ENCRYPT, CKA.DECRYPT, CKA.WRAP, CKA.UNWRAP]
     await newAes('idle', 'one', ...flags.map((type) => ({ type, value: no })))
-    const house = await open({})
+    let house = await open({})
     const rotate = (key: string): Promise<object> =>
       house.rotateRootKey({ to: 'hsm', key }, 'operator')
     await rejects(rotate('readable'), /it is not sensitive, or is extractable/)
@@ -314,6 +314,11 @@ describe('a root key under a key of an HSM', { skip, timeout: 600_000 }, () => {
     await rejects(rotate('absent'), { code: 'keyValueNotPresent' })
     await rejects(house.rotateRootKey({ to: 'hsm', key: '0xzz', make: true }, 'o'), /needs a label/)
     equal((house.root as { kind: string }).kind, 'file')
+    const withKek = keystore('hsm1', 'one', { kek: { label: 'kek' } })
+    await newAes('kek', 'one')
+    await house.close()
+    house = await open({}, [withKek])
+    await rejects(rotate('kek'), /keys are got through it \(kek\), and there is a copy of it/)
     await rotate('0x02')
     equal((house.root as { keyId: string }).keyId, '0x02')
     await house.close()

@@ -109,6 +109,11 @@ export async function newHsmKey(
     throw new KmsError('exists', `${what} ${hint}`)
   }
   const wrapping = found ?? (await keys.make(wish.key))
+  if (config.kek?.label === wrapping.label) {
+    const what = `Cannot use key "${wrapping.label}" of HSM "${config.name}" for the root key`
+    const why = 'keys are got through it (kek), and there is a copy of it elsewhere'
+    throw new KmsError('illegalOperation', `${what}: ${why}; choose or make another key`)
+  }
   const key = newRootKey()
   const id = idOf(key)
   const envelope = await keys.wrap(wrapping, key, purposeOf(id))

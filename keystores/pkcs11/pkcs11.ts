@@ -74,7 +74,10 @@ import type { Device, DeviceSession, DeviceStatus } from './device.ts'
 import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
 import { isGone } from './host-device.ts'
 import { inventory } from './inventory.ts'
+import { Kek, type KekOptions } from './kek.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
+import { hasLabel, openOaep } from './oaep.ts'
+import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
 import type { Verb } from './quick.ts'
 import { NotBegun } from './quick-queue.ts'
 import {
@@ -113,6 +116,8 @@ export interface HsmKeystoreOptions {
   readonly adoptsCalled?: boolean
   /** The slot in identifiers. Default: the token's own. */
   readonly identifierSlot?: number | undefined
+  /** Through which secret keys are taken out; without it their values are read. */
+  readonly kek?: KekOptions | undefined
 }
 
 export class Pkcs11Keystore implements Keystore {
@@ -121,6 +126,8 @@ export class Pkcs11Keystore implements Keystore {
   readonly administrators: readonly string[]
   readonly adoptsCalled: boolean
   readonly #identifierSlot: number | undefined
+  /** The key-encrypting key through which secret keys leave the device. */
+  readonly kek: Kek | undefined
   readonly #device: Device
   readonly #beside: Keystore
   readonly #extractable: boolean
@@ -133,11 +140,12 @@ export class Pkcs11Keystore implements Keystore {
 
   /** @param beside Keeps what is no secret of the device. */
   constructor(options: HsmKeystoreOptions, device: Device, beside: Keystore) {
-    const { name, extractable = false, administrators = [], adoptsCalled = false } = options
+    const { name, extractable = false, administrators = [], adoptsCalled = false, kek } = options
     this.name = name
     this.administrators = administrators
     this.adoptsCalled = adoptsCalled
     this.#identifierSlot = options.identifierSlot
+    this.kek = kek && new Kek(name, kek, device)
     this.#device = device
     this.#beside = beside
     this.#extractable = extractable
@@ -261,12 +269,13 @@ export class Pkcs11Keystore implements Keystore {
   #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec, place?: string) {
     const id = place === undefined ? randomBytes(ID_BYTES) : Buffer.from(place)
     const refer = place === undefined ? madeReference : namedReference
+    const isReadable = this.#extractable && (kind === 'private' || this.kek === undefined)
     const attributes: Attribute[] = [
       { type: CKA.CLASS, value: ulongBytes(CLASSES[kind]) },
       { type: CKA.KEY_TYPE, value: ulongBytes(ckkOf(spec)) },
       { type: CKA.TOKEN, value: isTrue },
       { type: CKA.PRIVATE, value: isTrue },
-      { type: CKA.SENSITIVE, value: this.#extractable ? isFalse : isTrue },
+      { type: CKA.SENSITIVE, value: isReadable ? isFalse : isTrue },
       { type: CKA.EXTRACTABLE, value: this.#extractable ? isTrue : isFalse },
       { type: CKA.ID, value: id },
       { type: CKA.LABEL, value: Buffer.from(place ?? label) },
@@ -315,6 +324,7 @@ export class Pkcs11Keystore implements Keystore {
   async export(key: KeyInUse, format: KeyFormatType = key.format): Promise<Secret> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.export(kept, format)
+    if (key.kind === 'secret' && this.kek !== undefined) return this.#taken(this.kek, key, format)
     if (!this.#extractable) {
       const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
       throw new KmsError('notExtractable', what)
@@ -343,6 +353,20 @@ export class Pkcs11Keystore implements Keystore {
     await this.#read('destroy key', (session) => session.call('C_GetSessionInfo', {}))
   }
 
+  /** A secret key through the key-encrypting key. */
+  async #taken(kek: Kek, key: KeyInUse, format: KeyFormatType): Promise<Secret> {
+    const { id, spec } = key
+    const bytes = spec && bytesOf(spec)
+    const value = await this.#keyed('give key', key, (session, hKey) => {
+      return kek.take(session, id, hKey, bytes)
+    })
+    if (format === KeyFormatType.Raw) return value
+    using raw = value
+    return new Secret(
+      writeKey('secret', format, readKey('secret', KeyFormatType.Raw, raw.expose())),
+    )
+  }
+
   /** Keys that are made here share their CKA_ID with their public half; others are alone. */
   async destroy(handle: Uint8Array): Promise<void> {
     const inner = innerOf(handle)
@@ -363,10 +387,16 @@ export class Pkcs11Keystore implements Keystore {
     })
   }
 
-  /** All that is in the device, whoever made it, but for keys that protect a server's database. */
+  /**
+   * All that is in the device, whoever made it. Keys that protect a server's database, and its
+   * key-encrypting key, are no objects of anyone.
+   */
   async foundlings(called?: string): Promise<readonly Foundling[]> {
     const all = await this.#read('look through it', (session) => inventory(session, called))
-    return all.filter(({ pairId = '' }) => !this.#isReserved(Buffer.from(pairId, 'hex')))
+    return all.filter((one) => {
+      const isOwn = this.#isReserved(Buffer.from(one.pairId ?? '', 'hex'))
+      return !isOwn && this.kek?.isIt(one) !== true
+    })
   }
 
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
@@ -380,8 +410,11 @@ export class Pkcs11Keystore implements Keystore {
       const bare = { ...mechanism, cipher: padded.base }
       return this.encrypt(key, bare, padded.scheme.pad(data, padded.blockBytes))
     }
+    if (mechanism.iv === undefined && this.makesIv(key, mechanism.cipher)) {
+      return this.#encryptOwnIv(key, mechanism, data)
+    }
     const tagBytes = tagBytesOf(mechanism)
-    const { pMechanism, way } = this.#cipher(key, mechanism, data)
+    const { pMechanism, way } = this.#cipher(key, mechanism, data, true)
     const out =
       way === 'keys'
         ? await this.#keyed('encrypt', key, (session, hKey) => {
@@ -400,6 +433,24 @@ export class Pkcs11Keystore implements Keystore {
     this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label: labelled })
   }
 
+  makesIv({ handle }: KeyInUse, cipher: Cipher): boolean {
+    if (cipher !== 'AES_GCM' || innerOf(handle) !== undefined) return false
+    return this.#device.quirks.gcmIv === 'device'
+  }
+
+  async #encryptOwnIv(
+    key: KeyInUse,
+    mechanism: CipherMechanism,
+    data: Uint8Array,
+  ): Promise<Encrypted> {
+    const iv = new Uint8Array(OWN_IV_BYTES)
+    const { pMechanism } = this.#cipher(key, { ...mechanism, iv }, data, false)
+    const tagBytes = tagBytesOf(mechanism)
+    return this.#keyed('encrypt', key, (session, hKey) => {
+      return encryptOwnIv(session, { pMechanism, hKey }, data, tagBytes, mechanism.aad)
+    })
+  }
+
   async decrypt(
     key: KeyInUse,
     mechanism: CipherMechanism,
@@ -413,9 +464,13 @@ export class Pkcs11Keystore implements Keystore {
       const plain = await this.decrypt(key, { ...mechanism, cipher: padded.base }, data)
       return padded.scheme.unpad(plain, padded.blockBytes)
     }
+    if (this.#abilities.opensOaep({ ...mechanism, label: hasLabel(mechanism) })) {
+      const block = await this.decrypt(key, { cipher: 'RSA_X_509' }, data)
+      return openOaep(block, data.length, mechanism)
+    }
     // The tag that came says how long it is.
     const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }
-    const { pMechanism, way } = this.#cipher(key, wanted, data)
+    const { pMechanism, way } = this.#cipher(key, wanted, data, false)
     if (tag === undefined && tagBytesOf(wanted) > 0) {
       throw new KmsError('missingField', 'Cannot decrypt: the tag is missing')
     }
@@ -428,8 +483,12 @@ export class Pkcs11Keystore implements Keystore {
     })
   }
 
-  /** The device's mechanism; what does not fit the row is refused before the device is asked. */
-  #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array) {
+  /**
+   * The device's mechanism; what does not fit the row is refused before the device is asked.
+   *
+   * @param givesIv Whether it shall encrypt with the mechanism's IV.
+   */
+  #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array, givesIv: boolean) {
     assertAlgorithm(key, mechanism)
     assertLength(mechanism, data)
     const { partBytesMax = Infinity, model } = this.#device.quirks
@@ -440,10 +499,9 @@ export class Pkcs11Keystore implements Keystore {
     const { cipher, hash, mgfHash } = mechanism
     const pMechanism = cipherOf(mechanism, data.length, this.#abilities.mechanismOf(cipher))
     const way = this.#abilities.wayOf(cipher)
-    const isChecked = cipher === 'RSA_PKCS_OAEP' || cipher === 'AES_GCM'
+    const isChecked = cipher === 'RSA_PKCS_OAEP' || (givesIv && cipher === 'AES_GCM')
     if (way === undefined || isChecked) {
-      const label = mechanism.label !== undefined && mechanism.label.length > 0
-      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label })
+      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label: hasLabel(mechanism) })
     }
     return { pMechanism, way }
   }
@@ -737,6 +795,11 @@ function withPublic(reference: Uint8Array, key: KeyObject): Buffer {
 }
 
 const names = new WeakMap<Uint8Array, string>()
+/** Length of a secret key, with its parity. */
+function bytesOf({ algorithm, bits }: KeySpec): number | undefined {
+  if (isPair(algorithm)) return undefined
+  return (secretKeyRow(algorithm).materialBits?.[bits] ?? bits) / 8
+}
 
 /** The reference without the public half, which is long. */
 function nameOf(handle: Uint8Array): string {
@@ -755,8 +818,7 @@ function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {
 
 function assertIs(spec: KeySpec, found: KeySpec | undefined, bytes: number | undefined): void {
   if (bytes !== undefined && !isPair(spec.algorithm)) {
-    const expected = secretKeyRow(spec.algorithm).materialBits?.[spec.bits] ?? spec.bits
-    if (bytes * 8 === expected) return
+    if (bytes === bytesOf(spec)) return
   } else if (
     found?.algorithm === spec.algorithm &&
     found.curve === spec.curve &&
