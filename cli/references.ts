@@ -70,7 +70,8 @@ const WANTED: readonly AttributeKey[] = [
 
 /** @throws `RefusedError` when there is no such object, or several. */
 export async function findKey(client: KmipClient, called: string): Promise<Found> {
-  const ids = await locate(client, [nameAttribute(called)])
+  // What says where it is in an HSM is no name that anything else could have.
+  const ids = called.startsWith('hsm::') ? [] : await locate(client, [nameAttribute(called)])
   if (ids.length > 1) {
     const what = `"${called}" is the name of ${ids.length} objects; name one by its identifier:`
     throw new RefusedError([what, ...ids.map((id) => `  ${id}`)].join('\n'))
