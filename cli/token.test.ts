@@ -93,6 +93,25 @@ describe('users of a token by name', { timeout: 60_000 }, () => {
     deepEqual(of('Create'), ['alice success'])
   })
 
+  it('change their own PINs, and those of nobody else', async () => {
+    await claviger('token pin', '00000000')
+    await claviger('token pin --user erin', '11112222')
+    const { client, hSession, login } = await application()
+    await login('erin', '11112222')
+    const change = (pOldPin: string, pNewPin: string) => {
+      const pins = { pOldPin: Buffer.from(pOldPin), pNewPin: Buffer.from(pNewPin) }
+      return client.call('C_SetPIN', { hSession, ...pins })
+    }
+    await rejects(change('00000000', '99999999'), isRv(CKR.PIN_INCORRECT))
+    await change('11112222', '22223333')
+    await client.call('C_Logout', { hSession })
+    await rejects(login('erin', '11112222'), isRv(CKR.PIN_INCORRECT))
+    await login('erin', '22223333')
+    await client.call('C_Logout', { hSession })
+    await change('00000000', '00001111')
+    client.close()
+  })
+
   it('have PINs that are locked and unlocked one by one', async () => {
     await claviger('token pin --user dora', '55556666')
     const { client, login } = await application()

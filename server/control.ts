@@ -25,6 +25,7 @@ import { type Token, USER } from '#fronts/pkcs11/token.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { House } from './house.ts'
 import { adoptKeys, hsmStatus } from './hsm.ts'
+import { generateKek, importKek, showKek } from './hsm-kek.ts'
 import { pkiPaths } from './pki.ts'
 
 /** What commands work on. */
@@ -167,6 +168,25 @@ export const COMMANDS = {
   'hsm.list': command(z.strictObject({}), async ({ house }) => hsmStatus(house)),
   'hsm.adopt': command(z.strictObject({ name: name.optional() }), async ({ house }, input) =>
     adoptKeys(house, input.name),
+  ),
+  'hsm.kek.show': command(z.strictObject({ name: name.optional() }), async ({ house }, input) =>
+    showKek(house, input.name),
+  ),
+  'hsm.kek.generate': command(
+    z.strictObject({ name: name.optional(), replace: z.boolean().default(false) }),
+    async ({ house }, input) => {
+      const report = await generateKek(house, input)
+      await noted(house, 'GenerateKek', report.keystore)
+      return report
+    },
+  ),
+  'hsm.kek.import': command(
+    z.strictObject({ name: name.optional(), file: z.string().optional() }),
+    async ({ house }, input) => {
+      const report = await importKek(house, input)
+      await noted(house, 'ImportKek', report.keystore)
+      return report
+    },
   ),
   verify: command(z.strictObject({}), async ({ house }) => ({
     problems: [

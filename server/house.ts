@@ -29,6 +29,7 @@ import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { type Config, ConfigError } from './config.ts'
 import { adoptAtStart, hsmKeystore, type PinSources, pinOfObject } from './hsm.ts'
+import { kekAtStart, kekCopy } from './hsm-kek.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
 import { openTokens } from './pkcs11.ts'
@@ -111,6 +112,7 @@ export class House {
     await house.#furnish()
     await house.#loadGrants()
     await adoptAtStart(house)
+    await kekAtStart(house)
     return house
   }
 
@@ -147,6 +149,7 @@ export class House {
         keystoresOf(config, sealer, log, {
           ask: options.askPassphrase,
           object: (id) => pinOfObject(this.services, id),
+          kek: (keystore, object) => kekCopy(this, keystore, object),
         }),
       ),
       journal: new Journal((entries) => database.commit([], entries), {

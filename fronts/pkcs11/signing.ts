@@ -61,7 +61,7 @@ export function newSigning(
   handle: number,
   service: SignService,
 ): Awaitable<Signing> {
-  const offered = offeredFor(session.token, mechanism, service)
+  const offered = offeredFor(session, mechanism, service)
   const work = workOf(offered, service, mechanism)
   return after(keyFor(session, handle, service, offered), (held) => {
     const { spec } = held.key
