@@ -272,7 +272,6 @@ export class Application implements Contract {
 
   /** An object of another scope whose value has not been granted is shown as one that stays. */
   shown(token: Token, object: ManagedObject): ManagedObject {
-    if (object.scope === token.principal.scope) return object
     return asGranted(token.services, this.principalOf(token), object)
   }
 
