@@ -11,9 +11,8 @@ import type { KmipClient } from '#clients/kmip/client.ts'
 import { KmipError } from '#clients/kmip/errors.ts'
 import { ResultReason } from '#spec/kmip/enumerations.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
-import { isHardware } from './family.ts'
 import { list, print, table, UsageError } from './output.ts'
-import { locate, nameAttribute } from './references.ts'
+import { isHardware, locate, nameAttribute } from './references.ts'
 
 interface ObjectOptions extends ClientOptions {
   readonly objectUid?: string | undefined
