@@ -12,7 +12,7 @@ import { promisify } from 'node:util'
 import { Pkcs11Client } from '#clients/pkcs11-rpc/client.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { template } from '#conformance/pkcs11-workbench.ts'
-import { socketPath } from '#server/control.ts'
+import { socketPath } from '#server/sockets.ts'
 import { CKF, CKM, CKR, CKS, CKU } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 
