@@ -13,7 +13,7 @@ import { KmsError } from '../errors.ts'
 import { EVERYBODY, type Grant } from '../grants.ts'
 import { isPlaced } from '../identifiers.ts'
 import { labelOf, type ManagedObject } from '../objects.ts'
-import { assertMayGrant, livingObject, visibleObject } from '../policy.ts'
+import { assertMayGrant, credentialOf, livingObject, visibleObject } from '../policy.ts'
 
 export interface AccessWish {
   readonly id: string
@@ -90,9 +90,10 @@ export async function accessOn(context: Context, id: string): Promise<readonly G
 /** What the principal itself has been granted. */
 export function accessObtained({ services, principal }: Context): readonly Grant[] {
   const { grants } = services
-  return grants.objectsFor(principal.name).flatMap((object) => {
+  const holder = credentialOf(principal)
+  return grants.objectsFor(holder).flatMap((object) => {
     return grants.on(object).filter((grant) => {
-      return grant.principal === principal.name || grant.principal === EVERYBODY
+      return grant.principal === holder || grant.principal === EVERYBODY
     })
   })
 }
