@@ -13,7 +13,7 @@ import { KmipClient } from '#clients/kmip/client.ts'
 import { Pkcs11Client } from '#clients/pkcs11-rpc/client.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { template } from '#conformance/pkcs11-workbench.ts'
-import { socketPath } from '#server/control.ts'
+import { socketPath } from '#server/sockets.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   CryptographicAlgorithm,

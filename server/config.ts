@@ -29,6 +29,9 @@ import {
 } from '#spec/kmip/enumerations.ts'
 import { token } from './config-token.ts'
 
+// A parser that is compiled pays where much is parsed, and is text that becomes code.
+z.config({ jitless: true })
+
 /** A configuration that cannot be used; the message says where and what. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
@@ -400,16 +403,29 @@ interface JsonSchema {
 /** Every value of the schema, with the name of its variable. */
 export function variables(): readonly Variable[] {
   const found: Variable[] = []
-  const walk = (schema: JsonSchema, path: readonly string[]): void => {
-    for (const [key, inner] of Object.entries(schema.properties ?? {})) {
+  const walk = (schema: z.ZodObject, path: readonly string[]): void => {
+    for (const [key, outer] of Object.entries(schema.shape)) {
       const next = [...path, key]
-      if (inner.properties !== undefined) walk(inner, next)
-      else
-        found.push({ name: variableName(next), path: next, description: inner.description ?? '' })
+      const inner = required(outer)
+      if (inner instanceof z.ZodObject) walk(inner, next)
+      else found.push({ name: variableName(next), path: next, description: describedAs(outer) })
     }
   }
-  walk(configSchema() as JsonSchema, [])
+  walk(CONFIG, [])
   return found
+}
+
+/** What a schema wants where something is given. */
+function required(schema: z.core.$ZodType): z.core.$ZodType {
+  const isWrapped =
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodOptional
+  return isWrapped ? required(schema.unwrap()) : schema
+}
+
+function describedAs(schema: z.core.$ZodType): string {
+  return z.globalRegistry.get(schema)?.description ?? ''
 }
 
 /** Name of the variable that gives the value at a path. */

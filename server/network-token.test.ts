@@ -38,8 +38,9 @@ import {
 import { CKA, CKF, CKM, CKO, CKR, CKS, CKU } from '#spec/pkcs11/constants.ts'
 import type { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { paddedText } from '#spec/pkcs11/memory.ts'
-import { askServer, socketPath } from './control.ts'
+import { askServer } from './control.ts'
 import type { HsmStatus } from './hsm.ts'
+import { socketPath } from './sockets.ts'
 
 const MODULE = fileURLToPath(new URL('../module/build/libclaviger.so', import.meta.url))
 /** With both of the characters that mean something in a PIN. */

@@ -14,10 +14,10 @@ import { Token, type TokenOptions } from '#fronts/pkcs11/token.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { type Config, ConfigError } from './config.ts'
-import { socketPath } from './control.ts'
 import type { House } from './house.ts'
 import type { Logger } from './log.ts'
 import { placesOf, servicesWith } from './places.ts'
+import { socketPath } from './sockets.ts'
 
 type TokenConfig = Config['pkcs11']['tokens'][number]
 

@@ -57,7 +57,13 @@ export type Does = (
       /** The data is the digest, and the parameter names the hash. */
       readonly hashGiven?: true
     }
-  | { readonly kind: 'mac'; readonly mac: Mac; readonly general: boolean }
+  | {
+      readonly kind: 'mac'
+      readonly mac: Mac
+      readonly general: boolean
+      /** The MAC that ends a handshake of TLS. */
+      readonly ofHandshake?: true
+    }
   | { readonly kind: 'digest'; readonly hash: Hash }
   /** Makes keys, or works with keys only: see the functions that serve it. */
   | { readonly kind: 'keys' }
@@ -241,7 +247,16 @@ function* macCandidates(): Iterable<Candidate> {
     if (ckm !== undefined) yield of(ckm, false)
     if (general !== undefined) yield of(general, true)
   }
+  yield* HANDSHAKES
 }
+
+/** With the master secret, by whatever hash the parameter names. */
+const HANDSHAKES: readonly Candidate[] = [CKM.TLS_MAC, CKM.TLS12_MAC].map((ckm) => {
+  const mac = 'HMAC_SHA256'
+  const algorithms = algorithmsOfMac(mac)
+  const does = { kind: 'mac', mac, general: false, ofHandshake: true, algorithms } as const
+  return { ckm, does, serves: ['sign', 'verify'], needs: { mac } }
+})
 
 /** Algorithms of the keys of a MAC; an HMAC takes generic secrets as well. */
 export function algorithmsOfMac(mac: Mac): readonly SecretKeyAlgorithm[] {
