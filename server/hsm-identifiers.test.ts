@@ -204,12 +204,11 @@ describe('keys in an HSM by their identifiers', { timeout: 150_000, skip }, () =
       hashingAlgorithm: hash,
       maskGeneratorHashingAlgorithm: hash,
     })
-    for (const how of [oaep(HashingAlgorithm.SHA_1), { paddingMethod: PaddingMethod.PKCS1V1_5 }]) {
+    // SoftHSM 2.6 has OAEP with SHA-1 alone: the others are opened over its bare RSA.
+    const hashes = [HashingAlgorithm.SHA_1, HashingAlgorithm.SHA_256, HashingAlgorithm.SHA_512]
+    for (const how of [...hashes.map(oaep), { paddingMethod: PaddingMethod.PKCS1V1_5 }]) {
       equal(await opened('hsm::4::web', how, await seal('hsm::4::web_pk', how)), LETTER.toString())
     }
-    // SoftHSM 2.6 has OAEP with SHA-1 alone: what it could never open is not encrypted either.
-    const sha256 = oaep(HashingAlgorithm.SHA_256)
-    await refused('UnsupportedCryptographicParameters', seal('hsm::4::web_pk', sha256), /SHA_256/)
     const { object } = await admin.call('Get', {
       uniqueIdentifier: 'hsm::4::web_pk',
       keyFormatType: KeyFormatType.X_509,
