@@ -13,7 +13,7 @@ import { KmsError } from '../errors.ts'
 import { EVERYBODY, type Grant } from '../grants.ts'
 import { isPlaced } from '../identifiers.ts'
 import { labelOf, type ManagedObject } from '../objects.ts'
-import { assertMayGrant, livingObject, visibleObject } from '../policy.ts'
+import { assertMayGrant, credentialOf, livingObject, visibleObject } from '../policy.ts'
 
 export interface AccessWish {
   readonly id: string
@@ -93,5 +93,5 @@ export async function accessOn(context: Context, id: string): Promise<readonly G
 
 /** What the principal itself has been granted. */
 export function accessObtained({ services, principal }: Context): readonly Grant[] {
-  return services.grants.to(principal.name)
+  return services.grants.to(credentialOf(principal))
 }
