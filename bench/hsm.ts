@@ -1,8 +1,8 @@
 /**
- * `node bench/hsm.ts [--seconds N] [--rounds N] [--json]`: KMIP on keys in SoftHSM2, beside a C program that
- * calls SoftHSM2 itself, in the same run, one after the other; how many calls of PKCS#11 each
- * request makes; and the processor time of each operation, which a busy machine changes less than
- * it changes how many there are in a second.
+ * `node bench/hsm.ts [--seconds N] [--rounds N] [--json]`: KMIP on keys in SoftHSM2, beside a C
+ * program that calls SoftHSM2 itself, in the same run, one after the other; how many calls of
+ * PKCS#11 each request makes; and the processor time of each operation, which a busy machine
+ * changes less than it changes how many there are in a second.
  *
  * Answers of KMIP differ in length where signatures do (ECDSA): such are not measured here.
  *
