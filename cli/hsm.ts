@@ -12,6 +12,7 @@ import { stringify } from 'yaml'
 import { probeModule } from '#server/hsm.ts'
 import { createLog } from '#server/log.ts'
 import { control, type GlobalOptions, pinFrom } from './environment.ts'
+import { kek } from './hsm-kek.ts'
 import { list as lines, print, type Row, table, UsageError } from './output.ts'
 
 const listAll = new Command('list')
@@ -138,3 +139,4 @@ Examples:
   .addCommand(listAll)
   .addCommand(adopt)
   .addCommand(probe)
+  .addCommand(kek)

@@ -20,6 +20,10 @@ export class Keystores {
     return this.#byName.values()
   }
 
+  find(name: string): Keystore | undefined {
+    return this.#byName.get(name)
+  }
+
   /** @throws {@link KmsError} `keystoreUnavailable` when the configuration has no such keystore. */
   named(name: string): Keystore {
     const keystore = this.#byName.get(name)

@@ -11,7 +11,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { absentFiles, CLAVIGER, library, until } from '#conformance/pkcs11/token-under-test.ts'
-import { askServer, socketPath } from '#server/control.ts'
+import { askServer } from '#server/control.ts'
+import { socketPath } from '#server/sockets.ts'
 import { CLIENT, fill } from '../fill.ts'
 
 const SOURCE = fileURLToPath(new URL('benchmark.c', import.meta.url))

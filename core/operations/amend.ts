@@ -16,7 +16,7 @@ import type { Context } from '../context.ts'
 import { keyInUse } from '../keys.ts'
 import type { Made } from '../keystore.ts'
 import type { ManagedObject, Material } from '../objects.ts'
-import { livingObject } from '../policy.ts'
+import { livingObject, permitted } from '../policy.ts'
 import { assertSize, presentAttributes } from './attributes.ts'
 import { enter, newId } from './make.ts'
 
@@ -83,6 +83,7 @@ export async function duplicate(
   attributes: AttributeBag,
 ): Promise<ManagedObject> {
   const { services, principal, now } = context
+  permitted(context, source, 'get')
   const key = keyInUse(source)
   const keystore = services.keystores.named((source.material as Material).keystore)
   const id = newId()

@@ -33,6 +33,7 @@ import {
   structureOf,
   writeWord,
 } from './memory.ts'
+import { OwnIv } from './own-iv.ts'
 
 type Ffi = typeof import('node:ffi')
 const ffi = createRequire(import.meta.url)('node:ffi') as Ffi
@@ -55,6 +56,7 @@ export class NativeModule {
   readonly #library: ReturnType<Ffi['dlopen']>['lib']
   readonly #functions = new Map<string, Native | undefined>()
   readonly #memory = new Memory()
+  readonly #ownIv = new OwnIv((name) => this.#native(name))
 
   /** @throws `Error` when the file is no shared object that can be loaded here. */
   constructor(path: string) {
@@ -102,6 +104,8 @@ export class NativeModule {
 
   /** @throws `CryptokiError` with what the module returns. */
   call<F extends RemoteFunction>(name: F, args: Arguments<F>): Results<F> {
+    const own = this.#ownIv.call(name, args)
+    if (own !== undefined) return own as Results<F>
     const native = this.#needed(name)
     try {
       const row = FUNCTIONS[name] as Readonly<Record<string, Argument>>

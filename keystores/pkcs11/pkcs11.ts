@@ -24,9 +24,11 @@ import {
   randomBytes,
 } from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
+import { isPlaced } from '#core/identifiers.ts'
 import { defaultFormat, readKey, specOfKey, writeKey } from '#core/key-formats.ts'
 import type {
   Ability,
+  Address,
   Capabilities,
   CipherMechanism,
   DerivationMechanism,
@@ -72,7 +74,10 @@ import type { Device, DeviceSession, DeviceStatus } from './device.ts'
 import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
 import { isGone } from './host-device.ts'
 import { inventory } from './inventory.ts'
+import { Kek, type KekOptions } from './kek.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
+import { hasLabel, openOaep } from './oaep.ts'
+import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
 import type { Verb } from './quick.ts'
 import { NotBegun } from './quick-queue.ts'
 import {
@@ -80,6 +85,7 @@ import {
   ID_BYTES,
   innerOf,
   madeReference,
+  namedReference,
   type Reference,
   readReference,
   templateOf,
@@ -103,11 +109,24 @@ export interface HsmKeystoreOptions {
   readonly name: string
   /** Whether new secret and private keys may leave the device. Default: no. */
   readonly extractable?: boolean
+  /** Credentials that make and end keys with identifiers in it. */
+  readonly administrators?: readonly string[]
+  /** Whether keys in the device become objects when an administrator calls them. Default: no. */
+  readonly adoptsCalled?: boolean
+  /** The slot in identifiers. Default: the token's own. */
+  readonly identifierSlot?: number | undefined
+  /** Through which secret keys are taken out; without it their values are read. */
+  readonly kek?: KekOptions | undefined
 }
 
 export class Pkcs11Keystore implements Keystore {
   readonly name: string
   readonly can: Capabilities
+  readonly administrators: readonly string[]
+  readonly adoptsCalled: boolean
+  readonly #identifierSlot: number | undefined
+  /** The key-encrypting key through which secret keys leave the device. */
+  readonly kek: Kek | undefined
   readonly #device: Device
   readonly #beside: Keystore
   readonly #extractable: boolean
@@ -117,8 +136,13 @@ export class Pkcs11Keystore implements Keystore {
   readonly #halves = new WeakMap<Uint8Array, KeyObject>()
 
   /** @param beside Keeps what is no secret of the device. */
-  constructor({ name, extractable = false }: HsmKeystoreOptions, device: Device, beside: Keystore) {
+  constructor(options: HsmKeystoreOptions, device: Device, beside: Keystore) {
+    const { name, extractable = false, administrators = [], adoptsCalled = false, kek } = options
     this.name = name
+    this.administrators = administrators
+    this.adoptsCalled = adoptsCalled
+    this.#identifierSlot = options.identifierSlot
+    this.kek = kek && new Kek(name, kek, device)
     this.#device = device
     this.#beside = beside
     this.#extractable = extractable
@@ -134,12 +158,17 @@ export class Pkcs11Keystore implements Keystore {
     return this.#device.status()
   }
 
+  address(): Address | undefined {
+    const slot = this.#identifierSlot ?? this.#device.status().slot
+    return slot === undefined ? undefined : { model: this.#device.quirks.model, slot }
+  }
+
   cannot(ability: Ability): string | undefined {
     const why = this.#abilities.cannot(ability)
     return why && `HSM "${this.name}": ${why}`
   }
 
-  async generate({ id, spec }: MakeRequest): Promise<Made> {
+  async generate({ id, spec, place }: MakeRequest): Promise<Made> {
     await this.#assertCan('generate key', spec, false)
     const { algorithm, bits } = spec
     if (isPair(algorithm)) throw new KmsError('invalidField', 'Cannot generate key: it is a pair')
@@ -147,10 +176,11 @@ export class Pkcs11Keystore implements Keystore {
     const bytes = (row.materialBits?.[bits] ?? bits) / 8
     const isFixed = algorithm === 'DES3'
     const type = makerOf(spec)
-    const { reference, attributes } = this.#newKey('secret', id, spec)
+    const { reference, attributes } = this.#newKey('secret', id, spec, place)
     const length = isFixed ? [] : [{ type: CKA.VALUE_LEN, value: ulongBytes(bytes) }]
     const pTemplate = [...attributes, ...length]
     await this.#use('generate key', async (session) => {
+      await this.#assertFree(session, place)
       const pMechanism = { type, parameter: undefined }
       const { phKey } = await session.call('C_GenerateKey', { pMechanism, pTemplate })
       session.handles.set(nameOf(reference), phKey)
@@ -158,7 +188,7 @@ export class Pkcs11Keystore implements Keystore {
     return { handle: reference, format: KeyFormatType.Raw }
   }
 
-  async generatePair({ privateId, publicId, spec }: MakePairRequest): Promise<{
+  async generatePair({ privateId, publicId, spec, place }: MakePairRequest): Promise<{
     readonly privateKey: Made
     readonly publicKey: Made
   }> {
@@ -166,17 +196,18 @@ export class Pkcs11Keystore implements Keystore {
     if (!isPair(spec.algorithm)) {
       throw new KmsError('invalidField', 'Cannot generate pair: it is a secret key')
     }
-    const { reference, attributes, id } = this.#newKey('private', privateId, spec)
+    const { reference, attributes, id } = this.#newKey('private', privateId, spec, place)
     const pPublicKeyTemplate = [
       { type: CKA.TOKEN, value: isTrue },
       { type: CKA.PRIVATE, value: isFalse },
       { type: CKA.ID, value: id },
-      { type: CKA.LABEL, value: Buffer.from(privateId) },
+      { type: CKA.LABEL, value: Buffer.from(place ?? privateId) },
       ...usageFlags(spec.algorithm, 'public'),
       ...parametersOf(spec),
     ]
     let handle: Buffer = reference
     const publicKey = await this.#use('generate pair', async (session) => {
+      await this.#assertFree(session, place)
       const { phPublicKey, phPrivateKey } = await session.call('C_GenerateKeyPair', {
         pMechanism: { type: pairRow(spec.algorithm as 'RSA').ckm, parameter: undefined },
         pPublicKeyTemplate,
@@ -203,17 +234,18 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   async import(request: ImportRequest): Promise<Made> {
-    const { id, kind, spec, format, bytes } = request
+    const { id, kind, spec, format, bytes, place } = request
     if (kind === 'public' || kind === 'data' || spec === undefined) {
       return this.#keepBeside(request)
     }
     const key = readKey(kind, format, bytes, spec)
     assertIs(spec, kind === 'secret' ? undefined : specOfKey(key), key.symmetricKeySize)
-    const { reference: bare, attributes } = this.#newKey(kind, id, spec)
+    const { reference: bare, attributes } = this.#newKey(kind, id, spec, place)
     const isSecret = kind === 'secret'
     const parts = isSecret ? [{ type: CKA.VALUE, value: key.export() }] : privateTemplate(key, spec)
     const reference = isSecret ? bare : withPublic(bare, createPublicKey(key))
     await this.#use('import key', async (session) => {
+      await this.#assertFree(session, place)
       const pTemplate = [...attributes, ...parts]
       const { phObject } = await session.call('C_CreateObject', { pTemplate })
       session.handles.set(nameOf(reference), phObject)
@@ -222,20 +254,39 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   /** What every key in the device has, and the reference to it. */
-  #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec) {
-    const id = randomBytes(ID_BYTES)
+  #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec, place?: string) {
+    const id = place === undefined ? randomBytes(ID_BYTES) : Buffer.from(place)
+    const refer = place === undefined ? madeReference : namedReference
+    const isReadable = this.#extractable && (kind === 'private' || this.kek === undefined)
     const attributes: Attribute[] = [
       { type: CKA.CLASS, value: ulongBytes(CLASSES[kind]) },
       { type: CKA.KEY_TYPE, value: ulongBytes(ckkOf(spec)) },
       { type: CKA.TOKEN, value: isTrue },
       { type: CKA.PRIVATE, value: isTrue },
-      { type: CKA.SENSITIVE, value: this.#extractable ? isFalse : isTrue },
+      { type: CKA.SENSITIVE, value: isReadable ? isFalse : isTrue },
       { type: CKA.EXTRACTABLE, value: this.#extractable ? isTrue : isFalse },
       { type: CKA.ID, value: id },
-      { type: CKA.LABEL, value: Buffer.from(label) },
+      { type: CKA.LABEL, value: Buffer.from(place ?? label) },
       ...usageFlags(spec.algorithm, 'private'),
     ]
-    return { id, attributes, reference: madeReference(CLASSES[kind], id) }
+    return { id, attributes, reference: refer(CLASSES[kind], id) }
+  }
+
+  /** Nothing in the device may be called so already: the key could not be told from it. */
+  async #assertFree(session: DeviceSession, place: string | undefined): Promise<void> {
+    if (place === undefined) return
+    const value = Buffer.from(place)
+    for (const type of [CKA.LABEL, CKA.ID]) {
+      for (const objectClass of [CLASSES.secret, CLASSES.private, CLASSES.public]) {
+        const template = [
+          { type: CKA.CLASS, value: ulongBytes(objectClass) },
+          { type, value },
+        ]
+        if ((await session.find(template)).length === 0) continue
+        const what = `Cannot make "${place}": HSM "${this.name}" has a key of this name already`
+        throw new KmsError('exists', `${what}; call it by its identifier, or adopt it`)
+      }
+    }
   }
 
   async #keepBeside(request: ImportRequest): Promise<Made> {
@@ -257,6 +308,7 @@ export class Pkcs11Keystore implements Keystore {
   async export(key: KeyInUse, format: KeyFormatType = key.format): Promise<Secret> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.export(kept, format)
+    if (key.kind === 'secret' && this.kek !== undefined) return this.#taken(this.kek, key, format)
     if (!this.#extractable) {
       const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
       throw new KmsError('notExtractable', what)
@@ -279,12 +331,26 @@ export class Pkcs11Keystore implements Keystore {
     return new Secret(writeKey(key.kind, format, read))
   }
 
+  /** A secret key through the key-encrypting key. */
+  async #taken(kek: Kek, key: KeyInUse, format: KeyFormatType): Promise<Secret> {
+    const { id, spec } = key
+    const bytes = spec && bytesOf(spec)
+    const value = await this.#keyed('give key', key, (session, hKey) => {
+      return kek.take(session, id, hKey, bytes)
+    })
+    if (format === KeyFormatType.Raw) return value
+    using raw = value
+    return new Secret(
+      writeKey('secret', format, readKey('secret', KeyFormatType.Raw, raw.expose())),
+    )
+  }
+
   /** Keys that are made here share their CKA_ID with their public half; others are alone. */
   async destroy(handle: Uint8Array): Promise<void> {
     const inner = innerOf(handle)
     if (inner !== undefined) return this.#beside.destroy(inner)
     const reference = this.#reference({ id: 'key', handle })
-    const isMade = reference.id.length === ID_BYTES && reference.label.length === 0
+    const { isMade } = reference
     await this.#use('destroy key', async (session) => {
       session.handles.delete(nameOf(handle))
       for (const hObject of await session.find(templateOf(reference))) {
@@ -298,21 +364,28 @@ export class Pkcs11Keystore implements Keystore {
     })
   }
 
-  /** All that is in the device, whoever made it. */
-  async foundlings(): Promise<readonly Foundling[]> {
-    return this.#read('look through it', inventory)
+  /** All that is in the device, whoever made it; its key-encrypting key is no object of anyone. */
+  async foundlings(called?: string): Promise<readonly Foundling[]> {
+    const found = await this.#read('look through it', (session) => inventory(session, called))
+    return found.filter((one) => this.kek?.isIt(one) !== true)
   }
 
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
     const kept = this.#kept(key)
-    if (kept !== undefined) return this.#beside.encrypt(kept, mechanism, data)
+    if (kept !== undefined) {
+      this.#assertOpens(key, mechanism)
+      return this.#beside.encrypt(kept, mechanism, data)
+    }
     const padded = this.#abilities.paddingOf(mechanism.cipher)
     if (padded !== undefined) {
       const bare = { ...mechanism, cipher: padded.base }
       return this.encrypt(key, bare, padded.scheme.pad(data, padded.blockBytes))
     }
+    if (mechanism.iv === undefined && this.makesIv(key, mechanism.cipher)) {
+      return this.#encryptOwnIv(key, mechanism, data)
+    }
     const tagBytes = tagBytesOf(mechanism)
-    const { pMechanism, way } = this.#cipher(key, mechanism, data)
+    const { pMechanism, way } = this.#cipher(key, mechanism, data, true)
     const out =
       way === 'keys'
         ? await this.#keyed('encrypt', key, (session, hKey) => {
@@ -322,6 +395,31 @@ export class Pkcs11Keystore implements Keystore {
     if (tagBytes === 0) return { data: out }
     const at = out.length - tagBytes
     return { data: out.subarray(0, at), tag: out.subarray(at) }
+  }
+
+  /** What is encrypted with the public half of a key in the device must be opened there. */
+  #assertOpens({ id, kind }: KeyInUse, { cipher, hash, mgfHash, label }: CipherMechanism): void {
+    if (kind !== 'public' || !isPlaced(id)) return
+    const labelled = label !== undefined && label.length > 0
+    this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label: labelled })
+  }
+
+  makesIv({ handle }: KeyInUse, cipher: Cipher): boolean {
+    if (cipher !== 'AES_GCM' || innerOf(handle) !== undefined) return false
+    return this.#device.quirks.gcmIv === 'device'
+  }
+
+  async #encryptOwnIv(
+    key: KeyInUse,
+    mechanism: CipherMechanism,
+    data: Uint8Array,
+  ): Promise<Encrypted> {
+    const iv = new Uint8Array(OWN_IV_BYTES)
+    const { pMechanism } = this.#cipher(key, { ...mechanism, iv }, data, false)
+    const tagBytes = tagBytesOf(mechanism)
+    return this.#keyed('encrypt', key, (session, hKey) => {
+      return encryptOwnIv(session, { pMechanism, hKey }, data, tagBytes, mechanism.aad)
+    })
   }
 
   async decrypt(
@@ -337,9 +435,13 @@ export class Pkcs11Keystore implements Keystore {
       const plain = await this.decrypt(key, { ...mechanism, cipher: padded.base }, data)
       return padded.scheme.unpad(plain, padded.blockBytes)
     }
+    if (this.#abilities.opensOaep({ ...mechanism, label: hasLabel(mechanism) })) {
+      const block = await this.decrypt(key, { cipher: 'RSA_X_509' }, data)
+      return openOaep(block, data.length, mechanism)
+    }
     // The tag that came says how long it is.
     const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }
-    const { pMechanism, way } = this.#cipher(key, wanted, data)
+    const { pMechanism, way } = this.#cipher(key, wanted, data, false)
     if (tag === undefined && tagBytesOf(wanted) > 0) {
       throw new KmsError('missingField', 'Cannot decrypt: the tag is missing')
     }
@@ -352,8 +454,12 @@ export class Pkcs11Keystore implements Keystore {
     })
   }
 
-  /** The device's mechanism; what does not fit the row is refused before the device is asked. */
-  #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array) {
+  /**
+   * The device's mechanism; what does not fit the row is refused before the device is asked.
+   *
+   * @param givesIv Whether it shall encrypt with the mechanism's IV.
+   */
+  #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array, givesIv: boolean) {
     assertAlgorithm(key, mechanism)
     assertLength(mechanism, data)
     const { partBytesMax = Infinity, model } = this.#device.quirks
@@ -364,10 +470,9 @@ export class Pkcs11Keystore implements Keystore {
     const { cipher, hash, mgfHash } = mechanism
     const pMechanism = cipherOf(mechanism, data.length, this.#abilities.mechanismOf(cipher))
     const way = this.#abilities.wayOf(cipher)
-    const isChecked = cipher === 'RSA_PKCS_OAEP' || cipher === 'AES_GCM'
+    const isChecked = cipher === 'RSA_PKCS_OAEP' || (givesIv && cipher === 'AES_GCM')
     if (way === undefined || isChecked) {
-      const label = mechanism.label !== undefined && mechanism.label.length > 0
-      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label })
+      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label: hasLabel(mechanism) })
     }
     return { pMechanism, way }
   }
@@ -657,6 +762,11 @@ function withPublic(reference: Uint8Array, key: KeyObject): Buffer {
 }
 
 const names = new WeakMap<Uint8Array, string>()
+/** Length of a secret key, with its parity. */
+function bytesOf({ algorithm, bits }: KeySpec): number | undefined {
+  if (isPair(algorithm)) return undefined
+  return (secretKeyRow(algorithm).materialBits?.[bits] ?? bits) / 8
+}
 
 /** The reference without the public half, which is long. */
 function nameOf(handle: Uint8Array): string {
@@ -675,8 +785,7 @@ function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {
 
 function assertIs(spec: KeySpec, found: KeySpec | undefined, bytes: number | undefined): void {
   if (bytes !== undefined && !isPair(spec.algorithm)) {
-    const expected = secretKeyRow(spec.algorithm).materialBits?.[spec.bits] ?? spec.bits
-    if (bytes * 8 === expected) return
+    if (bytes === bytesOf(spec)) return
   } else if (
     found?.algorithm === spec.algorithm &&
     found.curve === spec.curve &&
