@@ -26,6 +26,7 @@ import type {
 import { KmsError } from '#core/errors.ts'
 import { migrate, openForReading, openForWriting } from './connection.ts'
 import { findRecords } from './find.ts'
+import { FoundCache, keyOf } from './found.ts'
 import { LedgerReader } from './ledger.ts'
 import { chainCode, type WriteRequest } from './writer.ts'
 import type { WriteAnswer, WriterData } from './writer-thread.ts'
@@ -103,6 +104,7 @@ const START_MILLISECONDS = 100
 const STATEMENTS_MAX = 500
 
 interface Waiting {
+  readonly changes: readonly RecordChange[]
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
@@ -118,6 +120,7 @@ class SqliteDatabase implements Database {
   readonly #waiting = new Map<number, Waiting>()
   readonly #scopes = new Map<string, number>()
   readonly #statements = new Map<string, StatementSync>()
+  readonly #found = new FoundCache()
   #next = 1
   #closed = false
 
@@ -169,9 +172,15 @@ class SqliteDatabase implements Database {
   }
 
   async find(query: Query): Promise<Found> {
+    const key = keyOf(query)
+    const known = key === undefined ? undefined : this.#found.get(key, query.limit)
+    if (known !== undefined && this.#reader.isOpen) return { ids: known }
     const read = (): Found => findRecords(query, (sql) => this.#prepared(sql), this.#scopes)
     // One statement sees one state by itself.
-    return query.conditions.length === 1 && !query.count ? read() : this.#snapshot(read)
+    const isOne = query.conditions.length === 1 && !query.count
+    const found = isOne ? read() : this.#snapshot(read)
+    if (key !== undefined) this.#found.put(key, found.ids, query.limit)
+    return found
   }
 
   async due(kind: RecordKind, now: number, limit: number): Promise<readonly string[]> {
@@ -204,7 +213,8 @@ class SqliteDatabase implements Database {
       const worker = this.#writer()
       // The process lives while somebody waits for the disk.
       if (this.#waiting.size === 0) worker.ref()
-      this.#waiting.set(number, { resolve, reject })
+      this.#waiting.set(number, { changes: request.changes, resolve, reject })
+      this.#found.begin(request.changes)
       worker.postMessage({ number, request })
     })
   }
