@@ -26,7 +26,6 @@ import type {
 import { KmsError } from '#core/errors.ts'
 import { migrate, openForReading, openForWriting } from './connection.ts'
 import { findRecords } from './find.ts'
-import { FoundCache, keyOf } from './found.ts'
 import { LedgerReader } from './ledger.ts'
 import { chainCode, type WriteRequest } from './writer.ts'
 import type { WriteAnswer, WriterData } from './writer-thread.ts'
@@ -104,7 +103,6 @@ const START_MILLISECONDS = 100
 const STATEMENTS_MAX = 500
 
 interface Waiting {
-  readonly changes: readonly RecordChange[]
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
@@ -120,7 +118,6 @@ class SqliteDatabase implements Database {
   readonly #waiting = new Map<number, Waiting>()
   readonly #scopes = new Map<string, number>()
   readonly #statements = new Map<string, StatementSync>()
-  readonly #found = new FoundCache()
   #next = 1
   #closed = false
 
@@ -172,15 +169,9 @@ class SqliteDatabase implements Database {
   }
 
   async find(query: Query): Promise<Found> {
-    const key = keyOf(query)
-    const known = key === undefined ? undefined : this.#found.get(key, query.limit)
-    if (known !== undefined && this.#reader.isOpen) return { ids: known }
     const read = (): Found => findRecords(query, (sql) => this.#prepared(sql), this.#scopes)
     // One statement sees one state by itself.
-    const isOne = query.conditions.length === 1 && !query.count
-    const found = isOne ? read() : this.#snapshot(read)
-    if (key !== undefined) this.#found.put(key, found.ids, query.limit)
-    return found
+    return query.conditions.length === 1 && !query.count ? read() : this.#snapshot(read)
   }
 
   async due(kind: RecordKind, now: number, limit: number): Promise<readonly string[]> {
@@ -213,8 +204,7 @@ class SqliteDatabase implements Database {
       const worker = this.#writer()
       // The process lives while somebody waits for the disk.
       if (this.#waiting.size === 0) worker.ref()
-      this.#waiting.set(number, { changes: request.changes, resolve, reject })
-      this.#found.begin(request.changes)
+      this.#waiting.set(number, { resolve, reject })
       worker.postMessage({ number, request })
     })
   }
