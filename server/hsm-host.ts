@@ -10,12 +10,13 @@
  * @module
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { limitsWith } from '#core/limits.ts'
 import { HostLane } from '#keystores/pkcs11/host-lane.ts'
 import { NativeModule } from '#keystores/pkcs11/native.ts'
 import { createLog } from './log.ts'
 
 const FIRST_DESCRIPTOR = 3
+/** The server has its own limits, which are lower: this one is against messages that are none. */
+const MESSAGE_BYTES_MAX = 67_108_864
 
 interface LaneData {
   readonly module: string
@@ -65,7 +66,7 @@ function serveLane({ module, descriptor }: LaneData): void {
   const lane = new HostLane({
     descriptor,
     module: new NativeModule(module),
-    messageBytesMax: limitsWith().callBytesMax,
+    messageBytesMax: MESSAGE_BYTES_MAX,
     failed: (name, err) => log.error({ function: name, err }, 'a call failed'),
   })
   lane.serve()

@@ -34,10 +34,13 @@ export class FixedBytes {
 
 /** Bytes that are written one after the other, into memory that grows. */
 export class Output {
+  readonly #size: number
   #memory: FixedBytes
   length = 0
 
+  /** @param size Of the memory that is kept. */
   constructor(size: number) {
+    this.#size = size
     this.#memory = new FixedBytes(size)
   }
 
@@ -74,6 +77,7 @@ export class Output {
   clear(): void {
     this.#memory.bytes.fill(0, 0, this.length)
     this.length = 0
+    if (this.#memory.bytes.length > this.#size) this.#memory = new FixedBytes(this.#size)
   }
 }
 

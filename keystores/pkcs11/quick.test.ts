@@ -226,15 +226,15 @@ describe('short operations in a host', { skip, timeout: 60_000 }, () => {
   })
 
   it('go the ordinary way where they are long', async () => {
-    const before = device.messages
-    const data = randomBytes(QUICK_BYTES_MAX + 1)
-    const mechanism = gcm()
-    const sealed = await keystore.encrypt(keyAt(2), mechanism, data)
-    deepEqual(
-      Buffer.from(await keystore.decrypt(keyAt(2), mechanism, sealed.data, sealed.tag)),
-      data,
-    )
+    const [before, host] = [device.messages, device.processId]
+    for (const bytes of [QUICK_BYTES_MAX + 1, 1_000_000, 6_000_000]) {
+      const data = randomBytes(bytes)
+      const mechanism = gcm()
+      const { data: sealed, tag } = await keystore.encrypt(keyAt(2), mechanism, data)
+      ok(data.equals(await keystore.decrypt(keyAt(2), mechanism, sealed, tag)))
+    }
     equal(device.messages, before)
+    equal(device.processId, host)
   })
 
   it('find a key again whose handle has changed', async () => {
