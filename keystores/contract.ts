@@ -570,7 +570,6 @@ const WITHOUT_CONTEXT: readonly (readonly [KeySpec, SignatureMechanism])[] = [
   [P256, { scheme: 'ECDSA', hash: 'SHA_256' }],
   [RSA, { scheme: 'RSA_PKCS', hash: 'SHA_256' }],
   [RSA, { scheme: 'RSA_PKCS_PSS', hash: 'SHA_256' }],
-  [{ algorithm: 'Ed25519', bits: 256 }, { scheme: 'EDDSA' }],
 ]
 
 function mechanismsOf(scheme: SignatureScheme, spec: KeySpec): readonly SignatureMechanism[] {
