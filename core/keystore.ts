@@ -139,7 +139,7 @@ export interface SignatureMechanism {
   readonly mgfHash?: Hash | undefined
   /** PSS. Default: as long as the hash. */
   readonly saltBytes?: number | undefined
-  /** Ed448, Ed25519ph, ML-DSA, SLH-DSA: the context string. */
+  /** EdDSA, ML-DSA, SLH-DSA: the context string; with one, Ed25519 is Ed25519ctx. */
   readonly context?: Uint8Array | undefined
   /** Ed25519ph and Ed448ph: the message is hashed first, RFC 8032 §5.1 and §5.2. */
   readonly prehashed?: boolean | undefined

@@ -861,11 +861,12 @@ function assertScheme(key: KeyInUse, { scheme }: SignatureMechanism): void {
   throw new KmsError('parametersUnsupported', what)
 }
 
-/** RFC 3394 §2.2.1, RFC 5649 §4.1, IEEE 1619: the least that there can be. */
+/** RFC 3394 §2.2.1, RFC 5649 §4.1, IEEE 1619, SP 800-38A: the least that there can be. */
 const LEAST: Partial<Readonly<Record<Cipher, number>>> = {
   AES_KEY_WRAP: 16,
   AES_KEY_WRAP_KWP: 1,
   AES_XTS: 16,
+  AES_CTS: 16,
 }
 const CCM_FIELD_BYTES = 15
 
