@@ -197,7 +197,19 @@ export class Pkcs11Keystore implements Keystore {
       const { phKey } = await session.call('C_GenerateKey', { pMechanism, pTemplate })
       session.handles.set(nameOf(reference), phKey)
     })
-    return { handle: reference, format: KeyFormatType.Raw }
+    return this.#digested('secret', spec, { handle: reference, format: KeyFormatType.Raw })
+  }
+
+  /** With the digest of the material, where that may be read anyway. */
+  async #digested(kind: 'secret' | 'private', spec: KeySpec, made: Made): Promise<Made> {
+    if (!this.#extractable || (kind === 'secret' && this.kek !== undefined)) return made
+    try {
+      using value = await this.export({ id: 'new key', kind, spec, ...made })
+      return { ...made, sha256: nodeHash('sha256', value.expose(), 'buffer') }
+    } catch {
+      // The key is there, and is not lost for want of an attribute that it need not have.
+      return made
+    }
   }
 
   async generatePair({ privateId, publicId, spec, place }: MakePairRequest): Promise<{
@@ -234,7 +246,10 @@ export class Pkcs11Keystore implements Keystore {
     const bytes = writeKey('public', format, publicKey)
     const made = await this.#keepBeside({ id: publicId, kind: 'public', spec, format, bytes })
     return {
-      privateKey: { handle, format: defaultFormat('private', spec) },
+      privateKey: await this.#digested('private', spec, {
+        handle,
+        format: defaultFormat('private', spec),
+      }),
       publicKey: made,
     }
   }
