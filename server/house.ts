@@ -17,6 +17,7 @@ import type { Database, SealedDataKey } from '#core/database.ts'
 import { KmsError } from '#core/errors.ts'
 import type { Keystore } from '#core/keystore.ts'
 import { Keystores } from '#core/keystores.ts'
+import { unwrapKept } from '#core/operations/keep.ts'
 import { DATA_KEY_BYTES, openDataKey, Sealer, sealDataKey } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
 import { Settings } from '#core/settings.ts'
@@ -25,6 +26,9 @@ import { MemoryDatabase } from '#databases/memory/memory.ts'
 import { type LockedDatabase, openSqlite } from '#databases/sqlite/sqlite.ts'
 import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
+import { OpenedKeys } from '#keystores/wrapped/opened.ts'
+import { References } from '#keystores/wrapped/reference.ts'
+import { type Unwrap, WrappedKeystore } from '#keystores/wrapped/wrapped.ts'
 import { type Config, ConfigError } from './config.ts'
 import { adoptAtStart, hsmKeystore, type PinSources, pinOfObject } from './hsm.ts'
 import { lockFolder, type Unlock } from './lock.ts'
@@ -73,6 +77,7 @@ export class House {
   /** Small secrets of the server itself. */
   readonly settings: Settings
   readonly #sealer: Sealer
+  readonly #opened: OpenedKeys
   readonly #options: HouseOptions
   readonly #unlock: Unlock
   #tokens: Promise<readonly Token[]> | undefined
@@ -133,10 +138,18 @@ export class House {
     this.#sealer = sealer
     this.credentials = new Credentials(database, sealer, clock)
     this.authority = new Authority(dataDir, this.settings, config.kmip.tls.days)
+    const { unwrappedKeysMax: max, unwrappedSeconds: seconds } = limits
+    this.#opened = new OpenedKeys({ max, seconds, clock })
+    const unwrap: Unwrap = (kept) => unwrapKept(this.services, kept)
+    const references = new References(sealer.subkey('wrapped'))
+    const wrappings = { opened: this.#opened, references, unwrap }
+    const software = (name: string): Keystore => {
+      return new WrappedKeystore(new SoftwareKeystore(name, sealer), wrappings)
+    }
     this.services = {
-      store: new Store(database, sealer, limits.objectCacheMax),
+      store: this.#watched(new Store(database, sealer, limits.objectCacheMax)),
       keystores: new Keystores(
-        keystoresOf(config, sealer, log, {
+        keystoresOf(config, sealer, software, log, {
           ask: options.askPassphrase,
           object: (id) => pinOfObject(this.services, id),
         }),
@@ -151,6 +164,12 @@ export class House {
       clock,
       log,
     }
+  }
+
+  /** Keys that were unwrapped are forgotten when they change. */
+  #watched(store: Store): Store {
+    store.watch((change) => this.#opened.changed(change))
+    return store
   }
 
   /** One that is away is no reason not to serve the others: it is tried again when it is asked. */
@@ -215,7 +234,8 @@ export class House {
   volatile(services: Services = this.services): Services {
     const { database } = this
     const memory = new MemoryDatabase(undefined, (entries) => database.commit([], entries))
-    return { ...services, store: new Store(memory, this.#sealer, Number.MAX_SAFE_INTEGER) }
+    const store = this.#watched(new Store(memory, this.#sealer, Number.MAX_SAFE_INTEGER))
+    return { ...services, store }
   }
 
   /** The tokens of PKCS#11, in the order of their slots. */
@@ -333,6 +353,7 @@ function assertName(name: string): void {
 function keystoresOf(
   config: Config,
   sealer: Sealer,
+  software: (name: string) => Keystore,
   log: Logger,
   sources: PinSources,
 ): [Keystore, ...Keystore[]] {
@@ -341,7 +362,7 @@ function keystoresOf(
     throw new ConfigError('keystores: two of them have the same name')
   }
   const keystores: Keystore[] = config.keystores.map((one) => {
-    if (one.type === 'software') return new SoftwareKeystore(one.name, sealer)
+    if (one.type === 'software') return software(one.name)
     return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), log, sources)
   })
   return keystores as [Keystore, ...Keystore[]]

@@ -27,6 +27,7 @@ import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import { algorithmLabel, pairSpec } from '../keys.ts'
 import { type ManagedObject, objectTypeLabel } from '../objects.ts'
+import { keeperWished, placed, withoutKeeper } from './keep.ts'
 import { enter, type Given, type Internal, newId, newObject, resolved } from './make.ts'
 
 export interface CreateWish {
@@ -56,14 +57,14 @@ export async function create(context: Context, wish: CreateWish): Promise<Manage
     const what = `Cannot create ${objectTypeLabel(objectType)}: Create makes symmetric keys`
     throw new KmsError('objectType', `${what} and secret data; register it`)
   }
-  const given = await resolved(context, wish.given)
-  const spec = secretSpec(objectType, given)
-  assertMask(given, 'create key')
-  const keystore = context.services.keystores.forNew(wish.storageMasks)
+  const all = await resolved(context, wish.given)
+  const spec = secretSpec(objectType, all)
+  assertMask(all, 'create key')
+  const { keystore, maker, given, known: kept } = await placed(context, all, wish.storageMasks)
   const id = newId()
-  const made = await keystore.generate({ id, spec })
+  const made = await maker.generate({ id, spec })
   const body = createdBody(objectType, spec, made.format, given)
-  const known = [{ id: 'cryptographicLength', value: spec.bits }] as const
+  const known = [{ id: 'cryptographicLength', value: spec.bits } as const, ...kept]
   const { internal } = wish
   const making = { id, objectType, given, body, keystore, made, known, internal } as const
   const object = newObject(context, { ...making, origin: 'created' })
@@ -137,11 +138,12 @@ export async function createKeyPair(context: Context, wish: CreateKeyPairWish): 
   const { spec, number, curve } = pairWanted(forPrivate, forPublic)
   assertMask(forPrivate, 'create private key')
   assertMask(forPublic, 'create public key')
-  const keystore = context.services.keystores.forNew(wish.storageMasks)
+  assertPrivateKept(forPrivate, forPublic)
+  const { keystore, maker, known } = await placed(context, forPrivate, wish.storageMasks)
   const [privateId, publicId] = [newId(), newId()]
   const { internal } = wish
   const publicExponent = internal?.publicExponent
-  const made = await keystore.generatePair({ privateId, publicId, spec, publicExponent })
+  const made = await maker.generatePair({ privateId, publicId, spec, publicExponent })
   const half = (
     type: typeof ObjectType.PrivateKey | typeof ObjectType.PublicKey,
     given: readonly ListedAttribute[],
@@ -153,7 +155,7 @@ export async function createKeyPair(context: Context, wish: CreateKeyPairWish): 
       id,
       objectType: type,
       origin: 'created',
-      given,
+      given: withoutKeeper(given),
       body: pairBody(type, own.format, number, spec.bits),
       keystore,
       made: own,
@@ -161,6 +163,7 @@ export async function createKeyPair(context: Context, wish: CreateKeyPairWish): 
         { id: 'cryptographicLength', value: spec.bits },
         ...(curve === undefined ? [] : [domainParameters(curve)]),
         link(isPrivate ? LinkType.PublicKeyLink : LinkType.PrivateKeyLink, other),
+        ...(isPrivate ? known : []),
       ],
       internal: isPrivate ? internal?.privateKey : internal?.publicKey,
     })
@@ -172,6 +175,17 @@ export async function createKeyPair(context: Context, wish: CreateKeyPairWish): 
     privateKey: entered[0] as ManagedObject,
     publicKey: entered[1] as ManagedObject,
   }
+}
+
+/** A wish for both halves is one for the private key; the public one is no secret. */
+function assertPrivateKept(
+  forPrivate: readonly ListedAttribute[],
+  forPublic: readonly ListedAttribute[],
+): void {
+  const wish = keeperWished(forPublic)
+  if (wish === undefined || wish === keeperWished(forPrivate)) return
+  const what = 'Cannot create key pair: its public key is not kept wrapped without the private one'
+  throw new KmsError('invalidField', what)
 }
 
 export function link(linkType: LinkType, linkedObjectIdentifier: string): ListedAttribute {

@@ -29,6 +29,7 @@ import { kindOf, pairSpec } from '../keys.ts'
 import type { MaterialKind } from '../keystore.ts'
 import { isKeyed, type KeyedObject, type ManagedObject, objectTypeLabel } from '../objects.ts'
 import { domainParameters, link, valueIn } from './create.ts'
+import { placed } from './keep.ts'
 import { enter, type Given, type Internal, newId, newObject, resolved } from './make.ts'
 
 export interface RegisterWish {
@@ -58,13 +59,14 @@ export async function register(context: Context, wish: RegisterWish): Promise<Ma
     const what = `Cannot register ${objectTypeLabel(objectType)}: the object is of another type`
     throw new KmsError('objectType', what)
   }
-  const given = await resolved(context, wish.given)
-  const taken = await take(objectType, object, given)
-  const keystore = context.services.keystores.forNew(storageMasks)
+  const all = await resolved(context, wish.given)
+  const taken = await take(objectType, object, all)
+  const { keystore, maker, given, known: kept } = await placed(context, all, storageMasks)
   const id = newId()
-  const { kind, spec, format, bytes, body, known } = taken
+  const { kind, spec, format, bytes, body } = taken
+  const known = bytes === undefined ? taken.known : [...taken.known, ...kept]
   const made =
-    bytes === undefined ? undefined : await keystore.import({ id, kind, spec, format, bytes })
+    bytes === undefined ? undefined : await maker.import({ id, kind, spec, format, bytes })
   // The keystore has it now; the message that brought it must not keep it.
   bytes?.fill(0)
   const { internal } = wish
