@@ -3,7 +3,7 @@
  *
  * A request asks for it with the attribute `wrapping_key_id` of any vendor (Cosmian's clients do;
  * in KMIP 1.x it is `x-wrapping_key_id`). It is a wish and not stored: what is so says the Wrapping
- * Key Link (KMIP 2.1 §4.31). The wrapping key, the keeper, is an AES key or an RSA pair in whichever
+ * Key Link (KMIP 2.1 §4.31). The wrapping key, the keeper, is an AES key or an RSA pair in any
  * keystore; it must be Active and may wrap and unwrap, and whoever makes the key must see it. When
  * the key is used the keeper must still be there, Active and allowed to unwrap; who may use the key
  * is said by the key itself.
