@@ -13,7 +13,7 @@ import {
   randomBytes,
   sign,
 } from 'node:crypto'
-import type { AloneJob } from './processes.ts'
+import type { AloneJob, AloneResult } from './processes.ts'
 
 /** Calls between two looks at the clock. */
 const ROUND = 16
@@ -56,8 +56,9 @@ export const PRIMITIVES = {
   random: () => () => randomBytes(32),
 } as const satisfies Record<string, () => () => unknown>
 
-async function perSecond({ primitive, milliseconds, concurrency }: AloneJob): Promise<number> {
+async function measured({ primitive, milliseconds, concurrency }: AloneJob): Promise<AloneResult> {
   const work: () => unknown = PRIMITIVES[primitive]()
+  const before = process.cpuUsage()
   const start = performance.now()
   const end = start + milliseconds
   let done = 0
@@ -71,9 +72,11 @@ async function perSecond({ primitive, milliseconds, concurrency }: AloneJob): Pr
     }
   }
   await Promise.all(Array.from({ length: primitive === 'rsa' ? concurrency : 1 }, lane))
-  return (done / (performance.now() - start)) * 1_000
+  const perSecond = (done / (performance.now() - start)) * 1_000
+  const { user, system } = process.cpuUsage(before)
+  return { perSecond, processorMicros: (user + system) / done }
 }
 
 process.on('message', (job: AloneJob) => {
-  void perSecond(job).then((rate) => process.send?.(rate))
+  void measured(job).then((result) => process.send?.(result))
 })

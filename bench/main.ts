@@ -10,7 +10,6 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { KmipClient } from '#clients/kmip/client.ts'
 import { KmipConnection } from '#clients/kmip/connection.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
@@ -18,26 +17,27 @@ import { askServer } from '#server/control.ts'
 import { pkiPaths } from '#server/pki.ts'
 import { decodeItem, encodeItem } from '#wire/ttlv/binary.ts'
 import { CLIENT, fill } from './fill.ts'
+import {
+  type Benchmark,
+  type BenchOptions,
+  type BenchShape,
+  better,
+  note,
+  runBenchmark,
+} from './options.ts'
 import { Alone, Echo, Load, processorSeconds, type Target } from './processes.ts'
 import { type PyKmip, startPyKmip } from './pykmip.ts'
-import { type Measured, type Report, type Row, tableText, verdicts } from './report.ts'
+import { type Measured, type Report, type Rivals, type Row, tableText, verdicts } from './report.ts'
 import { type Crowd, requestBytes, SCENARIOS, type Scenario, VERSION } from './scenarios.ts'
 
-const USAGE = `Usage: node bench/main.ts [options] [NAME…]
-
-Measures operations over mutual TLS, beside a TLS echo, PyKMIP and node:crypto alone.
-Names: ${SCENARIOS.map(({ name }) => name).join(', ')} (default: all)
-
-Options:
-  --seconds N         time for each measurement (default 2)
-  --connections LIST  default 1,16,64
-  --objects N         how many are many (default 100000)
-  --json              the results as a JSON object
-  --help
-
-Examples:
-  node bench/main.ts
-  node bench/main.ts get encrypt-64 --connections 16 --seconds 5`
+const SHAPE: BenchShape = {
+  file: 'bench/main.ts',
+  about: 'Measures operations over mutual TLS, beside a TLS echo, PyKMIP and node:crypto alone.',
+  names: SCENARIOS.map(({ name }) => name),
+  crowd: 'connections',
+  crowds: '1,16,64',
+  examples: ['', ' get encrypt-64 --connections 16 --seconds 5 --rounds 3'],
+}
 
 const FEW = 1_000
 const MEBIBYTE = 1_048_576
@@ -45,50 +45,9 @@ const MEBIBYTE = 1_048_576
 const WARM = 0.4
 const LIMITS = { depthMax: 32, itemsMax: 10_000 }
 
-interface Options {
-  readonly scenarios: readonly Scenario[]
-  readonly milliseconds: number
-  readonly connections: readonly number[]
-  readonly objects: number
-  readonly json: boolean
-}
-
-function optionsOf(args: readonly string[]): Options | undefined {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      seconds: { type: 'string', default: '2' },
-      connections: { type: 'string', default: '1,16,64' },
-      objects: { type: 'string', default: '100000' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) return undefined
-  const unknown = positionals.find((name) => SCENARIOS.every((one) => one.name !== name))
-  if (unknown !== undefined)
-    throw new Error(`Cannot measure "${unknown}": see --help for the names`)
-  return {
-    scenarios: SCENARIOS.filter(({ name }) => {
-      return positionals.length === 0 || positionals.includes(name)
-    }),
-    milliseconds: positive('--seconds', values.seconds) * 1_000,
-    connections: values.connections.split(',').map((text) => positive('--connections', text)),
-    objects: positive('--objects', values.objects),
-    json: values.json,
-  }
-}
-
-function positive(option: string, text: string): number {
-  const value = Number(text)
-  if (value > 0) return value
-  throw new Error(`Cannot use ${option} "${text}": it is a number above 0`)
-}
-
 /** What one run works with. */
-class Bench {
-  readonly #options: Options
+class Bench implements Benchmark<Report> {
+  readonly #options: BenchOptions
   readonly #folder = mkdtempSync(join(tmpdir(), 'claviger-bench-'))
   readonly #load = new Load()
   readonly #echo = new Echo()
@@ -97,7 +56,7 @@ class Bench {
   #pykmip: PyKmip | string | undefined
   #server: OwnServer | undefined
 
-  constructor(options: Options) {
+  constructor(options: BenchOptions) {
     this.#options = options
   }
 
@@ -135,7 +94,8 @@ class Bench {
   }
 
   #of(crowd: Crowd): readonly Scenario[] {
-    return this.#options.scenarios.filter((scenario) => scenario.crowd === crowd)
+    const { names } = this.#options
+    return SCENARIOS.filter((one) => one.crowd === crowd && names.includes(one.name))
   }
 
   /** Starts a server on the data and measures on it. */
@@ -173,23 +133,22 @@ class Bench {
     const [request = '', answer] = [ours.requests[0], ours.answer]
     const sizes = { requestBytes: Buffer.from(request, 'base64').length, answer }
     await this.#echo.expect(sizes)
-    for (const connections of this.#options.connections) {
-      note(`${scenario.title}, ${connections} connections`)
-      this.#rows.push({
-        name: scenario.name,
-        title: scenario.title,
-        connections,
-        echo: await this.#measure(echo, ours, connections, this.#echo.pid),
-        server: await this.#measure(target, ours, connections, server.process.pid),
-        pykmip: at && theirs && (await this.#measure(at, theirs, connections)),
-        alone:
-          scenario.alone &&
-          (await this.#alone.run({
-            primitive: scenario.alone,
-            milliseconds: this.#options.milliseconds,
-            concurrency: connections,
-          })),
-      })
+    const { crowds, rounds, milliseconds } = this.#options
+    const { name, title, alone: primitive } = scenario
+    for (const connections of crowds) {
+      note(`${title}, ${connections} connections`)
+      let best: Partial<Rivals> = {}
+      for (let round = 0; round < rounds; round++) {
+        const asked = { milliseconds, concurrency: connections }
+        const rivals: Rivals = {
+          echo: await this.#measure(echo, ours, connections, this.#echo.pid),
+          server: await this.#measure(target, ours, connections, server.process.pid),
+          pykmip: at && theirs && (await this.#measure(at, theirs, connections)),
+          alone: primitive && (await this.#alone.run({ primitive, ...asked })),
+        }
+        best = betterOfEach(best, rivals)
+      }
+      this.#rows.push({ name, title, connections, ...(best as Rivals) })
     }
   }
 
@@ -217,8 +176,13 @@ class Bench {
   }
 }
 
-function note(text: string): void {
-  process.stderr.write(`${text}\n`)
+function betterOfEach(one: Partial<Rivals>, other: Rivals): Rivals {
+  return {
+    echo: better(one.echo, other.echo),
+    server: better(one.server, other.server),
+    pykmip: other.pykmip && better(one.pykmip, other.pykmip),
+    alone: other.alone && better(one.alone, other.alone),
+  }
 }
 
 function targetOf(server: OwnServer): Target {
@@ -258,28 +222,4 @@ async function prepared(scenario: Scenario, target: Target, objects: number): Pr
   }
 }
 
-async function main(): Promise<void> {
-  const options = optionsOf(process.argv.slice(2))
-  if (options === undefined) {
-    console.log(USAGE)
-    return
-  }
-  const bench = new Bench(options)
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void bench.stop().finally(() => process.exit(1)))
-  }
-  try {
-    const report = await bench.run()
-    if (options.json) console.log(JSON.stringify({ ...report, targets: verdicts(report) }, null, 2))
-    else process.stdout.write(tableText(report))
-  } finally {
-    await bench.stop()
-  }
-}
-
-try {
-  await main()
-} catch (error) {
-  console.error((error as Error).message)
-  process.exitCode = 1
-}
+await runBenchmark(SHAPE, (options) => new Bench(options), { text: tableText, targets: verdicts })

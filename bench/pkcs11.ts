@@ -9,7 +9,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import {
+  type Benchmark,
+  type BenchOptions,
+  type BenchShape,
+  better,
+  note,
+  runBenchmark,
+} from './options.ts'
 import {
   absentOnes,
   compile,
@@ -51,90 +58,38 @@ const OPERATIONS: readonly Operation[] = [
   { name: 'random',    row: 'random',   crowd: 'many', title: 'C_GenerateRandom 32 B' },
 ]
 
-const USAGE = `Usage: node bench/pkcs11.ts [options] [NAME…]
-
-Measures operations of PKCS#11 through our module, beside SoftHSM2 in the process and SoftHSM2
-behind p11-kit. Needs a C compiler.
-Names: ${OPERATIONS.map(({ name }) => name).join(', ')} (default: all)
-
-Options:
-  --seconds N      time for each measurement (default 2)
-  --rounds N       measure so many times in turn, and keep the best of each (default 1)
-  --threads LIST   default 1,8
-  --objects N      how many are many (default 100000)
-  --json           the results as a JSON object
-  --help
-
-Examples:
-  node bench/pkcs11.ts
-  node bench/pkcs11.ts sign-ec gcm-1k --threads 1 --objects 1000`
-
-interface Options {
-  readonly operations: readonly Operation[]
-  readonly milliseconds: number
-  readonly rounds: number
-  readonly threads: readonly number[]
-  readonly objects: number
-  readonly json: boolean
-}
-
-function optionsOf(args: readonly string[]): Options | undefined {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      seconds: { type: 'string', default: '2' },
-      rounds: { type: 'string', default: '1' },
-      threads: { type: 'string', default: '1,8' },
-      objects: { type: 'string', default: '100000' },
-      json: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  })
-  if (values.help) return undefined
-  const unknown = positionals.find((name) => OPERATIONS.every((one) => one.name !== name))
-  if (unknown !== undefined)
-    throw new Error(`Cannot measure "${unknown}": see --help for the names`)
-  return {
-    operations: OPERATIONS.filter(({ name }) => {
-      return positionals.length === 0 || positionals.includes(name)
-    }),
-    milliseconds: positive('--seconds', values.seconds) * 1_000,
-    rounds: positive('--rounds', values.rounds),
-    threads: values.threads.split(',').map((text) => positive('--threads', text)),
-    objects: positive('--objects', values.objects),
-    json: values.json,
-  }
-}
-
-function positive(option: string, text: string): number {
-  const value = Number(text)
-  if (value > 0) return value
-  throw new Error(`Cannot use ${option} "${text}": it is a number above 0`)
+const SHAPE: BenchShape = {
+  file: 'bench/pkcs11.ts',
+  about: `Measures operations of PKCS#11 through our module, beside SoftHSM2 in the process
+and SoftHSM2 behind p11-kit. Needs a C compiler.`,
+  names: OPERATIONS.map(({ name }) => name),
+  crowd: 'threads',
+  crowds: '1,8',
+  examples: ['', ' sign-ec gcm-1k --threads 1 --objects 1000'],
 }
 
 /** What one run works with. */
-class Bench {
-  readonly #options: Options
+class Bench implements Benchmark<Report> {
+  readonly #options: BenchOptions
   readonly #folder = mkdtempSync(join(tmpdir(), 'claviger-bench-'))
   readonly #modules: Module[] = []
   readonly #without: string[] = []
 
-  constructor(options: Options) {
+  constructor(options: BenchOptions) {
     this.#options = options
   }
 
   async run(): Promise<Report> {
-    const { objects, operations } = this.#options
+    const { objects, names } = this.#options
     const program = compile(this.#folder)
     const [softHsm, p11Kit] = await this.#peers(program)
     const rows: Row[] = []
     for (const crowd of ['few', 'many'] as const) {
-      const wanted = operations.filter((one) => one.crowd === crowd)
+      const wanted = OPERATIONS.filter((one) => one.crowd === crowd && names.includes(one.name))
       if (wanted.length === 0) continue
       const ours = await this.#ours(program, crowd === 'few' ? FEW : objects)
       for (const operation of wanted) {
-        for (const threads of this.#options.threads) {
+        for (const threads of this.#options.crowds) {
           rows.push(await this.#row(operation, threads, { ours, softHsm, p11Kit }))
         }
       }
@@ -198,45 +153,18 @@ class Bench {
     const job: Job = { row, threads, milliseconds }
     let best: Row = { name, title, threads }
     for (let round = 0; round < rounds; round++) {
-      const softHsm = better(best.softHsm, await modules.softHsm?.run(job))
-      const p11Kit = better(best.p11Kit, await modules.p11Kit?.run(job))
-      const ours = better(best.ours, await modules.ours?.run(job))
+      const softHsm = betterOutcome(best.softHsm, await modules.softHsm?.run(job))
+      const p11Kit = betterOutcome(best.p11Kit, await modules.p11Kit?.run(job))
+      const ours = betterOutcome(best.ours, await modules.ours?.run(job))
       best = { name, title, threads, ours, softHsm, p11Kit }
     }
     return best
   }
 }
 
-function better(one: Outcome | undefined, other: Outcome | undefined): Outcome | undefined {
-  return isMeasured(one) && (!isMeasured(other) || one.perSecond > other.perSecond) ? one : other
+function betterOutcome(one: Outcome | undefined, other: Outcome | undefined): Outcome | undefined {
+  if (!isMeasured(one)) return other
+  return isMeasured(other) ? better(one, other) : one
 }
 
-function note(text: string): void {
-  process.stderr.write(`${text}\n`)
-}
-
-async function main(): Promise<void> {
-  const options = optionsOf(process.argv.slice(2))
-  if (options === undefined) {
-    console.log(USAGE)
-    return
-  }
-  const bench = new Bench(options)
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void bench.stop().finally(() => process.exit(1)))
-  }
-  try {
-    const report = await bench.run()
-    if (options.json) console.log(JSON.stringify({ ...report, targets: verdicts(report) }, null, 2))
-    else process.stdout.write(tableText(report))
-  } finally {
-    await bench.stop()
-  }
-}
-
-try {
-  await main()
-} catch (error) {
-  console.error((error as Error).message)
-  process.exitCode = 1
-}
+await runBenchmark(SHAPE, (options) => new Bench(options), { text: tableText, targets: verdicts })

@@ -58,6 +58,12 @@ export interface AloneJob {
   readonly concurrency: number
 }
 
+export interface AloneResult {
+  readonly perSecond: number
+  /** Processor time for one operation, that of all threads, in microseconds. */
+  readonly processorMicros: number
+}
+
 /** A process that answers every message with one. */
 class Worker {
   readonly #child: ChildProcess
@@ -130,9 +136,8 @@ export class Echo {
 export class Alone {
   readonly #worker = new Worker('alone.ts')
 
-  /** @returns Operations per second. */
-  async run(job: AloneJob): Promise<number> {
-    return (await this.#worker.ask(job)) as number
+  async run(job: AloneJob): Promise<AloneResult> {
+    return (await this.#worker.ask(job)) as AloneResult
   }
 
   stop(): void {

@@ -1,0 +1,139 @@
+/**
+ * What all benchmarks share: their options, how they are run and stopped, which round counts.
+ *
+ * @module
+ */
+import { parseArgs } from 'node:util'
+import type { Verdict } from './report.ts'
+
+export interface BenchOptions {
+  /** What is to be measured; all where none was named. */
+  readonly names: readonly string[]
+  readonly milliseconds: number
+  /** Everything is measured so many times in turn, and the best of each counts. */
+  readonly rounds: number
+  /** Connections, or threads, at a time. */
+  readonly crowds: readonly number[]
+  readonly objects: number
+  readonly json: boolean
+}
+
+/** What differs from one benchmark to the other. */
+export interface BenchShape {
+  readonly file: string
+  readonly about: string
+  readonly names: readonly string[]
+  /** What there are several of at a time, and how many usually. */
+  readonly crowd: 'connections' | 'threads'
+  readonly crowds: string
+  readonly examples: readonly string[]
+}
+
+export interface Benchmark<Report> {
+  run(): Promise<Report>
+  stop(): Promise<void>
+}
+
+/** How a report is shown. */
+export interface Presented<Report> {
+  readonly text: (report: Report) => string
+  readonly targets: (report: Report) => readonly Verdict[]
+}
+
+/** Measures and prints; the exit code is 1 when something could not be measured. */
+export async function runBenchmark<Report extends object>(
+  shape: BenchShape,
+  open: (options: BenchOptions) => Benchmark<Report>,
+  presented: Presented<Report>,
+): Promise<void> {
+  try {
+    const options = optionsOf(shape, process.argv.slice(2))
+    if (options === undefined) console.log(usage(shape))
+    else await measured(open(options), options.json, presented)
+  } catch (error) {
+    console.error((error as Error).message)
+    process.exitCode = 1
+  }
+}
+
+async function measured<Report extends object>(
+  bench: Benchmark<Report>,
+  json: boolean,
+  { text, targets }: Presented<Report>,
+): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void bench.stop().finally(() => process.exit(1)))
+  }
+  try {
+    const report = await bench.run()
+    const whole = { ...report, targets: targets(report) }
+    process.stdout.write(json ? `${JSON.stringify(whole, null, 2)}\n` : text(report))
+  } finally {
+    await bench.stop()
+  }
+}
+
+function optionsOf(shape: BenchShape, args: readonly string[]): BenchOptions | undefined {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      seconds: { type: 'string', default: '2' },
+      rounds: { type: 'string', default: '1' },
+      [shape.crowd]: { type: 'string', default: shape.crowds },
+      objects: { type: 'string', default: '100000' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    } as const,
+  })
+  if (values.help) return undefined
+  const unknown = positionals.find((name) => !shape.names.includes(name))
+  if (unknown !== undefined) {
+    throw new Error(`Cannot measure "${unknown}": see --help for the names`)
+  }
+  const crowds = String(values[shape.crowd]).split(',')
+  return {
+    names: positionals.length === 0 ? shape.names : positionals,
+    milliseconds: positive('--seconds', values.seconds) * 1_000,
+    rounds: positive('--rounds', values.rounds),
+    crowds: crowds.map((text) => positive(`--${shape.crowd}`, text)),
+    objects: positive('--objects', values.objects),
+    json: values.json,
+  }
+}
+
+function positive(option: string, text: string): number {
+  const value = Number(text)
+  if (value > 0) return value
+  throw new Error(`Cannot use ${option} "${text}": it is a number above 0`)
+}
+
+function usage({ file, about, names, crowd, crowds, examples }: BenchShape): string {
+  return `Usage: node ${file} [options] [NAME…]
+
+${about}
+Names: ${names.join(', ')} (default: all)
+
+Options:
+  --seconds N         time for each measurement (default 2)
+  --rounds N          measure so many times in turn, and keep the best of each (default 1)
+  ${`--${crowd} LIST`.padEnd(18)}  default ${crowds}
+  --objects N         how many are many (default 100000)
+  --json              the results as a JSON object
+  --help
+
+Examples:
+${examples.map((line) => `  node ${file}${line}`).join('\n')}`
+}
+
+/** Of two rounds the one with more operations a second. */
+export function better<Round extends { readonly perSecond: number }>(
+  one: Round | undefined,
+  other: Round,
+): Round {
+  return one !== undefined && one.perSecond > other.perSecond ? one : other
+}
+
+export function note(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
