@@ -20,6 +20,7 @@ import { decodeItem, encodeItem } from '#wire/ttlv/binary.ts'
 import { compile, type Module, startSoftHsm } from './pkcs11/modules.ts'
 import { Load, type Target } from './processes.ts'
 import { requestBytes, SCENARIOS, type Scenario, VERSION } from './scenarios.ts'
+import { wrappedRows, wrappedText } from './wrapped.ts'
 
 const ROWS = [
   { scenario: 'encrypt-64', row: 'gcm-64', target: 'the lower of 15,000/s and half of direct' },
@@ -65,8 +66,10 @@ async function main(args: readonly string[]): Promise<void> {
         rows.push({ title: scenario.title, clients, kmip, direct: other, ratio, target, calls })
       }
     }
+    const wrapped = await wrappedRows(server, load, CROWDS, milliseconds)
+    const all = { cpus: cpus().length, rows, wrapped }
     process.stdout.write(
-      values.json ? `${JSON.stringify({ cpus: cpus().length, rows })}\n` : text(rows),
+      values.json ? `${JSON.stringify(all)}\n` : `${text(rows)}${wrappedText(wrapped)}`,
     )
   } finally {
     load.stop()
@@ -94,7 +97,8 @@ async function startServer(folder: string): Promise<OwnServer> {
     sessions: SESSIONS,
   }
   writeFileSync(hsm.pinFile, SOFTHSM_PIN)
-  writeFileSync(config, JSON.stringify({ keystores: [hsm], log: { level: 'error' } }))
+  const keystores = [hsm, { name: 'software', type: 'software' }]
+  writeFileSync(config, JSON.stringify({ keystores, log: { level: 'error' } }))
   return startOwnServer({ config })
 }
 
