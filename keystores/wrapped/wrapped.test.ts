@@ -23,7 +23,11 @@ function software(name: string): SoftwareKeystore {
   return new SoftwareKeystore(name, new Sealer(new Map([[1, dataKey]])))
 }
 
-/** A keystore, and a keeper for its keys, which lies in another one. */
+/**
+ * A keystore, and a keeper for its keys, which lies in another one.
+ *
+ * Nothing is remembered, so that every use unwraps, and every key is forgotten at once.
+ */
 function keptApart(): { readonly keystore: WrappedKeystore; readonly keeper: Keeper } {
   const vault = software('vault')
   const spec = { algorithm: 'AES', bits: 256 } as const
@@ -35,7 +39,7 @@ function keptApart(): { readonly keystore: WrappedKeystore; readonly keeper: Kee
       return { mechanism, wrapped: vault.wrap(kek, { ...mechanism, aad }, material) }
     },
   }
-  const opened = new OpenedKeys({ max: 100, seconds: 100, clock: Date.now })
+  const opened = new OpenedKeys({ max: 0, seconds: 100, clock: Date.now })
   const references = new References(randomBytes(32))
   const unwrap: Unwrap = async (kept) => {
     const mechanism = { ...kept.mechanism, aad: kept.place }

@@ -136,7 +136,11 @@ export class WrappedKeystore implements Keystore {
     }
   }
 
-  /** Work with a key, once it is unwrapped; at once where it is remembered. */
+  /**
+   * Work with a key, once it is unwrapped; at once where it is remembered.
+   *
+   * @param work Must begin to use it before it waits for anything: it may be forgotten then.
+   */
   #with<T>(key: KeyInUse, work: (own: KeyInUse) => Awaitable<T>): Awaitable<T> {
     if (!isReference(key.handle)) return work(key)
     const known = this.#opened.find(key)
@@ -215,27 +219,27 @@ export class WrappedKeystore implements Keystore {
   }
 
   derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Awaitable<Secret> {
-    return this.#with(key, (own) => {
-      const kept = ingredientsOf(mechanism).filter(({ kind, handle }) => {
-        return kind === 'secret' && isReference(handle)
-      })
-      if (kept.length === 0) return this.#inner.derive(own, mechanism, length)
-      return this.#deriveWith(own, kept, mechanism, length)
+    const kept = ingredientsOf(mechanism).filter(({ kind, handle }) => {
+      return kind === 'secret' && isReference(handle)
     })
+    if (kept.length > 0) return this.#deriveWith(key, kept, mechanism, length)
+    return this.#with(key, (own) => this.#inner.derive(own, mechanism, length))
   }
 
   /** The keys that go into it are held in clear for as long as it takes. */
   async #deriveWith(
-    own: KeyInUse,
+    key: KeyInUse,
     kept: readonly KeyInUse[],
     mechanism: DerivationMechanism,
     length: number,
   ): Promise<Secret> {
     const values = new Map<KeyInUse, Secret>()
     try {
-      for (const key of kept) values.set(key, await this.export(key))
+      for (const one of kept) values.set(one, await this.export(one))
       const plain = (part: unknown): unknown => values.get(part as KeyInUse)?.expose() ?? part
-      return await this.#inner.derive(own, mapped(mechanism, plain), length)
+      const changed = mapped(mechanism, plain)
+      // The base comes last: it may be forgotten as soon as something else is waited for.
+      return await this.#with(key, (own) => this.#inner.derive(own, changed, length))
     } finally {
       for (const value of values.values()) value[Symbol.dispose]()
     }
