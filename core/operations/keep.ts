@@ -24,6 +24,7 @@ import {
 } from '#spec/kmip/enumerations.ts'
 import type { CryptographicParameters } from '#spec/kmip/structures.ts'
 import { type Item, ItemType } from '#wire/ttlv/item.ts'
+import { KEEPER_WISH } from '../attribute-rules.ts'
 import type { Context, Services } from '../context.ts'
 import { type FailureCode, KmsError } from '../errors.ts'
 import { USES, type UsableKey, type Use, usableKey, usableObject } from '../keys.ts'
@@ -33,8 +34,7 @@ import { labelOf, type ManagedObject, objectTypeOf } from '../objects.ts'
 import { livingObject } from '../policy.ts'
 import type { Secret } from '../secret.ts'
 
-const WISH = 'wrapping_key_id'
-const ATTRIBUTE_TEXT = `the attribute ${WISH}`
+const ATTRIBUTE_TEXT = `the attribute ${KEEPER_WISH}`
 
 /** A keeper must be Active, whatever it does: deactivating it closes what is under it. */
 const UNWRAP: Use = { verb: 'unwrap with', mask: Mask.UnwrapKey, purpose: 'protect' }
@@ -102,7 +102,7 @@ function keeperLink(linkedObjectIdentifier: string): ListedAttribute {
 function isWish({ id }: ListedAttribute): boolean {
   if (!isVendorKey(id)) return false
   const { vendor, name } = splitVendorKey(id)
-  return name === WISH && vendor !== 'y'
+  return name === KEEPER_WISH && vendor !== 'y'
 }
 
 /** The same list without the wish. */
