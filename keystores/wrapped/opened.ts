@@ -124,15 +124,15 @@ export class OpenedKeys {
 
   #remember({ key, keeper, stale }: Opening, made: Opened): void {
     const { max, seconds, clock } = this.#options
+    if (stale || max === 0) {
+      erase(made)
+      return
+    }
     const present = this.#entries.get(key.id)
     if (present !== undefined) this.#forget(present)
     const until = Math.min(made.until, clock() + seconds * 1_000)
     const revision = key.revision ?? 0
     const entry = { ...made, key, keeper, until, since: revision, revision, used: false }
-    if (stale || max === 0) {
-      erase(entry)
-      return
-    }
     this.#makeRoom(max - 1)
     this.#entries.set(key.id, entry)
     const under = this.#underKeeper.get(keeper) ?? new Set()
