@@ -57,11 +57,29 @@ export function attributes(algorithm: number, bits: number, mask: number): Liste
   ]
 }
 
+/** What the configuration says of a token, but for its PIN. */
+interface Token {
+  readonly module: string
+  readonly label: string
+  readonly environment?: Readonly<Record<string, string>>
+  readonly reserved?: string
+}
+
+function softHsm(folder: string): Token {
+  const environment = { ...newSoftHsmToken(folder, 'app') }
+  return { module: SOFTHSM as string, label: 'app', environment }
+}
+
 /** A house with an HSM beside its software keystore. */
 export class Bench {
   readonly folder = mkdtempSync(join(tmpdir(), 'claviger-wrapped-'))
-  readonly #environment = newSoftHsmToken(this.folder, 'app')
+  readonly #token: Token
   house!: House
+
+  /** @param newToken Default: one of SoftHSM2. */
+  constructor(newToken: (folder: string) => Token = softHsm) {
+    this.#token = newToken(this.folder)
+  }
 
   async open(limits: Readonly<Record<string, number>> = {}): Promise<void> {
     writeFileSync(join(this.folder, 'pin'), SOFTHSM_PIN)
@@ -69,9 +87,7 @@ export class Bench {
     const hsm = {
       name: 'vault',
       type: 'pkcs11',
-      module: SOFTHSM,
-      environment: this.#environment,
-      label: 'app',
+      ...this.#token,
       pinFile: join(this.folder, 'pin'),
       sessions: 2,
     }
@@ -174,7 +190,7 @@ export class Bench {
 
   /** Takes the device away, until what is returned is called. */
   async unplug(): Promise<() => void> {
-    const tokens = join(dirname(this.#environment.SOFTHSM2_CONF), 'tokens')
+    const tokens = join(dirname(String(this.#token.environment?.['SOFTHSM2_CONF'])), 'tokens')
     renameSync(tokens, `${tokens}.away`)
     process.kill(this.hsm.status().process as number, 'SIGKILL')
     while (this.hsm.status().state === 'running') await delay(10)
