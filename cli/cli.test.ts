@@ -11,7 +11,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { KmipClient } from '#clients/kmip/client.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import {
+  AlternativeNameType,
+  CryptographicAlgorithm,
+  CryptographicUsageMask,
+  ObjectType,
+} from '#spec/kmip/enumerations.ts'
 import { bashScript } from './completion.ts'
 import { program } from './program.ts'
 
@@ -88,6 +95,23 @@ describe('keys on the command line', () => {
     strictEqual(shown.attributes['Cryptographic Algorithm'], 'AES')
     const byId = JSON.parse((await done(`keys show ${shown.id} --json`)).text)
     strictEqual(byId.id, shown.id)
+  })
+
+  it('are listed by an Alternative Name where they have no Name', async () => {
+    await using client = new KmipClient({ ...server.client('admin'), version: 21 })
+    const alternativeNameType = AlternativeNameType.UninterpretedTextString
+    await client.call('Create', {
+      objectType: ObjectType.SymmetricKey,
+      attributes: {
+        attributes: [
+          { id: 'cryptographicAlgorithm', value: CryptographicAlgorithm.AES },
+          { id: 'cryptographicLength', value: 128 },
+          { id: 'cryptographicUsageMask', value: CryptographicUsageMask.Encrypt },
+          { id: 'alternativeName', value: { alternativeNameValue: 'web', alternativeNameType } },
+        ],
+      },
+    })
+    match((await done('keys list')).text, /^\(web\) +SymmetricKey +AES +128/m)
   })
 
   it('refuse a name that is taken, and one that nobody has', async () => {

@@ -44,6 +44,7 @@ const LIST_MAX = 10_000
 const BATCH_MAX = 100
 const COLUMNS: readonly AttributeKey[] = [
   'name',
+  'alternativeName',
   'objectType',
   'cryptographicAlgorithm',
   'cryptographicLength',
@@ -77,9 +78,14 @@ Examples:
     })
   })
 
-/** Initial Date is a number of seconds for machines and a date for people. */
-function tableRow({ created, id, ...row }: Summary): Row {
-  return { ...row, created: date(created), id }
+/**
+ * Initial Date is a number of seconds for machines and a date for people. An Alternative Name, such
+ * as the label that a public key shares with its private key, is in brackets: nothing is found by
+ * it.
+ */
+function tableRow({ name, alternativeName, created, id, ...row }: Summary): Row {
+  const shown = name === '' && alternativeName !== '' ? `(${alternativeName})` : name
+  return { name: shown, ...row, created: date(created), id }
 }
 
 function filters({ name, type, algorithm, state }: ListOptions): readonly ListedAttribute[] {
@@ -98,6 +104,7 @@ function filters({ name, type, algorithm, state }: ListOptions): readonly Listed
 
 interface Summary {
   readonly name: string
+  readonly alternativeName: string
   readonly type: string
   readonly algorithm: string
   readonly length: number | undefined
@@ -130,9 +137,13 @@ interface Answer {
 
 function summary(id: string, { attribute, attributes }: Answer): Summary {
   const all = attributes?.attributes ?? attribute
-  const names = all.filter((one) => one.id === 'name').map(({ value }) => value as NameValue)
+  const textOf = (key: AttributeKey, part: string): string => {
+    const values = all.filter((one) => one.id === key).map(({ value }) => value)
+    return values.map((value) => (value as Readonly<Record<string, string>>)[part]).join(' ')
+  }
   return {
-    name: names.map(({ nameValue }) => nameValue).join(' '),
+    name: textOf('name', 'nameValue'),
+    alternativeName: textOf('alternativeName', 'alternativeNameValue'),
     type: memberName('objectType', valueIn(all, 'objectType')),
     algorithm: memberName('cryptographicAlgorithm', valueIn(all, 'cryptographicAlgorithm')),
     length: valueIn(all, 'cryptographicLength'),
@@ -140,10 +151,6 @@ function summary(id: string, { attribute, attributes }: Answer): Summary {
     created: valueIn(all, 'initialDate'),
     id,
   }
-}
-
-interface NameValue {
-  readonly nameValue: string
 }
 
 const show = withServer(new Command('show'))

@@ -62,13 +62,13 @@ import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts
 import { CKA } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
+import { signatureOfRaw } from '#wire/der.ts'
 import { unwrapHybridWith } from '../software/hybrid.ts'
 import { mac } from '../software/macs.ts'
 import { verify } from '../software/signatures.ts'
 import { Abilities, cannotMake, makerOf } from './abilities.ts'
 import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './derivation.ts'
 import type { Device, DeviceSession, DeviceStatus } from './device.ts'
-import { derOfRaw } from './ecdsa.ts'
 import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
 import { inventory } from './inventory.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
@@ -383,7 +383,7 @@ export class Pkcs11Keystore implements Keystore {
       return session.sign({ pMechanism, hKey }, pData)
     })
     const isPair = mechanism.scheme === 'ECDSA' || mechanism.scheme === 'DSA'
-    return isPair && mechanism.encoding !== 'raw' ? derOfRaw(signature) : signature
+    return isPair && mechanism.encoding !== 'raw' ? signatureOfRaw(signature) : signature
   }
 
   /** With the public half, which is here: no trip to the device. */

@@ -22,7 +22,17 @@ import {
 import { CKA, CKK, CKO } from '#spec/pkcs11/constants.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
-import { contents, elements, INTEGER, integer, OCTETS, SEQUENCE, tagged, unsigned } from './der.ts'
+import {
+  BITS,
+  contents,
+  elements,
+  INTEGER,
+  integer,
+  OCTETS,
+  SEQUENCE,
+  tagged,
+  unsigned,
+} from '#wire/der.ts'
 
 export const isTrue = boolBytes(true)
 export const isFalse = boolBytes(false)
@@ -221,7 +231,7 @@ const EC_PUBLIC_KEY = Buffer.from('06072a8648ce3d0201', 'hex')
 /** SubjectPublicKeyInfo around an uncompressed point: RFC 5480 §2. */
 function pointKey({ oid }: CurveRow, point: Uint8Array): KeyObject {
   const algorithm = tagged(SEQUENCE, EC_PUBLIC_KEY, Buffer.from(oid, 'hex'))
-  const key = tagged(SEQUENCE, algorithm, tagged(0x03, Uint8Array.of(0), point))
+  const key = tagged(SEQUENCE, algorithm, tagged(BITS, Uint8Array.of(0), point))
   return createPublicKey({ key, format: 'der', type: 'spki' })
 }
 

@@ -10,7 +10,7 @@ import { KmsError } from '#core/errors.ts'
 import { CKA, CKD, CKK, CKM, CKO } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
-import { OCTETS, tagged } from './der.ts'
+import { OCTETS, tagged } from '#wire/der.ts'
 import type { DeviceSession, KeyAndMechanism } from './device.ts'
 import { isFalse, isTrue } from './templates.ts'
 

@@ -30,6 +30,7 @@ import {
   type SignatureRow,
   signatureRow,
 } from '#spec/algorithms.ts'
+import { rawOfSignature, signatureOfRaw } from '#wire/der.ts'
 import { type OpenSsl, openssl, type Setting } from './openssl.ts'
 
 /** Families whose private operation takes long enough to be worth a thread. */
@@ -197,7 +198,7 @@ function signDigest(key: KeyObject, mechanism: SignatureMechanism, data: Uint8Ar
   }
   const signature = native(mechanism).sign(key, settings(mechanism), digestOf(mechanism, data))
   if (mechanism.encoding !== 'raw') return signature
-  return rawOfDer(signature, orderBytes(key))
+  return rawOfSignature(signature, orderBytes(key))
 }
 
 function verifyDigest(
@@ -211,9 +212,9 @@ function verifyDigest(
     const options = { key, padding: constants.RSA_PKCS1_PADDING }
     return sameBytes(publicDecrypt(options, signature), info)
   }
-  const der =
-    mechanism.encoding === 'raw' ? derOfRaw(signature, orderBytes(key)) : Buffer.from(signature)
-  if (der === undefined) return false
+  const isRaw = mechanism.encoding === 'raw'
+  if (isRaw && signature.length !== orderBytes(key) * 2) return false
+  const der = isRaw ? signatureOfRaw(signature) : Buffer.from(signature)
   return native(mechanism).verify(key, settings(mechanism, 'auto'), digestOf(mechanism, data), der)
 }
 
@@ -344,30 +345,3 @@ function orderBytes(key: KeyObject): number {
 
 /** Asking OpenSSL for the details of a key takes longer than the rest of turning a form around. */
 const ORDER_BYTES = new WeakMap<KeyObject, number>()
-
-/** Two INTEGERs in a SEQUENCE, RFC 3279 §2.2.3; OpenSSL has written it, so it is well-formed. */
-function rawOfDer(der: Uint8Array, bytes: number): Uint8Array {
-  const out = Buffer.alloc(bytes * 2)
-  let at = (der[1] as number) >= 0x80 ? 3 : 2
-  for (const end of [bytes, bytes * 2]) {
-    const length = der[at + 1] as number
-    let value = der.subarray(at + 2, at + 2 + length)
-    while (value.length > bytes) value = value.subarray(1)
-    out.set(value, end - value.length)
-    at += 2 + length
-  }
-  return out
-}
-
-function derOfRaw(raw: Uint8Array, bytes: number): Buffer | undefined {
-  if (raw.length !== bytes * 2) return undefined
-  const integer = (value: Uint8Array): Buffer => {
-    let trimmed = Buffer.from(value)
-    while (trimmed.length > 1 && trimmed[0] === 0) trimmed = trimmed.subarray(1)
-    const sign = (trimmed[0] as number) >= 0x80 ? [0] : []
-    return Buffer.concat([Buffer.from([2, trimmed.length + sign.length, ...sign]), trimmed])
-  }
-  const body = Buffer.concat([integer(raw.subarray(0, bytes)), integer(raw.subarray(bytes))])
-  const head = body.length < 0x80 ? [0x30, body.length] : [0x30, 0x81, body.length]
-  return Buffer.concat([Buffer.from(head), body])
-}

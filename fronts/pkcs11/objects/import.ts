@@ -17,6 +17,7 @@ import { CKA, CKC, CKK, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
+import { BITS, contents, OCTETS } from '#wire/der.ts'
 import type { Session } from '../session.ts'
 import {
   bytesItem,
@@ -235,9 +236,6 @@ function rawPublic(bytes: Uint8Array, type: Pick<Curve, 'algorithm' | 'curve'>):
   })
 }
 
-const OCTET_STRING = 0x04
-const BIT_STRING = 0x03
-
 /**
  * The point in `CKA_EC_POINT`: DER of an OCTET STRING; a BIT STRING and the bare point, which
  * programs give as well, are read. An uncompressed point begins as an OCTET STRING does: only its
@@ -252,11 +250,9 @@ export function pointOf(bytes: Uint8Array, { algorithm, bits }: Curve): Uint8Arr
 
 /** What is in an OCTET STRING or a BIT STRING of whole bytes; undefined where it is neither. */
 function contentOf(bytes: Uint8Array): Uint8Array | undefined {
-  const [tag, first = 0, second = 0] = bytes
-  const [head, length] = first === 0x81 ? [3, second] : [2, first]
-  if (first > 0x81 || first === 0x80 || head + length !== bytes.length) return undefined
-  if (tag === OCTET_STRING) return bytes.subarray(head)
-  return tag === BIT_STRING && bytes[head] === 0 ? bytes.subarray(head + 1) : undefined
+  const [octets, bits] = [contents(bytes, OCTETS), contents(bytes, BITS)]
+  if (octets?.rest.length === 0) return octets.value
+  return bits?.rest.length === 0 && bits.value[0] === 0 ? bits.value.subarray(1) : undefined
 }
 
 async function importCertificate(session: Session, template: Template): Promise<number> {

@@ -30,6 +30,7 @@ import {
 import { CKA, CKC, CKK, CKR } from '#spec/pkcs11/constants.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
+import { OCTETS, tagged } from '#wire/der.ts'
 import type { Seen } from '../application.ts'
 import {
   booleanIn,
@@ -235,7 +236,7 @@ export function publicPart(key: KeyObject, type: number): Uint8Array | undefined
     case CKA.PUBLIC_EXPONENT:
       return bigInteger(key.export({ format: 'jwk' }).e)
     case CKA.EC_POINT:
-      return octetString(key.export({ format: 'raw-public' }))
+      return tagged(OCTETS, key.export({ format: 'raw-public' }))
     case CKA.VALUE:
       return key.export({ format: 'raw-public' })
     default:
@@ -256,14 +257,6 @@ function dsaPart(numbers: DsaNumbers, type: number): Uint8Array | undefined {
     default:
       return undefined
   }
-}
-
-/** DER of an OCTET STRING. */
-export function octetString(bytes: Uint8Array): Uint8Array {
-  const length = bytes.length
-  if (length < 0x80) return Buffer.concat([Buffer.of(0x04, length), bytes])
-  if (length < 0x100) return Buffer.concat([Buffer.of(0x04, 0x81, length), bytes])
-  return Buffer.concat([Buffer.of(0x04, 0x82, length >> 8, length & 0xff), bytes])
 }
 
 const RSA_PARTS: Readonly<Record<number, 'd' | 'p' | 'q' | 'dp' | 'dq' | 'qi'>> = {

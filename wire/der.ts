@@ -1,12 +1,14 @@
 /**
- * As much of DER as keys and signatures of PKCS#11 need: definite lengths, tags of one byte.
+ * As much of DER as keys and signatures need: definite lengths below 65,536, tags of one byte.
  *
- * ITU-T X.690 §8.1 and §10.1. What is no such encoding is read as undefined, never as something
- * else.
+ * ITU-T X.690 §8.1 and §10.1; RFC 3279 §2.2.3 (ECDSA and DSA signatures). What is no such encoding
+ * is read as undefined, never as something else. Certificates are not read here: they have a
+ * library.
  *
  * @module
  */
 export const INTEGER = 0x02
+export const BITS = 0x03
 export const OCTETS = 0x04
 export const SEQUENCE = 0x30
 
@@ -63,4 +65,28 @@ export function elements(
 export function unsigned(value: Uint8Array): Uint8Array {
   const start = value.findIndex((byte) => byte !== 0)
   return start < 0 ? value.subarray(0, 0) : value.subarray(start)
+}
+
+/** r and s side by side, each as long as the order of the curve, as SEQUENCE of two INTEGERs. */
+export function signatureOfRaw(raw: Uint8Array): Buffer {
+  const half = raw.length / 2
+  return tagged(SEQUENCE, integer(raw.subarray(0, half)), integer(raw.subarray(half)))
+}
+
+/**
+ * The other way round. OpenSSL has written it, so it is well-formed, and nothing is copied twice.
+ *
+ * @param bytes Of r and of s.
+ */
+export function rawOfSignature(der: Uint8Array, bytes: number): Buffer {
+  const out = Buffer.alloc(bytes * 2)
+  let at = (der[1] as number) >= 0x80 ? 3 : 2
+  for (const end of [bytes, bytes * 2]) {
+    const length = der[at + 1] as number
+    let value = der.subarray(at + 2, at + 2 + length)
+    while (value.length > bytes) value = value.subarray(1)
+    out.set(value, end - value.length)
+    at += 2 + length
+  }
+  return out
 }
