@@ -20,6 +20,7 @@ import { chosen } from './algorithms.ts'
 import { hexBytes, writeOutput } from './bytes.ts'
 import { withClient, withServer } from './environment.ts'
 import { type Family, findIn, type KeyOptions, withKey } from './family.ts'
+import { type Envelope, KEY_ENCRYPTIONS, openEnvelope, sealEnvelope } from './family-envelope.ts'
 import { print, UsageError } from './output.ts'
 
 interface FileOptions extends KeyOptions {
@@ -84,6 +85,7 @@ function layout(name: keyof typeof CIPHERS): { readonly iv: number; readonly tag
 
 interface SymOptions extends FileOptions {
   readonly dataEncryptionAlgorithm: string
+  readonly keyEncryptionAlgorithm?: string | undefined
   readonly nonce?: string | undefined
   readonly authenticationData?: string | undefined
 }
@@ -91,12 +93,33 @@ interface SymOptions extends FileOptions {
 function symOptions(command: Command): Command {
   return command
     .option('-d, --data-encryption-algorithm <name>', CIPHER_NAMES.join(', '), 'aes-gcm')
+    .option(
+      '-e, --key-encryption-algorithm <name>',
+      `make a key for this file alone, and wrap it: ${KEY_ENCRYPTIONS.join(', ')}`,
+    )
     .option('-a, --authentication-data <hex>', 'additional data that is authenticated')
 }
 
 const SYM_NOTE = `
-The file has the nonce, the ciphertext and the tag, one behind the other. Not there yet: the option
---key-encryption-algorithm (data keys made by the client), and aes-gcm-siv.`
+The file has the nonce, the ciphertext and the tag, one behind the other. With
+--key-encryption-algorithm the data stays here: it is encrypted with a new key, and only that goes
+to the server, which wraps it; the wrapped key stands first in the file. Not there: aes-gcm-siv.`
+
+/** How the options want the key of a file wrapped, if it shall have one. */
+function envelopeOf(
+  id: string,
+  { keyEncryptionAlgorithm, dataEncryptionAlgorithm, nonce, authenticationData }: SymOptions,
+): Envelope | undefined {
+  if (keyEncryptionAlgorithm === undefined) return undefined
+  const option = '--key-encryption-algorithm'
+  return {
+    id,
+    keyEncryption: chosen(KEY_ENCRYPTIONS, keyEncryptionAlgorithm, option),
+    dataEncryption: dataEncryptionAlgorithm,
+    nonce: hexBytes(nonce, '--nonce'),
+    aad: hexBytes(authenticationData, '--authentication-data'),
+  }
+}
 
 export function symEncrypt(family: Family): Command {
   return symOptions(fileCommand('encrypt', 'encrypt a file with a symmetric key'))
@@ -120,9 +143,11 @@ Examples:
       const aad = hexBytes(options.authenticationData, '--authentication-data')
       const data = dataOf(file)
       const parameters: CryptographicParameters = CIPHERS[name].parameters
-      const answer = await withClient(options, async (client) => {
+      const result = await withClient(options, async (client) => {
         const { id } = await findIn(client, family, options)
-        return client.call('Encrypt', {
+        const envelope = envelopeOf(id, options)
+        if (envelope !== undefined) return sealEnvelope(client, envelope, data)
+        const answer = await client.call('Encrypt', {
           uniqueIdentifier: id,
           cryptographicParameters:
             nonce === undefined ? { ...parameters, randomIV: true } : parameters,
@@ -130,13 +155,13 @@ Examples:
           ivCounterNonce: nonce,
           authenticatedEncryptionAdditionalData: aad,
         })
+        return Buffer.concat([
+          answer.ivCounterNonce ?? nonce ?? NOTHING,
+          answer.data ?? NOTHING,
+          answer.authenticatedEncryptionTag ?? NOTHING,
+        ])
       })
-      const parts = [
-        answer.ivCounterNonce ?? nonce ?? NOTHING,
-        answer.data ?? NOTHING,
-        answer.authenticatedEncryptionTag ?? NOTHING,
-      ]
-      write(Buffer.concat(parts), file, '.enc', options)
+      write(result, file, '.enc', options)
     })
 }
 
@@ -159,14 +184,16 @@ Examples:
       )
       const aad = hexBytes(options.authenticationData, '--authentication-data')
       const all = dataOf(file)
-      const { iv, tag } = layout(name)
-      if (all.length < iv + tag) {
-        const what = `it has ${all.length} bytes, nonce and tag alone have ${iv + tag}`
-        throw new UsageError(`${file}: cannot be decrypted as ${name}: ${what}`)
-      }
-      const { data = NOTHING } = await withClient(options, async (client) => {
+      const data = await withClient(options, async (client) => {
         const { id } = await findIn(client, family, options)
-        return client.call('Decrypt', {
+        const envelope = envelopeOf(id, options)
+        if (envelope !== undefined) return openEnvelope(client, envelope, all)
+        const { iv, tag } = layout(name)
+        if (all.length < iv + tag) {
+          const what = `it has ${all.length} bytes, nonce and tag alone have ${iv + tag}`
+          throw new UsageError(`${file}: cannot be decrypted as ${name}: ${what}`)
+        }
+        const answer = await client.call('Decrypt', {
           uniqueIdentifier: id,
           cryptographicParameters: CIPHERS[name].parameters,
           data: all.subarray(iv, all.length - tag),
@@ -174,6 +201,7 @@ Examples:
           authenticatedEncryptionTag: tag === 0 ? undefined : all.subarray(all.length - tag),
           authenticatedEncryptionAdditionalData: aad,
         })
+        return answer.data ?? NOTHING
       })
       write(data, file, '.plain', options)
     })

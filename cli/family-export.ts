@@ -25,6 +25,7 @@ import { writeOutput } from './bytes.ts'
 import { withClient, withServer } from './environment.ts'
 import { type Family, findIn, type KeyOptions, PUBLIC_SUFFIX, withKey } from './family.ts'
 import { wrappedWith } from './family-made.ts'
+import { got, gotUnwrapped } from './family-unwrap.ts'
 import { pemText } from './keys.ts'
 import { print, RefusedError, UsageError } from './output.ts'
 import { valueIn } from './references.ts'
@@ -32,6 +33,7 @@ import { valueIn } from './references.ts'
 interface ExportOptions extends KeyOptions {
   readonly keyFormat: string
   readonly wrapKeyId?: string | undefined
+  readonly unwrap: boolean
   readonly wrappingAlgorithm?: string | undefined
 }
 
@@ -66,6 +68,7 @@ const WRAPPINGS: Readonly<Record<string, CryptographicParameters>> = {
   'aes-key-wrap-padding': { blockCipherMode: BlockCipherMode.AESKeyWrapPadding },
   'nist-key-wrap': { blockCipherMode: BlockCipherMode.NISTKeyWrap },
   'aes-gcm': { blockCipherMode: BlockCipherMode.GCM, tagLength: 16 },
+  'rsa-pkcs-v15-sha1': { paddingMethod: PaddingMethod.PKCS1V1_5 },
   'rsa-pkcs-v15': { paddingMethod: PaddingMethod.PKCS1V1_5 },
   'rsa-oaep': OAEP(HashingAlgorithm.SHA_256),
   'rsa-oaep-sha1': OAEP(HashingAlgorithm.SHA_1),
@@ -78,13 +81,15 @@ export function exportKey(family: Family): Command {
     .argument('<file>', 'where to; - for standard output')
     .option('-f, --key-format <format>', FORMAT_NAMES.join(', '), 'json-ttlv')
     .option('-w, --wrap-key-id <id>', 'wrap it with this key')
+    .option('-u, --unwrap', 'as it is inside, where it was brought in wrapped', false)
     .option('-m, --wrapping-algorithm <name>', Object.keys(WRAPPINGS).join(', '))
     .option('-i, --allow-revoked', 'as it is always here: revoked keys leave as well', false)
     .addHelpText(
       'after',
       `
-A sensitive key leaves only wrapped. Not there yet: --unwrap, additional data for aes-gcm,
-rsa-aes-key-wrap.
+A sensitive key leaves only wrapped. With --unwrap a key that was brought in wrapped leaves as it
+is inside, where the key that wrapped it is on the server and may be used. Not there yet:
+additional data for aes-gcm, rsa-aes-key-wrap.
 
 Examples:
   claviger ${name} keys export --key-id my_key${isPair ? PUBLIC_SUFFIX : ''} \\
@@ -103,10 +108,13 @@ Examples:
         const found = await findIn(client, family, options)
         const format = formatFor(formatName, valueIn(found.attributes, 'objectType'))
         const { wrapKeyId } = options
+        if (options.unwrap && wrapKeyId !== undefined) {
+          throw new UsageError('--unwrap and --wrap-key-id: give one of them')
+        }
+        const plain = options.unwrap ? gotUnwrapped : got
         const value =
           wrapKeyId === undefined
-            ? (await client.call('Get', { uniqueIdentifier: found.id, keyFormatType: format }))
-                .object
+            ? await plain(client, found.id, format)
             : await wrappedWith(client, found.id, wrapKeyId, format, parameters)
         return { id: found.id, object: value }
       })

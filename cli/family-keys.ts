@@ -30,36 +30,88 @@ import { REASONS, revokeKey } from './keys.ts'
 import { list, print, RefusedError } from './output.ts'
 import { attributesOf, locate, valueIn } from './references.ts'
 
+interface DestroyOptions extends KeyOptions {
+  readonly remove: boolean
+}
+
 function destroy(family: Family): Command {
   const { name } = family
   return withServer(withKey(new Command('destroy')))
     .description('destroy the value of a key for ever; its attributes stay as a record')
+    .option('--remove', 'no record stays either, but in the audit trail', false)
     .addHelpText(
       'after',
       `
-An active key must be revoked first, but for one whose name begins with hsm::. Each half of a
-pair is destroyed by itself. Not there yet: --remove, which leaves no record either.
+An active key must be revoked first, but for one whose identifier begins with hsm::. Each half of
+a pair is destroyed by itself; hsm:: keys end with both halves. What is destroyed already can be
+removed later.
 
 Examples:
   claviger ${name} keys revoke --key-id my_key "no longer used"
-  claviger ${name} keys destroy --key-id my_key`,
+  claviger ${name} keys destroy --key-id my_key
+  claviger ${name} keys destroy --key-id my_key --remove`,
     )
+    .action(async (_options, command: Command) => {
+      const options = command.optsWithGlobals<DestroyOptions>()
+      await withClient(options, async (client) => {
+        const { id, called, attributes } = await findIn(client, family, options)
+        if (valueIn(attributes, 'state') === State.Active && !isHardware(id)) {
+          const hint = `claviger ${name} keys revoke --key-id ${called} REASON`
+          throw new RefusedError(
+            `Cannot destroy "${called}": it is active. Revoke it first: ${hint}`,
+          )
+        }
+        const remove = options.remove || undefined
+        await client.call('Destroy', { uniqueIdentifier: id, remove })
+        const state = options.remove ? 'Removed' : 'Destroyed'
+        print(options.json, { id, state }, () => list({ id, state }))
+      })
+    })
+}
+
+function activate(family: Family): Command {
+  const { name } = family
+  return withServer(withKey(new Command('activate')))
+    .description('let a key be used that was made without being activated')
+    .addHelpText('after', `\nExamples:\n  claviger ${name} keys activate --key-id my_key`)
     .action(async (_options, command: Command) => {
       const options = command.optsWithGlobals<KeyOptions>()
       await withClient(options, async (client) => {
-        const { id, called, attributes } = await findIn(client, family, options)
-        if (valueIn(attributes, 'state') === State.Active) {
-          if (!isHardware(options.keyId)) {
-            const hint = `claviger ${name} keys revoke --key-id ${called} REASON`
-            throw new RefusedError(
-              `Cannot destroy "${called}": it is active. Revoke it first: ${hint}`,
-            )
-          }
-          await revokeKey(client, id, 'CessationOfOperation')
-        }
-        await client.call('Destroy', { uniqueIdentifier: id })
-        print(options.json, { id, state: 'Destroyed' }, () => list({ id, state: 'Destroyed' }))
+        const { id } = await findIn(client, family, options)
+        await client.call('Activate', { uniqueIdentifier: id })
+        print(options.json, { id, state: 'Active' }, () => list({ id, state: 'Active' }))
       })
+    })
+}
+
+function reKey(family: Family): Command {
+  const { name, isPair } = family
+  return withServer(withKey(new Command('re-key')))
+    .alias('rekey')
+    .description('make a new key that takes the place and the names of an old one')
+    .addHelpText(
+      'after',
+      `
+The old key stays, without its names, for what was protected with it.
+
+Examples:
+  claviger ${name} keys re-key --key-id my_key`,
+    )
+    .action(async (_options, command: Command) => {
+      const options = command.optsWithGlobals<KeyOptions>()
+      const made = await withClient(options, async (client) => {
+        const { id } = await findIn(client, family, options, 'private')
+        if (!isPair) {
+          const { uniqueIdentifier } = await client.call('ReKey', { uniqueIdentifier: id })
+          return { id: String(uniqueIdentifier) }
+        }
+        const pair = await client.call('ReKeyKeyPair', { privateKeyUniqueIdentifier: id })
+        return {
+          privateKey: String(pair.privateKeyUniqueIdentifier),
+          publicKey: String(pair.publicKeyUniqueIdentifier),
+        }
+      })
+      print(options.json, made, () => list(made))
     })
 }
 
@@ -159,7 +211,9 @@ Examples:
     destroy(family),
     wrapFile(family, 'wrap'),
     wrapFile(family, 'unwrap'),
+    activate(family),
     revoke(family),
+    reKey(family),
     locateKeys(family),
   ]
   for (const verb of verbs) keys.addCommand(verb)

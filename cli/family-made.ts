@@ -44,8 +44,8 @@ export function placeOf(id: string | undefined) {
 }
 
 export const HARDWARE_NOTE = `
-An identifier that begins with hsm:: asks for a key in hardware, and is refused where the
-server has none. It is a name like any other: which HSM it is, is the order of the keystores.`
+An identifier hsm::<slot>::<name>, or hsm::<model>::<slot>::<name>, makes a key in that HSM, under
+that name there. It is for the administrators of the HSM.`
 
 export const WRAPPING_NOTE = `
 With --wrapping-key-id the server stores the key only as that key has wrapped it, and has it
@@ -57,8 +57,11 @@ export const SYM_ALGORITHMS = { aes: 'AES', chacha20: 'ChaCha20' } as const
 export const bits = wholeNumber('--size-in-bits', 8, LENGTH_MAX)
 export type Made = Readonly<Record<string, string>>
 
+/** A Name; a key in an HSM has its identifier instead, and its public half one that follows. */
 export function named(id: string | undefined, suffix = ''): readonly ListedAttribute[] {
-  return id === undefined ? [] : [nameAttribute(`${id}${suffix}`)]
+  if (id === undefined) return []
+  if (!isHardware(id)) return [nameAttribute(`${id}${suffix}`)]
+  return suffix === '' ? [{ id: 'uniqueIdentifier', value: id }] : []
 }
 
 export function mask(value: number): ListedAttribute {

@@ -8,6 +8,7 @@
  */
 import { Command } from 'commander'
 import { VERSION } from './about.ts'
+import { access } from './access.ts'
 import { audit, data, status } from './administration.ts'
 import { agent } from './agent.ts'
 import { authority } from './authority.ts'
@@ -64,6 +65,7 @@ const COMMANDS = [
   random,
   query,
   credential,
+  access,
   token,
   hsm,
   agent,

@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { AttributeBag } from '#core/attribute-bag.ts'
 import { type AuditEntry, Journal } from '#core/audit.ts'
 import type { Context, Services } from '#core/context.ts'
+import { Grants } from '#core/grants.ts'
 import type { Keystore, MaterialKind } from '#core/keystore.ts'
 import { Keystores } from '#core/keystores.ts'
 import { type Limits, limitsWith } from '#core/limits.ts'
@@ -105,7 +106,8 @@ export async function newOwnToken(options: OwnTokenOptions = {}): Promise<OwnTok
   const services = (): Services => {
     const database = new MemoryDatabase(undefined, async (more) => void entries.push(...more))
     const store = new Store(database, sealer, limits.objectCacheMax)
-    return { store, keystores, journal, limits, clock, log }
+    const grants = new Grants(sealer, clock, async () => true)
+    return { store, keystores, journal, grants, limits, clock, log }
   }
   const lasting = services()
   const principal = { name: 'tester', scope: 'default' }

@@ -9,7 +9,9 @@
 import type { AttributeBag } from './attribute-bag.ts'
 import { entryOf } from './audit.ts'
 import type { Context } from './context.ts'
+import type { RecordChange } from './database.ts'
 import { KmsError } from './errors.ts'
+import { isDestroyed } from './lifecycle.ts'
 import type { ManagedObject, Material } from './objects.ts'
 import type { ObjectChange } from './store.ts'
 
@@ -28,11 +30,16 @@ export async function retried<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Writes changes together with their audit entry. */
+/**
+ * Writes changes together with their audit entry. Grants end with their object.
+ *
+ * @param granted Records of grants that are written with them.
+ */
 export async function commit(
   context: Context,
   changes: readonly ObjectChange[],
   detail?: string,
+  granted: readonly RecordChange[] = [],
 ): Promise<void> {
   const { services, principal, front, operation, undo } = context
   const time = services.clock()
@@ -47,9 +54,18 @@ export async function commit(
     } as const
     return entryOf({ ...event, detail }, time)
   })
-  await services.store.commit(changes, entries)
+  const records = [...granted, ...(undo === undefined ? endedGrants(context, changes) : [])]
+  await services.store.commit(changes, entries, records)
+  services.grants.settle(records)
   undo?.push(...changes)
   await destroyMaterials(context, changes)
+}
+
+function endedGrants({ services }: Context, changes: readonly ObjectChange[]) {
+  return changes.flatMap(({ before, after }) => {
+    const isOver = after === undefined || isDestroyed(after.attributes.get('state'))
+    return before !== undefined && isOver ? services.grants.endingsOn(before.id) : []
+  })
 }
 
 /** Another version of an object, changed now. */
@@ -123,5 +139,10 @@ export async function finishChanges(
   context: Context,
   done: readonly ObjectChange[],
 ): Promise<void> {
-  await destroyMaterials({ ...context, undo: undefined }, done)
+  const last = { ...context, undo: undefined }
+  await destroyMaterials(last, done)
+  const records = endedGrants(last, done)
+  if (records.length === 0) return
+  await context.services.store.commit([], [], records)
+  context.services.grants.settle(records)
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Journal } from './audit.ts'
+import type { Grants } from './grants.ts'
 import type { Keystores } from './keystores.ts'
 import type { Limits } from './limits.ts'
 import type { ObjectChange, Store } from './store.ts'
@@ -21,6 +22,7 @@ export interface Services {
   readonly store: Store
   readonly keystores: Keystores
   readonly journal: Journal
+  readonly grants: Grants
   readonly limits: Limits
   /** Milliseconds since the epoch. */
   readonly clock: () => number

@@ -34,8 +34,8 @@ export interface Credential {
 /** Whether the certificate is from our own authority or was brought to us. */
 export type Origin = 'issued' | 'registered'
 
-/** Told when a credential is revoked, so that its connections end. */
-export type OnRevoked = (credential: Credential) => void
+/** Told when a credential is revoked, so that its connections and grants end. */
+export type OnRevoked = (credential: Credential) => void | Promise<void>
 
 const LIST_MAX = 100_000
 /** Scope of the records themselves: credentials belong to the server. */
@@ -102,7 +102,7 @@ export class Credentials {
     if (before.credential.revoked !== undefined) return before.credential
     const revoked = { ...before.credential, revoked: this.#seconds() }
     await this.#write(before.revision, revoked, 'RevokeCredential', by)
-    for (const listener of this.#listeners) listener(revoked)
+    await Promise.all([...this.#listeners].map((listener) => listener(revoked)))
     return revoked
   }
 

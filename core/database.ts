@@ -10,7 +10,7 @@
 import type { AuditEntry } from './audit.ts'
 
 /** Kinds of records; each has identifiers of its own. */
-export type RecordKind = 'object' | 'credential' | 'setting'
+export type RecordKind = 'object' | 'credential' | 'setting' | 'grant'
 
 /** An ordered byte string made of an attribute and a value; see `search.ts`. */
 export type Term = Uint8Array

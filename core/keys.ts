@@ -25,11 +25,12 @@ import { nameOf } from '#spec/kmip/table.ts'
 import type { AttributeBag } from './attribute-bag.ts'
 import { type Awaitable, after } from './awaitable.ts'
 import type { Context } from './context.ts'
+import type { Deed } from './deeds.ts'
 import { KmsError } from './errors.ts'
 import type { KeyInUse, Keystore, MaterialKind } from './keystore.ts'
 import { assertUsable, type Purpose } from './lifecycle.ts'
 import { isKeyed, labelOf, type ManagedObject, objectTypeOf } from './objects.ts'
-import { livingObject } from './policy.ts'
+import { livingObject, permitted } from './policy.ts'
 
 const KINDS: Partial<Readonly<Record<ObjectType, MaterialKind>>> = {
   [ObjectType.SymmetricKey]: 'secret',
@@ -116,18 +117,20 @@ export interface Use {
   /** Bits of the usage mask, one of which is enough. */
   readonly mask: Mask
   readonly purpose: Purpose
+  /** What somebody of another scope must have been granted. */
+  readonly deed: Deed
 }
 
 export const USES = {
-  encrypt: { verb: 'encrypt with', mask: Mask.Encrypt, purpose: 'protect' },
-  decrypt: { verb: 'decrypt with', mask: Mask.Decrypt, purpose: 'process' },
-  sign: { verb: 'sign with', mask: Mask.Sign, purpose: 'protect' },
-  verify: { verb: 'verify with', mask: Mask.Verify, purpose: 'process' },
-  mac: { verb: 'MAC with', mask: Mask.MACGenerate, purpose: 'protect' },
-  macVerify: { verb: 'verify a MAC with', mask: Mask.MACVerify, purpose: 'process' },
-  wrap: { verb: 'wrap with', mask: Mask.WrapKey, purpose: 'protect' },
-  unwrap: { verb: 'unwrap with', mask: Mask.UnwrapKey, purpose: 'process' },
-  derive: { verb: 'derive from', mask: Mask.DeriveKey, purpose: 'protect' },
+  encrypt: { verb: 'encrypt with', mask: Mask.Encrypt, purpose: 'protect', deed: 'encrypt' },
+  decrypt: { verb: 'decrypt with', mask: Mask.Decrypt, purpose: 'process', deed: 'decrypt' },
+  sign: { verb: 'sign with', mask: Mask.Sign, purpose: 'protect', deed: 'sign' },
+  verify: { verb: 'verify with', mask: Mask.Verify, purpose: 'process', deed: 'signature_verify' },
+  mac: { verb: 'MAC with', mask: Mask.MACGenerate, purpose: 'protect', deed: 'mac' },
+  macVerify: { verb: 'verify a MAC with', mask: Mask.MACVerify, purpose: 'process', deed: 'mac' },
+  wrap: { verb: 'wrap with', mask: Mask.WrapKey, purpose: 'protect', deed: 'encrypt' },
+  unwrap: { verb: 'unwrap with', mask: Mask.UnwrapKey, purpose: 'process', deed: 'decrypt' },
+  derive: { verb: 'derive from', mask: Mask.DeriveKey, purpose: 'protect', deed: 'derive_key' },
 } as const satisfies Record<string, Use>
 
 /**
@@ -137,16 +140,19 @@ export const USES = {
  * `keyValueNotPresent`.
  */
 export function usableKey(context: Context, id: string, use: Use): Awaitable<UsableKey> {
-  return after(livingObject(context, id), (object) => usableObject(context, object, use))
+  return after(livingObject(context, id, use.deed), (object) => {
+    return usableObject(context, object, use)
+  })
 }
 
 /**
  * An object at hand as a key that may be used so, now.
  *
- * @throws {@link KmsError} `wrongState`, `usageMask`, `keyValueNotPresent`.
+ * @throws {@link KmsError} `permissionDenied`, `wrongState`, `usageMask`, `keyValueNotPresent`.
  */
 export function usableObject(context: Context, object: ManagedObject, use: Use): UsableKey {
   const what = (): string => `Cannot ${use.verb} ${labelOf(object)}`
+  permitted(context, object, use.deed)
   assertUsable(what, object.attributes, use.purpose, context.now)
   const mask = object.attributes.get('cryptographicUsageMask') ?? 0
   if ((mask & use.mask) === 0) {

@@ -89,6 +89,8 @@ export interface MakeRequest {
   /** Unique Identifier that the object will have. */
   readonly id: string
   readonly spec: KeySpec
+  /** What the key shall be called in the keystore, where its identifier says so. */
+  readonly place?: string | undefined
 }
 
 export interface MakePairRequest {
@@ -97,10 +99,12 @@ export interface MakePairRequest {
   readonly spec: KeySpec
   /** RSA. Default 65,537. */
   readonly publicExponent?: number | undefined
+  readonly place?: string | undefined
 }
 
 export interface ImportRequest {
   readonly id: string
+  readonly place?: string | undefined
   readonly kind: MaterialKind
   readonly spec?: KeySpec | undefined
   readonly format: KeyFormatType
@@ -331,10 +335,20 @@ export type Ability =
   /** From secret keys; `DH`: with the private key of a pair. */
   | { readonly derive: DerivationMechanism['kdf'] }
 
+/** What stands before the name of a key in its identifier: see `identifiers.ts`. */
+export interface Address {
+  readonly model: string
+  readonly slot: number
+}
+
 export interface Keystore {
   /** Name in the configuration; objects refer to it. */
   readonly name: string
   readonly can: Capabilities
+  /** Credentials that make and end keys with identifiers in it; absent where none have any. */
+  readonly administrators?: readonly string[] | undefined
+  /** Whether {@link foundlings} become objects when an administrator calls them. Default: no. */
+  readonly adoptsCalled?: boolean | undefined
   /** Absent where data can be given in one part only; whoever asks gathers it then. */
   readonly streams?: Streams | undefined
 
@@ -376,8 +390,15 @@ export interface Keystore {
   /** Unique Identifier of the key that unwraps what this refers to; undefined where none does. */
   keeperOf?(handle: Uint8Array): string | undefined
 
-  /** All that is in it; absent where nothing can be but what was made through it. */
-  foundlings?(): Awaitable<readonly Foundling[]>
+  /**
+   * All that is in it; absent where nothing can be but what was made through it.
+   *
+   * @param called Only what is called so there, and the other half of a pair.
+   */
+  foundlings?(called?: string): Awaitable<readonly Foundling[]>
+
+  /** How identifiers call it; absent where none do, undefined while nobody knows the slot. */
+  address?(): Address | undefined
 
   /** After the object's end has been committed. Destroying what is gone is no error. */
   destroy(handle: Uint8Array): Awaitable<void>

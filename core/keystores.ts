@@ -20,6 +20,10 @@ export class Keystores {
     return this.#byName.values()
   }
 
+  find(name: string): Keystore | undefined {
+    return this.#byName.get(name)
+  }
+
   /** @throws {@link KmsError} `keystoreUnavailable` when the configuration has no such keystore. */
   named(name: string): Keystore {
     const keystore = this.#byName.get(name)
@@ -46,7 +50,7 @@ export class Keystores {
       }
     }
     if (kept) {
-      const what = 'Cannot keep key wrapped: no keystore of those that are asked for does so'
+      const what = 'Cannot keep a key wrapped: no keystore of those that are asked for does so'
       throw new KmsError('protectionStorage', `${what}; a software keystore does`)
     }
     const wanted = (masks ?? []).map((mask) => `0x${mask.toString(16)}`).join(', ')

@@ -105,13 +105,18 @@ export class Store {
   /**
    * Writes all changes and entries, or none.
    *
+   * @param further Records of other kinds that are written with them.
    * @throws {@link KmsError} `conflict`, `exists`, `nameInUse`, `storageUnavailable`,
    * `limitExceeded`.
    */
-  async commit(changes: readonly ObjectChange[], entries: readonly AuditEntry[]): Promise<void> {
+  async commit(
+    changes: readonly ObjectChange[],
+    entries: readonly AuditEntry[],
+    further: readonly RecordChange[] = [],
+  ): Promise<void> {
     const records = changes.map((change) => this.#recordChange(change))
     try {
-      await this.#database.commit(records, entries)
+      await this.#database.commit([...records, ...further], entries)
     } catch (error) {
       // Whoever tries again must see what another request has written.
       for (const { id } of records) this.#cache.delete(id)

@@ -221,13 +221,24 @@ const hsm = z.strictObject({
     .optional()
     .describe('File of claviger hsm probe, instead of those that come with Claviger.'),
   adopt: z
-    .enum(['never', 'start'])
-    .default('never')
-    .describe('start: keys that are in the device become objects when the server starts.'),
+    .enum(['never', 'called', 'start'])
+    .default('called')
+    .describe(
+      'When keys in the device become objects: when an administrator calls one; start: all of them.',
+    ),
   adoptOwner: z
     .string()
     .default('admin')
     .describe('Credential that adopted keys belong to; its scope holds them.'),
+  administrators: z
+    .array(z.string())
+    .default(['admin'])
+    .describe('Credentials that make, adopt and destroy keys called hsm::<slot>::<name>.'),
+  identifierSlot: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('The slot in such identifiers; default: the slot of the token.'),
 })
 
 const keystore = z.discriminatedUnion('type', [software, hsm])

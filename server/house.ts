@@ -11,10 +11,12 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Journal } from '#core/audit.ts'
+import { retried } from '#core/change.ts'
 import type { Services } from '#core/context.ts'
 import { type Credential, Credentials } from '#core/credentials.ts'
 import type { Database, SealedDataKey } from '#core/database.ts'
 import { KmsError } from '#core/errors.ts'
+import { EVERYBODY, Grants } from '#core/grants.ts'
 import type { Keystore } from '#core/keystore.ts'
 import { Keystores } from '#core/keystores.ts'
 import { unwrapKept } from '#core/operations/keep.ts'
@@ -112,6 +114,7 @@ export class House {
     const house = new House(options, unlock, root, dataKeys, sealer, database)
     await house.#startKeystores()
     await house.#furnish()
+    await house.#loadGrants()
     await adoptAtStart(house)
     return house
   }
@@ -146,7 +149,12 @@ export class House {
     const software = (name: string): Keystore => {
       return new WrappedKeystore(new SoftwareKeystore(name, sealer), wrappings)
     }
+    const known = async (name: string): Promise<boolean> => {
+      const credential = await this.credentials.named(name)
+      return credential !== undefined && credential.revoked === undefined
+    }
     this.services = {
+      grants: new Grants(sealer, clock, known),
       store: this.#watched(new Store(database, sealer, limits.objectCacheMax)),
       keystores: new Keystores(
         keystoresOf(config, sealer, software, log, {
@@ -184,6 +192,25 @@ export class House {
         }
       }),
     )
+  }
+
+  /** Grants end with the credential that has them; also where the server ended in between. */
+  async #loadGrants(): Promise<void> {
+    const { grants, log } = this.services
+    await grants.load(this.database, (err) => log.error({ err }, 'a grant was altered: it is void'))
+    for (const name of grants.principals()) {
+      if (name !== EVERYBODY && !(await grants.knows(name))) await this.#endGrants(name)
+    }
+    this.credentials.onRevoked(({ name }) => this.#endGrants(name))
+  }
+
+  async #endGrants(principal: string): Promise<void> {
+    const { grants, store } = this.services
+    await retried(async () => {
+      const records = grants.endingsFor(principal)
+      await store.commit([], [], records)
+      grants.settle(records)
+    })
   }
 
   /** An authority and an administrator, where there are none yet. */

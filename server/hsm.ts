@@ -35,8 +35,10 @@ export function hsmKeystore(
   log: Logger,
   sources: PinSources,
 ): Pkcs11Keystore {
-  const { name, extractable } = config
-  return new Pkcs11Keystore({ name, extractable }, hsmDevice(config, log, sources), beside)
+  const { name, extractable, administrators, identifierSlot } = config
+  const adoptsCalled = config.adopt !== 'never'
+  const options = { name, extractable, administrators, identifierSlot, adoptsCalled }
+  return new Pkcs11Keystore(options, hsmDevice(config, log, sources), beside)
 }
 
 /** Where a PIN may come from that is not in a file. */

@@ -9,8 +9,10 @@
 import { deepEqual, equal, notEqual } from 'node:assert/strict'
 import { hash, randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { bitOf } from '#core/deeds.ts'
 import { keyInUse } from '#core/keys.ts'
 import type { ManagedObject } from '#core/objects.ts'
+import { grantAccess, revokeAccess } from '#core/operations/access.ts'
 import { duplicate } from '#core/operations/amend.ts'
 import { create, createKeyPair } from '#core/operations/create.ts'
 import { encrypt, mac, sign, signatureVerify } from '#core/operations/cryptography.ts'
@@ -217,6 +219,31 @@ describe('keys kept under a key in an HSM', { skip, timeout: 120_000 }, () => {
       given: { attributes: [...attributes(AES, 256, KEEP), under(keeper)] },
     })
     await refused(() => bench.key(second.id), 'wrappingKeyKind', /itself kept under another/)
+  })
+})
+
+describe('keys kept under a key of somebody else', { skip, timeout: 60_000 }, () => {
+  const bench = new Bench()
+  before(() => bench.open())
+  after(() => bench.close())
+
+  it('need the grant to encrypt with it when they are made, and none when they are used', async () => {
+    const id = await bench.aesKeeper()
+    await bench.house.createCredential({ name: 'app', days: 1 }, 'test')
+    const list = [...attributes(CryptographicAlgorithm.AES, 256, USE), under(id)]
+    const wish = { objectType: ObjectType.SymmetricKey, given: { attributes: list } }
+    const app = bench.context('Create', 'app')
+    await refused(() => create(app, wish), 'wrappingKeyNotFound', /none that you may see/)
+    const deeds = bitOf('decrypt')
+    await grantAccess(bench.context('Grant'), { id, principal: 'app', deeds })
+    await refused(() => create(app, wish), 'permissionDenied', /not encrypt/)
+    await revokeAccess(bench.context('Grant'), { id, principal: 'app', deeds })
+    await grantAccess(bench.context('Grant'), { id, principal: 'app', deeds: bitOf('encrypt') })
+    const key = await create(app, wish)
+    await revokeAccess(bench.context('Grant'), { id, principal: 'app', deeds: bitOf('encrypt') })
+    const use = { id: key.id, parameters: GCM, iv: IV, data: TEXT }
+    await encrypt(bench.context('Encrypt', 'app'), use)
+    await refused(() => create(app, wish), 'wrappingKeyNotFound', /none that you may see/)
   })
 })
 

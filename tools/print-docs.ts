@@ -40,6 +40,7 @@ import {
 import { ATTRIBUTES, type ClientChange, type Setter } from '#spec/kmip/attributes.ts'
 import { dictionaryOf } from '#spec/kmip/dictionary.ts'
 import * as E from '#spec/kmip/enumerations.ts'
+import { ExtensionOperation } from '#spec/kmip/extensions.ts'
 import { OPERATIONS, type OperationName } from '#spec/kmip/operations.ts'
 import { nameOf, tableOf } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
@@ -100,6 +101,10 @@ async function operationsPage(): Promise<string> {
     const { value, since, until } = rowOf(name)
     return handlerOf(name) === undefined ? [[name, hex(value, 2), versions(since, until)]] : []
   })
+  const ours = Object.entries(ExtensionOperation).map(([name, value]) => {
+    const effect = handlerOf(name as OperationName)?.effect
+    return [name, hex(value, 8), effect === undefined ? '' : EFFECTS[effect]]
+  })
   const counts = VERSIONS.map((version) => {
     const count = names.filter((name) => {
       const { since, until } = rowOf(name)
@@ -115,6 +120,8 @@ all use keys may overtake others of its connection; every other one waits for it
     table(['Operation', 'Number', 'KMIP versions', 'Effect'], offered),
     '## Not offered\n\nAnswered with Operation Not Supported.',
     table(['Operation', 'Number', 'KMIP versions'], others),
+    '## Ours\n\nExtensions, in every version; Query does not list them. See [access](access.md).',
+    table(['Operation', 'Number', 'Effect'], ours),
     '## How many each version has',
     table(['KMIP', 'Operations'], counts),
     `## What Query answers in KMIP ${versionText(VERSION_MAX)}, beside the operations`,

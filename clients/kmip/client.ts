@@ -13,11 +13,12 @@
  *
  * @module
  */
-import { type Operation, Operation as Operations, ResultStatus } from '#spec/kmip/enumerations.ts'
+import { ResultStatus } from '#spec/kmip/enumerations.ts'
 import { RequestBatchItem, RequestMessage, ResponseMessage } from '#spec/kmip/messages.ts'
 import {
   type OperationName,
   operationName,
+  operationNumber,
   payloadCoders,
   type RequestOf,
   type ResponseOf,
@@ -202,7 +203,7 @@ export function encodeRequest(
   const batchItem = requests.map(({ operation, payload }, index) => {
     const { request } = payloadCoders(operation)
     const item = {
-      operation: Operations[operation] as Operation,
+      operation: operationNumber(operation),
       uniqueBatchItemID: several ? Uint8Array.of(index >> 8, index & 0xff) : undefined,
       requestPayload: request.encode(Tag.RequestPayload, payload, context),
       messageExtension: [],

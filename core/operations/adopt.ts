@@ -17,6 +17,7 @@ import { CertificateType, LinkType, NameType, ObjectType } from '#spec/kmip/enum
 import type { ObjectInMessage } from '#spec/kmip/objects.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import type { Context } from '../context.ts'
+import { identifiersOf, PUBLIC_SUFFIX } from '../identifiers.ts'
 import type { Foundling, Keystore, MaterialKind } from '../keystore.ts'
 import type { ManagedObject } from '../objects.ts'
 import { domainParameters, link, pairBody } from './create.ts'
@@ -59,19 +60,60 @@ export async function adopt(context: Context, keystore: Keystore): Promise<Adopt
   return { adopted, known: found.length - adopted }
 }
 
-/** Adopted before, or made through Claviger, which labels keys with their identifiers. */
-async function isKnown(
+async function isKnown(context: Context, keystore: Keystore, found: Foundling): Promise<boolean> {
+  return (await knownObject(context, keystore, found)) !== undefined
+}
+
+/**
+ * The object that a foundling is already: adopted before, or made through Claviger, which labels
+ * keys with their identifiers.
+ */
+export async function knownObject(
   { services }: Context,
   keystore: Keystore,
   found: Foundling,
-): Promise<boolean> {
-  if ((await services.store.object(idOf(keystore, found))) !== undefined) return true
-  const named = found.label === '' ? undefined : await services.store.object(found.label)
-  if (named === undefined) return false
-  const { material } = named
-  // The public key beside a private one has its label, and is an object of its own already.
-  if (found.kind === 'public') return named.attributes.get('objectType') === ObjectType.PrivateKey
-  return material?.keystore === keystore.name && found.isAt(material.handle)
+): Promise<ManagedObject | undefined> {
+  const { store, keystores } = services
+  const adopted = await store.object(idOf(keystore, found))
+  if (adopted !== undefined || found.label === '') return adopted
+  const { label, kind } = found
+  const placed = identifiersOf(keystores, keystore, label)
+  const halves = kind === 'public' ? placed.map((id) => `${id}${PUBLIC_SUFFIX}`) : []
+  for (const id of [label, ...placed, ...halves]) {
+    const named = await store.object(id)
+    const { material, attributes } = named ?? {}
+    // The public key beside a private one has its label, and is an object of its own already.
+    const isHalf = kind === 'public' && attributes?.get('objectType') === ObjectType.PrivateKey
+    const isHere = material?.keystore === keystore.name
+    if (
+      named !== undefined &&
+      (isHalf || halves.includes(id) || (isHere && found.isAt(material.handle)))
+    )
+      return named
+  }
+  return undefined
+}
+
+/**
+ * Makes objects of what an identifier calls.
+ *
+ * @param idFor What each shall be called.
+ */
+export async function adoptCalled(
+  context: Context,
+  keystore: Keystore,
+  found: readonly Foundling[],
+  idFor: (one: Foundling) => string,
+): Promise<readonly ManagedObject[]> {
+  const objects: ManagedObject[] = []
+  for (const one of found) {
+    const links = found.flatMap((other) => {
+      const type = LINKS[other.kind]
+      return type === undefined || other === one ? [] : [link(type, idFor(other))]
+    })
+    objects.push(await adoptedObject(context, keystore, one, links, idFor(one)))
+  }
+  return objects
 }
 
 /** RFC 9562 §5.8: bits of our own choice. */
@@ -108,9 +150,9 @@ async function adoptedObject(
   keystore: Keystore,
   one: Foundling,
   links: readonly ListedAttribute[],
+  id = idOf(keystore, one),
 ): Promise<ManagedObject> {
   const { kind, spec, format, bytes, usage, label } = one
-  const id = idOf(keystore, one)
   const made =
     bytes === undefined
       ? { handle: one.handle, format }

@@ -16,7 +16,7 @@ import type { Context } from '../context.ts'
 import { keyInUse } from '../keys.ts'
 import type { Made } from '../keystore.ts'
 import type { ManagedObject } from '../objects.ts'
-import { livingObject } from '../policy.ts'
+import { livingObject, permitted } from '../policy.ts'
 import { assertSize, presentAttributes } from './attributes.ts'
 import { makerLike } from './keep.ts'
 import { enter, newId } from './make.ts'
@@ -84,6 +84,7 @@ export async function duplicate(
   attributes: AttributeBag,
 ): Promise<ManagedObject> {
   const { principal, now } = context
+  permitted(context, source, 'get')
   const key = keyInUse(source)
   const { keystore, maker } = await makerLike(context, source)
   const id = newId()

@@ -25,10 +25,19 @@ import type { ObjectInMessage } from '#spec/kmip/objects.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
+import { PUBLIC_SUFFIX, withoutIdentifier } from '../identifiers.ts'
 import { algorithmLabel, pairSpec } from '../keys.ts'
 import { type ManagedObject, objectTypeLabel } from '../objects.ts'
 import { keeperWished, placed, withoutKeeper } from './keep.ts'
-import { enter, type Given, type Internal, newId, newObject, resolved } from './make.ts'
+import { type Given, type Internal, newId, newObject, resolved } from './make.ts'
+import {
+  enterMade,
+  fixedAt,
+  type MakingPlace,
+  makingAt,
+  placedName,
+  placedObject,
+} from './placed.ts'
 
 export interface CreateWish {
   readonly objectType: ObjectType
@@ -57,18 +66,28 @@ export async function create(context: Context, wish: CreateWish): Promise<Manage
     const what = `Cannot create ${objectTypeLabel(objectType)}: Create makes symmetric keys`
     throw new KmsError('objectType', `${what} and secret data; register it`)
   }
-  const all = await resolved(context, wish.given)
+  const chosen = withoutIdentifier(wish.given.attributes)
+  const all = await resolved(context, { ...wish.given, attributes: chosen.attributes })
   const spec = secretSpec(objectType, all)
   assertMask(all, 'create key')
-  const { keystore, maker, given, known: kept } = await placed(context, all, wish.storageMasks)
-  const id = newId()
-  const made = await maker.generate({ id, spec })
-  const body = createdBody(objectType, spec, made.format, given)
-  const known = [{ id: 'cryptographicLength', value: spec.bits } as const, ...kept]
-  const { internal } = wish
-  const making = { id, objectType, given, body, keystore, made, known, internal } as const
-  const object = newObject(context, { ...making, origin: 'created' })
-  return (await enter(context, [object], internal))[0] as ManagedObject
+  return makingAt(context, chosen.id, wish.storageMasks, async (at) => {
+    const {
+      keystore,
+      maker,
+      given,
+      known: kept,
+    } = await placed(context, all, wish.storageMasks, fixedAt(at))
+    const id = chosen.id ?? newId()
+    const made = await maker.generate({ id, spec, place: at.place })
+    const body = createdBody(objectType, spec, made.format, given)
+    const length = { id: 'cryptographicLength', value: spec.bits } as const
+    const known = [length, ...placedName(at, id, given), ...kept]
+    const { internal } = wish
+    const making = { id, objectType, given, body, keystore, made, known, internal } as const
+    const object = newObject(context, { ...making, origin: 'created' })
+    const entered = await enterMade(context, at, [placedObject(context, at, object)], internal)
+    return entered[0] as ManagedObject
+  })
 }
 
 /** What key the attributes ask for; the length may be left to the algorithm's usual one. */
@@ -133,17 +152,60 @@ export interface Pair {
 
 /** @throws {@link KmsError} `attributeMissing`, `invalidField` and those of the keystore. */
 export async function createKeyPair(context: Context, wish: CreateKeyPairWish): Promise<Pair> {
-  const forPrivate = await resolved(context, wish.common, wish.privateKey)
-  const forPublic = await resolved(context, wish.common, wish.publicKey)
+  const chosen = pairIdentifier(wish)
+  const forPrivate = await resolved(context, chosen.common, chosen.privateKey)
+  const forPublic = await resolved(context, chosen.common, chosen.publicKey)
   const { spec, number, curve } = pairWanted(forPrivate, forPublic)
   assertMask(forPrivate, 'create private key')
   assertMask(forPublic, 'create public key')
   assertPrivateKept(forPrivate, forPublic)
-  const { keystore, maker, known } = await placed(context, forPrivate, wish.storageMasks)
-  const [privateId, publicId] = [newId(), newId()]
-  const { internal } = wish
+  return makingAt(context, chosen.id, wish.storageMasks, (at) => {
+    const ids = chosen.id === undefined ? [newId(), newId()] : halvesOf(chosen.id)
+    const [privateId, publicId] = ids as [string, string]
+    const parts = { at, privateId, publicId, forPrivate, forPublic, spec, number, curve }
+    return makePair(context, wish, parts)
+  })
+}
+
+function halvesOf(id: string): readonly [string, string] {
+  return [id, `${id}${PUBLIC_SUFFIX}`]
+}
+
+/** The identifier that a request chooses for the private key; the public one's follows from it. */
+function pairIdentifier(wish: CreateKeyPairWish) {
+  const own = [wish.common, wish.privateKey, wish.publicKey].map((one) => {
+    return { one, ...withoutIdentifier(one?.attributes) }
+  })
+  const [common, privateKey, publicKey] = own.map(
+    ({ one, attributes }) => one && { ...one, attributes },
+  )
+  const id = own[1]?.id ?? own[0]?.id
+  const forPublic = own[2]?.id
+  if (forPublic !== undefined && (id === undefined || forPublic !== halvesOf(id)[1])) {
+    const what =
+      'Cannot create key pair: the identifier of the public key is that of the private one'
+    throw new KmsError('invalidField', `${what} with ${PUBLIC_SUFFIX} behind it`)
+  }
+  return { id, common, privateKey, publicKey }
+}
+
+interface PairParts extends PairWanted {
+  readonly at: MakingPlace
+  readonly privateId: string
+  readonly publicId: string
+  readonly forPrivate: readonly ListedAttribute[]
+  readonly forPublic: readonly ListedAttribute[]
+}
+
+async function makePair(
+  context: Context,
+  { internal, storageMasks }: CreateKeyPairWish,
+  { at, privateId, publicId, forPrivate, forPublic, spec, number, curve }: PairParts,
+): Promise<Pair> {
+  const { place } = at
+  const { keystore, maker, known } = await placed(context, forPrivate, storageMasks, fixedAt(at))
   const publicExponent = internal?.publicExponent
-  const made = await maker.generatePair({ privateId, publicId, spec, publicExponent })
+  const made = await maker.generatePair({ privateId, publicId, spec, publicExponent, place })
   const half = (
     type: typeof ObjectType.PrivateKey | typeof ObjectType.PublicKey,
     given: readonly ListedAttribute[],
@@ -151,7 +213,7 @@ export async function createKeyPair(context: Context, wish: CreateKeyPairWish): 
     const isPrivate = type === ObjectType.PrivateKey
     const [id, other] = isPrivate ? [privateId, publicId] : [publicId, privateId]
     const own = isPrivate ? made.privateKey : made.publicKey
-    return newObject(context, {
+    const object = newObject(context, {
       id,
       objectType: type,
       origin: 'created',
@@ -163,14 +225,16 @@ export async function createKeyPair(context: Context, wish: CreateKeyPairWish): 
         { id: 'cryptographicLength', value: spec.bits },
         ...(curve === undefined ? [] : [domainParameters(curve)]),
         link(isPrivate ? LinkType.PublicKeyLink : LinkType.PrivateKeyLink, other),
+        ...placedName(at, id, given),
         ...(isPrivate ? known : []),
       ],
       internal: isPrivate ? internal?.privateKey : internal?.publicKey,
     })
+    return placedObject(context, at, object)
   }
   const privateKey = half(ObjectType.PrivateKey, forPrivate)
   const publicKey = half(ObjectType.PublicKey, forPublic)
-  const entered = await enter(context, [privateKey, publicKey], internal?.privateKey)
+  const entered = await enterMade(context, at, [privateKey, publicKey], internal?.privateKey)
   return {
     privateKey: entered[0] as ManagedObject,
     publicKey: entered[1] as ManagedObject,

@@ -17,6 +17,7 @@ import {
 import { ObjectGroupMember, StorageStatusMask } from '#spec/kmip/enumerations.ts'
 import { assertKnown } from '../attribute-rules.ts'
 import type { Context } from '../context.ts'
+import type { Query } from '../database.ts'
 import { KmsError } from '../errors.ts'
 import type { ManagedObject } from '../objects.ts'
 import { isVisible, scopesOf } from '../policy.ts'
@@ -58,19 +59,44 @@ export async function locate(context: Context, wish: LocateWish): Promise<Locate
   const status = (wish.storageStatusMask ?? StorageStatusMask.OnLineStorage) & EVERYWHERE
   const limit = Math.min(wish.maximumItems ?? Infinity, services.limits.locateItemsMax)
   if (status === 0) return { objects: [], ...(wish.count && { total: 0 }) }
-  const found = await services.store.find({
+  const page = {
     scopes: scopesOf(principal),
     conditions: [...conditionsOf(wanted), storedAs(status)],
     limit,
     offset: wish.offsetItems,
     count: wish.count,
     oldestFirst: fresh || wish.oldestFirst,
-  })
+  }
+  const fits = (object: ManagedObject): boolean => {
+    const { attributes } = object
+    const isStored = (storageStatus(attributes) & status) !== 0 && matches(attributes, wanted)
+    return isStored && isVisible(services, principal, object)
+  }
+  const shared = services.grants.objectsFor(principal.name)
+  if (shared.length > 0) return withShared(context, page, shared, fits)
+  const found = await services.store.find(page)
   const objects = await services.store.objects(found.ids)
-  const fits = objects.filter(({ attributes }) => {
-    return (storageStatus(attributes) & status) !== 0 && matches(attributes, wanted)
+  return { objects: objects.filter(fits), total: found.total }
+}
+
+/** What others have shared comes behind what lies in the own scope. */
+async function withShared(
+  { services, principal }: Context,
+  page: Omit<Query, 'kind'>,
+  shared: readonly string[],
+  fits: (object: ManagedObject) => boolean,
+): Promise<Located> {
+  const { store } = services
+  const own = await store.find({ ...page, count: true })
+  const total = own.total ?? 0
+  const objects = await store.objects(own.ids)
+  const others = (await store.objects(shared.toSorted())).filter((object) => {
+    return object.scope !== principal.scope && fits(object)
   })
-  return { objects: fits.filter((object) => isVisible(principal, object)), total: found.total }
+  const from = Math.max(0, (page.offset ?? 0) - total)
+  const rest = others.slice(from, from + page.limit - own.ids.length)
+  const sum = page.count ? total + others.length : undefined
+  return { objects: [...objects.filter(fits), ...rest], total: sum }
 }
 
 const FRESH: ListedAttribute = { id: 'fresh', value: true }

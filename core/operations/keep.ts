@@ -27,17 +27,14 @@ import { type Item, ItemType } from '#wire/ttlv/item.ts'
 import { KEEPER_WISH } from '../attribute-rules.ts'
 import type { Context, Services } from '../context.ts'
 import { type FailureCode, KmsError } from '../errors.ts'
-import { USES, type UsableKey, type Use, usableKey, usableObject } from '../keys.ts'
+import { keyInUse, USES, type UsableKey, usableKey } from '../keys.ts'
 import type { Keeper, Kept, Keystore, Maker, WrapMechanism } from '../keystore.ts'
-import { isDestroyed } from '../lifecycle.ts'
+import { assertUsable, isDestroyed } from '../lifecycle.ts'
 import { labelOf, type ManagedObject, objectTypeOf } from '../objects.ts'
 import { livingObject } from '../policy.ts'
 import type { Secret } from '../secret.ts'
 
 const ATTRIBUTE_TEXT = `the attribute ${KEEPER_WISH}`
-
-/** A keeper must be Active, whatever it does: deactivating it closes what is under it. */
-const UNWRAP: Use = { verb: 'unwrap with', mask: Mask.UnwrapKey, purpose: 'protect' }
 
 /** Where a new key goes, and what follows from it. */
 export interface Placed {
@@ -150,14 +147,14 @@ function renamed(error: unknown): unknown {
 }
 
 async function keeperKeys(context: Context, id: string): Promise<KeeperKeys> {
-  const object = await livingObject(context, id)
+  const object = await livingObject(context, id, USES.wrap.deed)
   const type = objectTypeOf(object)
   const { PublicKeyLink, PrivateKeyLink } = LinkType
   const wraps = type === ObjectType.PrivateKey ? otherHalf(object, PublicKeyLink) : object.id
   const unwraps = type === ObjectType.PublicKey ? otherHalf(object, PrivateKeyLink) : object.id
   const keys = {
     wrapper: await usableKey(context, wraps, USES.wrap),
-    unwrapper: await usableKey(context, unwraps, UNWRAP),
+    unwrapper: await unwrapperOf(context.services, unwraps, context.now),
   }
   const { keystore, key } = keys.unwrapper
   const algorithm = key.spec?.algorithm
@@ -168,6 +165,23 @@ async function keeperKeys(context: Context, id: string): Promise<KeeperKeys> {
     throw unfit(object, 'it is itself kept under another key')
   }
   return keys
+}
+
+/**
+ * The key that unwraps, for the server itself: whoever uses what is under it need not be allowed to
+ * use it. It must be Active: deactivating it closes what is under it.
+ */
+async function unwrapperOf(services: Services, id: string, now: number): Promise<UsableKey> {
+  const object = livingKeeper(await services.store.object(id), id)
+  const what = `Cannot unwrap with ${labelOf(object)}`
+  assertUsable(() => what, object.attributes, 'protect', now)
+  if (((object.attributes.get('cryptographicUsageMask') ?? 0) & Mask.UnwrapKey) === 0) {
+    const why = 'its Cryptographic Usage Mask does not have UnwrapKey'
+    throw new KmsError('usageMask', `${what}: ${why}`)
+  }
+  const key = keyInUse(object)
+  const keystore = services.keystores.named((object.material as { keystore: string }).keystore)
+  return { object, key, keystore }
 }
 
 function otherHalf(object: ManagedObject, type: LinkType): string {
@@ -264,15 +278,13 @@ export interface Unwrapped {
 
 /** @throws {@link KmsError} naming the keeper and its keystore. */
 export async function unwrapKept(services: Services, kept: KeptKey): Promise<Unwrapped> {
-  const { store, keystores, clock, journal } = services
+  const { store, clock, journal } = services
   const { id, keeper } = kept
   const event = { principal: 'server', front: 'server', operation: 'Unwrap', object: id } as const
-  const object = await store.object(keeper)
   try {
-    const { attributes } = livingKeeper(object, keeper)
     const now = Math.floor(clock() / 1000)
-    const context: Context = { ...event, services, now, principal: { name: 'server', scope: '' } }
-    const { key, keystore } = usableObject(context, object as ManagedObject, UNWRAP)
+    const { object, key, keystore } = await unwrapperOf(services, keeper, now)
+    const { attributes } = object
     const mechanism = boundTo(kept.mechanism, kept.place)
     const material = await keystore.unwrap(key, mechanism, kept.wrapped)
     await journal.record({ ...event, outcome: 'success', detail: `with ${keeper}` })
@@ -280,7 +292,7 @@ export async function unwrapKept(services: Services, kept: KeptKey): Promise<Unw
     const until = Math.min(...ends.map((date) => (date ?? Number.POSITIVE_INFINITY) * 1000))
     return { material, until }
   } catch (error) {
-    const failure = keptFailure(kept, object, keystores, error)
+    const failure = keptFailure(kept, await store.object(keeper), error)
     await journal.record({ ...event, outcome: failure.code, detail: `with ${keeper}` })
     throw failure
   }
@@ -302,11 +314,10 @@ function livingKeeper(object: ManagedObject | undefined, id: string): ManagedObj
 function keptFailure(
   { id, keeper }: KeptKey,
   object: ManagedObject | undefined,
-  keystores: Services['keystores'],
   error: unknown,
 ): KmsError {
   const place = object?.material?.keystore
-  const where = place === undefined ? '' : ` in keystore "${keystores.named(place).name}"`
+  const where = place === undefined ? '' : ` in keystore "${place}"`
   const what = `Cannot use "${id}", which is kept wrapped with "${keeper}"${where}`
   const known = error instanceof KmsError
   const why = known ? error.message : 'an internal error, see the log of the server'

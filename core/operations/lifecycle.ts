@@ -17,6 +17,7 @@ import { nameOf } from '#spec/kmip/table.ts'
 import { commit, retried, revised, update } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
+import { isPlaced, PUBLIC_SUFFIX } from '../identifiers.ts'
 import {
   assertTransition,
   assertUsable,
@@ -27,7 +28,8 @@ import {
   stateName,
 } from '../lifecycle.ts'
 import { labelOf, type ManagedObject, objectTypeOf } from '../objects.ts'
-import { livingObject, visibleObject } from '../policy.ts'
+import { assertMayEnd, livingObject, visibleObject } from '../policy.ts'
+import type { ObjectChange } from '../store.ts'
 
 /** @throws {@link KmsError} `illegalOperation` when the object has no state to change. */
 function currentState(object: ManagedObject, verb: string, now: number): State {
@@ -62,6 +64,7 @@ export async function revoke(context: Context, wish: RevokeWish): Promise<Manage
   return retried(async () => {
     const object = await visibleObject(context, wish.id)
     const what = `Cannot revoke ${labelOf(object)}`
+    assertMayEnd(context, object, 'revoke')
     const from = currentState(object, 'revoke', context.now)
     const to = stateAfterRevoke(from, reason.revocationReasonCode)
     assertTransition(what, from, to)
@@ -95,28 +98,57 @@ function assertReason(code: number, occurrence: number | undefined): void {
 /**
  * Destroys the material; the attributes stay as a record. Templates vanish.
  *
- * @throws {@link KmsError} `alreadyDestroyed`, `wrongState`.
+ * @param isRemoved Whether the record goes as well, also that of what is destroyed already; the
+ * audit trail keeps that it was there.
+ * @throws {@link KmsError} `permissionDenied`, `alreadyDestroyed`, `wrongState`.
  */
-export async function destroy(context: Context, id: string): Promise<ManagedObject> {
+export async function destroy(
+  context: Context,
+  id: string,
+  isRemoved = false,
+): Promise<ManagedObject> {
   return retried(async () => {
     const object = await visibleObject(context, id)
-    const { attributes } = object
     if (objectTypeOf(object) === ObjectType.Template) {
       await commit(context, [{ before: object }])
       return object
     }
     const what = `Cannot destroy ${labelOf(object)}`
+    assertMayEnd(context, object, 'destroy')
     const from = currentState(object, 'destroy', context.now)
-    if (isDestroyed(from)) {
+    if (isDestroyed(from) && !isRemoved) {
       throw new KmsError('alreadyDestroyed', `${what}: it is destroyed already`)
     }
-    const to = from === State.Compromised ? State.DestroyedCompromised : State.Destroyed
-    assertTransition(what, from, to)
-    const ended = attributes.setAll({ state: to, destroyDate: context.now })
-    const after = revised(context, object, ended, { withoutMaterial: true })
-    await commit(context, [{ before: object, after }])
-    return after
+    // A key that is called by its place in an HSM ends there without being revoked before.
+    const isAtEnd = isDestroyed(from) || isPlaced(object.id)
+    if (!isAtEnd) assertTransition(what, from, endOf(from))
+    const ends = [object, ...(await publicHalf(context, object))].map((before): ObjectChange => {
+      return isRemoved ? { before } : { before, after: destroyed(context, before) }
+    })
+    await commit(context, ends, isRemoved ? 'with its record' : undefined)
+    return ends[0]?.after ?? object
   })
+}
+
+function endOf(state: State): State {
+  return state === State.Compromised ? State.DestroyedCompromised : State.Destroyed
+}
+
+function destroyed(context: Context, object: ManagedObject): ManagedObject {
+  const state = endOf(currentState(object, 'destroy', context.now))
+  const ended = object.attributes.setAll({ state, destroyDate: context.now })
+  return revised(context, object, ended, { withoutMaterial: true })
+}
+
+/** In a device the halves of a pair end together: the identifier of one is that of both. */
+async function publicHalf(
+  { services }: Context,
+  { id, scope, attributes }: ManagedObject,
+): Promise<readonly ManagedObject[]> {
+  const isPair = isPlaced(id) && attributes.get('objectType') === ObjectType.PrivateKey
+  const half = isPair ? await services.store.object(`${id}${PUBLIC_SUFFIX}`) : undefined
+  const isThere = half?.scope === scope && !isDestroyed(half.attributes.get('state'))
+  return half !== undefined && isThere ? [half] : []
 }
 
 export interface CheckWish {

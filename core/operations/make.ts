@@ -40,6 +40,7 @@ import type { Keystore, Made } from '../keystore.ts'
 import { stateAt } from '../lifecycle.ts'
 import type { ManagedObject } from '../objects.ts'
 import { encodedAttributes } from '../record.ts'
+import type { ObjectChange } from '../store.ts'
 import { findByName } from './find.ts'
 
 /** Seconds for which a client may go on using what it has fetched, without asking again. */
@@ -70,17 +71,23 @@ export interface Internal {
   readonly namesRepeat?: boolean | undefined
 }
 
-/** Writes new objects. @throws {@link KmsError} `nameInUse`, where names may not repeat. */
+/**
+ * Writes new objects.
+ *
+ * @param replaced Destroyed objects whose identifiers they have.
+ * @throws {@link KmsError} `nameInUse`, where names may not repeat.
+ */
 export async function enter(
   context: Context,
   objects: readonly ManagedObject[],
   { namesRepeat }: Internal = {},
+  replaced: readonly ManagedObject[] = [],
 ): Promise<readonly ManagedObject[]> {
+  const change = (after: ManagedObject): ObjectChange => {
+    return { before: replaced.find(({ id }) => id === after.id), after }
+  }
   try {
-    await commit(
-      context,
-      objects.map((after) => ({ after })),
-    )
+    await commit(context, objects.map(change))
     return objects
   } catch (error) {
     const taken = error instanceof KmsError && error.code === 'nameInUse'
@@ -89,10 +96,7 @@ export async function enter(
       ...object,
       attributes: withAlternativeNames(object.attributes),
     }))
-    await commit(
-      context,
-      renamed.map((after) => ({ after })),
-    )
+    await commit(context, renamed.map(change))
     return renamed
   }
 }

@@ -24,13 +24,15 @@ import { encodeItem } from '#wire/ttlv/binary.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
+import { withoutIdentifier } from '../identifiers.ts'
 import { canRead, readKey, specOfKey } from '../key-formats.ts'
 import { kindOf, pairSpec } from '../keys.ts'
 import type { MaterialKind } from '../keystore.ts'
 import { isKeyed, type KeyedObject, type ManagedObject, objectTypeLabel } from '../objects.ts'
 import { domainParameters, link, valueIn } from './create.ts'
 import { placed } from './keep.ts'
-import { enter, type Given, type Internal, newId, newObject, resolved } from './make.ts'
+import { type Given, type Internal, newId, newObject, resolved } from './make.ts'
+import { enterMade, fixedAt, makingAt, placedName, placedObject } from './placed.ts'
 
 export interface RegisterWish {
   readonly objectType: ObjectType
@@ -59,20 +61,30 @@ export async function register(context: Context, wish: RegisterWish): Promise<Ma
     const what = `Cannot register ${objectTypeLabel(objectType)}: the object is of another type`
     throw new KmsError('objectType', what)
   }
-  const all = await resolved(context, wish.given)
+  const chosen = withoutIdentifier(wish.given.attributes)
+  const all = await resolved(context, { ...wish.given, attributes: chosen.attributes })
   const taken = await take(objectType, object, all)
-  const { keystore, maker, given, known: kept } = await placed(context, all, storageMasks)
-  const id = newId()
   const { kind, spec, format, bytes, body } = taken
-  const known = bytes === undefined ? taken.known : [...taken.known, ...kept]
-  const made =
-    bytes === undefined ? undefined : await maker.import({ id, kind, spec, format, bytes })
-  // The keystore has it now; the message that brought it must not keep it.
-  bytes?.fill(0)
-  const { internal } = wish
-  const making = { id, objectType, origin: 'registered', given, body, known, internal } as const
-  const registered = newObject(context, { ...making, ...(made && { keystore, made }) })
-  return (await enter(context, [registered], internal))[0] as ManagedObject
+  return makingAt(context, chosen.id, storageMasks, async (at) => {
+    const {
+      keystore,
+      maker,
+      given,
+      known: kept,
+    } = await placed(context, all, storageMasks, fixedAt(at))
+    const id = chosen.id ?? newId()
+    const request = { id, kind, spec, format, place: at.place }
+    const made = bytes === undefined ? undefined : await maker.import({ ...request, bytes })
+    // The keystore has it now; the message that brought it must not keep it.
+    bytes?.fill(0)
+    const { internal } = wish
+    const own = bytes === undefined ? [] : kept
+    const known = [...taken.known, ...placedName(at, id, given), ...own]
+    const making = { id, objectType, origin: 'registered', given, body, known, internal } as const
+    const registered = newObject(context, { ...making, ...(made && { keystore, made }) })
+    const next = placedObject(context, at, registered)
+    return (await enterMade(context, at, [next], internal))[0] as ManagedObject
+  })
 }
 
 async function take(

@@ -16,7 +16,7 @@ import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import { keyInUse, specOf } from '../keys.ts'
 import { isKeyed, labelOf, type ManagedObject, objectTypeOf } from '../objects.ts'
-import { livingObject } from '../policy.ts'
+import { assertMayEnd, livingObject } from '../policy.ts'
 import type { ObjectChange } from '../store.ts'
 import { link, type Pair } from './create.ts'
 import { makerLike } from './keep.ts'
@@ -132,6 +132,7 @@ export async function reKeyKeyPair(context: Context, wish: ReKeyKeyPairWish): Pr
 
 async function oldKey(context: Context, id: string, type: ObjectType): Promise<ManagedObject> {
   const object = await livingObject(context, id)
+  assertMayEnd(context, object, 're-key')
   if (objectTypeOf(object) !== type) throw cannot(object, 'it is of another type')
   keyInUse(object)
   if (!isKeyed(object.body) || object.body.value.keyBlock.keyWrappingData !== undefined) {

@@ -14,6 +14,7 @@ import type { Context } from '../context.ts'
 import { keyInUse, type UsableKey } from '../keys.ts'
 import type { WrapMechanism } from '../keystore.ts'
 import type { ManagedObject } from '../objects.ts'
+import { permitted } from '../policy.ts'
 import { Secret } from '../secret.ts'
 import { assertMayLeave, markStale } from './get.ts'
 
@@ -29,6 +30,7 @@ export interface WrapWish {
 /** @throws {@link KmsError} `notExtractable`, `keyFormat`, `dataLength` and others. */
 export async function wrapKey(context: Context, wish: WrapWish): Promise<Uint8Array> {
   const { object, format, wrapper, mechanism, fitted } = wish
+  permitted(context, object, 'get')
   assertMayLeave(object, true)
   const key = keyInUse(object)
   const { keystores, journal } = context.services

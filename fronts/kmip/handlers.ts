@@ -1,13 +1,15 @@
 /**
  * The operations that this front offers: one row each.
  *
- * An operation without a row is answered with Operation Not Supported, and Query does not list it.
+ * An operation without a row is answered with Operation Not Supported, and Query does not list it;
+ * nor does it list those that are our own.
  *
  * @module
  */
 import { Operation } from '#spec/kmip/enumerations.ts'
 import type { OperationName } from '#spec/kmip/operations.ts'
 import type { Handler } from './handler.ts'
+import * as access from './operations/access.ts'
 import * as attributes from './operations/attributes.ts'
 import * as cryptography from './operations/cryptography.ts'
 import * as lifecycle from './operations/lifecycle.ts'
@@ -21,13 +23,14 @@ const HANDLERS: Handlers = {
   ...attributes,
   ...lifecycle,
   ...cryptography,
+  ...access,
   DiscoverVersions,
   Query: queryHandler(() => OFFERED),
 }
 
 const OFFERED: readonly Operation[] = Object.keys(Operation)
   .filter((name) => name in HANDLERS)
-  .map((name) => Operation[name as OperationName])
+  .map((name) => Operation[name as keyof typeof Operation])
 
 /** The row of an operation; undefined when it is not offered. */
 export function handlerOf<N extends OperationName>(operation: N): Handler<N> | undefined {

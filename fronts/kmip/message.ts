@@ -17,7 +17,7 @@ import type { ObjectChange } from '#core/store.ts'
 import {
   AsynchronousIndicator,
   BatchErrorContinuationOption as OnError,
-  Operation,
+  type Operation,
   ResultStatus,
 } from '#spec/kmip/enumerations.ts'
 import {
@@ -28,8 +28,12 @@ import {
   ResponseBatchItem,
   ResponseHeader,
 } from '#spec/kmip/messages.ts'
-import { operationLabel, operationName, payloadCoders } from '#spec/kmip/operations.ts'
-import { knows } from '#spec/kmip/table.ts'
+import {
+  hasOperation,
+  operationLabel,
+  operationName,
+  payloadCoders,
+} from '#spec/kmip/operations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { WireError } from '#wire/errors.ts'
 import { itemBytes } from '#wire/ttlv/binary.ts'
@@ -320,7 +324,7 @@ class Batch {
       const what = `Cannot do ${operationLabel(operation)}: this server does not offer it`
       throw new KmsError('operationNotSupported', what)
     }
-    if (!knows(Operation, operation, this.#version)) {
+    if (!hasOperation(operation, this.#version)) {
       const what = `KMIP ${versionText(this.#version)} does not have it`
       throw new KmsError('operationNotSupported', `Cannot do ${operationLabel(operation)}: ${what}`)
     }

@@ -12,6 +12,7 @@ import { commit } from '#core/change.ts'
 import type { Context, Principal, Services } from '#core/context.ts'
 import { isDestroyed } from '#core/lifecycle.ts'
 import type { ManagedObject } from '#core/objects.ts'
+import { asGranted, isVisible } from '#core/policy.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Application as Contract } from './contract.ts'
@@ -170,18 +171,19 @@ export class Application implements Contract {
 
   /** The handle of an object: the one that it has, or a new one. */
   handleOf(token: Token, id: string, session?: Session): number {
-    const known = this.#handles.get(id)
+    const name = nameIn(token, id)
+    const known = this.#handles.get(name)
     if (known !== undefined) return known
     const handle = ++this.#lastHandle
     this.#references.set(handle, { handle, id, token, session })
-    this.#handles.set(id, handle)
+    this.#handles.set(name, handle)
     if (session !== undefined) this.#sessionObjects++
     return handle
   }
 
   /** The handle of an object that has one already. */
-  knownHandle(id: string): number | undefined {
-    return this.#handles.get(id)
+  knownHandle(token: Token, id: string): number | undefined {
+    return this.#handles.get(nameIn(token, id))
   }
 
   get sessionObjectCount(): number {
@@ -191,7 +193,7 @@ export class Application implements Contract {
   /** Forgets a handle; a session object ends with it. */
   drop(reference: Reference): void {
     if (!this.#references.delete(reference.handle)) return
-    this.#handles.delete(reference.id)
+    this.#handles.delete(nameIn(reference.token, reference.id))
     if (reference.session === undefined) return
     this.#sessionObjects--
     const context = reference.session.context('Destroy', false)
@@ -229,10 +231,17 @@ export class Application implements Contract {
     const gone =
       object === undefined ||
       isDestroyed(object.attributes.get('state')) ||
-      object.scope !== session.token.principal.scope
+      !isVisible(this.#services(reference), this.principalOf(session.token), object)
     if (gone) throw noObject(handle, code)
     if (isPrivate(object) && !session.seesPrivate) throw noObject(handle, code)
-    return { reference, object, lasting: reference.session === undefined }
+    const lasting = reference.session === undefined
+    return { reference, object: this.shown(session.token, object), lasting }
+  }
+
+  /** An object of another scope whose value has not been granted is shown as one that stays. */
+  shown(token: Token, object: ManagedObject): ManagedObject {
+    if (object.scope === token.principal.scope) return object
+    return asGranted(token.services, this.principalOf(token), object)
   }
 
   async #load(reference: Reference): Promise<ManagedObject | undefined> {
@@ -249,6 +258,11 @@ export class Application implements Contract {
     for (const session of [...this.#sessions.values()]) this.closeSession(session)
     this.#ended.resolve()
   }
+}
+
+/** Two tokens may show the same object: it has a handle in each. */
+function nameIn({ slot }: Token, id: string): string {
+  return `${slot} ${id}`
 }
 
 /** An object as an application sees it. */

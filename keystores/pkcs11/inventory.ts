@@ -22,6 +22,7 @@ import {
 } from '#spec/algorithms.ts'
 import { KeyFormatType, CryptographicUsageMask as Mask } from '#spec/kmip/enumerations.ts'
 import { CKA, CKK, CKO } from '#spec/pkcs11/constants.ts'
+import type { Attribute } from '#spec/pkcs11/types.ts'
 import type { DeviceSession } from './device.ts'
 import { foundReference, readReference } from './references.ts'
 import { isTrue, PUBLIC_PARTS, publicKeyOf } from './templates.ts'
@@ -70,16 +71,44 @@ interface Seen {
   readonly label: Uint8Array
 }
 
-/** All token objects that can be adopted. */
-export async function inventory(session: DeviceSession): Promise<readonly Foundling[]> {
+/**
+ * All token objects that can be adopted.
+ *
+ * @param called Only those with this CKA_LABEL or CKA_ID, and what has the same CKA_ID as they.
+ */
+export async function inventory(
+  session: DeviceSession,
+  called?: string,
+): Promise<readonly Foundling[]> {
   const seen: Seen[] = []
-  for (const hObject of await session.findAll([{ type: CKA.TOKEN, value: isTrue }])) {
+  const handles = called === undefined ? await all(session, []) : await namesakes(session, called)
+  for (const hObject of handles) {
     const one = await see(session, hObject)
     if (one !== undefined) seen.push(one)
   }
   const halves = publicHalves(seen)
   const names = countsOf(seen)
   return seen.flatMap((one) => foundling(one, halves, names) ?? [])
+}
+
+async function all(
+  session: DeviceSession,
+  wanted: readonly Attribute[],
+): Promise<readonly number[]> {
+  return session.findAll([{ type: CKA.TOKEN, value: isTrue }, ...wanted])
+}
+
+async function namesakes(session: DeviceSession, called: string): Promise<readonly number[]> {
+  const value = Buffer.from(called)
+  const byLabel = await all(session, [{ type: CKA.LABEL, value }])
+  const byId = await all(session, [{ type: CKA.ID, value }])
+  const handles = new Set([...byLabel, ...byId])
+  for (const hObject of byLabel) {
+    const id = (await valuesOf(session, hObject, [CKA.ID])).get(CKA.ID)
+    if (id === undefined || id.length === 0) continue
+    for (const one of await all(session, [{ type: CKA.ID, value: id }])) handles.add(one)
+  }
+  return [...handles]
 }
 
 async function see(session: DeviceSession, hObject: number): Promise<Seen | undefined> {

@@ -24,9 +24,11 @@ import {
   randomBytes,
 } from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
+import { isPlaced } from '#core/identifiers.ts'
 import { defaultFormat, readKey, specOfKey, writeKey } from '#core/key-formats.ts'
 import type {
   Ability,
+  Address,
   Capabilities,
   CipherMechanism,
   DerivationMechanism,
@@ -77,6 +79,7 @@ import {
   ID_BYTES,
   innerOf,
   madeReference,
+  namedReference,
   type Reference,
   readReference,
   templateOf,
@@ -100,11 +103,20 @@ export interface HsmKeystoreOptions {
   readonly name: string
   /** Whether new secret and private keys may leave the device. Default: no. */
   readonly extractable?: boolean
+  /** Credentials that make and end keys with identifiers in it. */
+  readonly administrators?: readonly string[]
+  /** Whether keys in the device become objects when an administrator calls them. Default: no. */
+  readonly adoptsCalled?: boolean
+  /** The slot in identifiers. Default: the token's own. */
+  readonly identifierSlot?: number | undefined
 }
 
 export class Pkcs11Keystore implements Keystore {
   readonly name: string
   readonly can: Capabilities
+  readonly administrators: readonly string[]
+  readonly adoptsCalled: boolean
+  readonly #identifierSlot: number | undefined
   readonly #device: Device
   readonly #beside: Keystore
   readonly #extractable: boolean
@@ -114,8 +126,12 @@ export class Pkcs11Keystore implements Keystore {
   readonly #halves = new WeakMap<Uint8Array, KeyObject>()
 
   /** @param beside Keeps what is no secret of the device. */
-  constructor({ name, extractable = false }: HsmKeystoreOptions, device: Device, beside: Keystore) {
+  constructor(options: HsmKeystoreOptions, device: Device, beside: Keystore) {
+    const { name, extractable = false, administrators = [], adoptsCalled = false } = options
     this.name = name
+    this.administrators = administrators
+    this.adoptsCalled = adoptsCalled
+    this.#identifierSlot = options.identifierSlot
     this.#device = device
     this.#beside = beside
     this.#extractable = extractable
@@ -131,12 +147,17 @@ export class Pkcs11Keystore implements Keystore {
     return this.#device.status()
   }
 
+  address(): Address | undefined {
+    const slot = this.#identifierSlot ?? this.#device.status().slot
+    return slot === undefined ? undefined : { model: this.#device.quirks.model, slot }
+  }
+
   cannot(ability: Ability): string | undefined {
     const why = this.#abilities.cannot(ability)
     return why && `HSM "${this.name}": ${why}`
   }
 
-  async generate({ id, spec }: MakeRequest): Promise<Made> {
+  async generate({ id, spec, place }: MakeRequest): Promise<Made> {
     await this.#assertCan('generate key', spec, false)
     const { algorithm, bits } = spec
     if (isPair(algorithm)) throw new KmsError('invalidField', 'Cannot generate key: it is a pair')
@@ -144,10 +165,11 @@ export class Pkcs11Keystore implements Keystore {
     const bytes = (row.materialBits?.[bits] ?? bits) / 8
     const isFixed = algorithm === 'DES3'
     const type = makerOf(spec)
-    const { reference, attributes } = this.#newKey('secret', id, spec)
+    const { reference, attributes } = this.#newKey('secret', id, spec, place)
     const length = isFixed ? [] : [{ type: CKA.VALUE_LEN, value: ulongBytes(bytes) }]
     const pTemplate = [...attributes, ...length]
     await this.#use('generate key', async (session) => {
+      await this.#assertFree(session, place)
       const pMechanism = { type, parameter: undefined }
       const { phKey } = await session.call('C_GenerateKey', { pMechanism, pTemplate })
       session.handles.set(nameOf(reference), phKey)
@@ -155,7 +177,7 @@ export class Pkcs11Keystore implements Keystore {
     return { handle: reference, format: KeyFormatType.Raw }
   }
 
-  async generatePair({ privateId, publicId, spec }: MakePairRequest): Promise<{
+  async generatePair({ privateId, publicId, spec, place }: MakePairRequest): Promise<{
     readonly privateKey: Made
     readonly publicKey: Made
   }> {
@@ -163,17 +185,18 @@ export class Pkcs11Keystore implements Keystore {
     if (!isPair(spec.algorithm)) {
       throw new KmsError('invalidField', 'Cannot generate pair: it is a secret key')
     }
-    const { reference, attributes, id } = this.#newKey('private', privateId, spec)
+    const { reference, attributes, id } = this.#newKey('private', privateId, spec, place)
     const pPublicKeyTemplate = [
       { type: CKA.TOKEN, value: isTrue },
       { type: CKA.PRIVATE, value: isFalse },
       { type: CKA.ID, value: id },
-      { type: CKA.LABEL, value: Buffer.from(privateId) },
+      { type: CKA.LABEL, value: Buffer.from(place ?? privateId) },
       ...usageFlags(spec.algorithm, 'public'),
       ...parametersOf(spec),
     ]
     let handle: Buffer = reference
     const publicKey = await this.#use('generate pair', async (session) => {
+      await this.#assertFree(session, place)
       const { phPublicKey, phPrivateKey } = await session.call('C_GenerateKeyPair', {
         pMechanism: { type: pairRow(spec.algorithm as 'RSA').ckm, parameter: undefined },
         pPublicKeyTemplate,
@@ -200,17 +223,18 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   async import(request: ImportRequest): Promise<Made> {
-    const { id, kind, spec, format, bytes } = request
+    const { id, kind, spec, format, bytes, place } = request
     if (kind === 'public' || kind === 'data' || spec === undefined) {
       return this.#keepBeside(request)
     }
     const key = readKey(kind, format, bytes, spec)
     assertIs(spec, kind === 'secret' ? undefined : specOfKey(key), key.symmetricKeySize)
-    const { reference: bare, attributes } = this.#newKey(kind, id, spec)
+    const { reference: bare, attributes } = this.#newKey(kind, id, spec, place)
     const isSecret = kind === 'secret'
     const parts = isSecret ? [{ type: CKA.VALUE, value: key.export() }] : privateTemplate(key, spec)
     const reference = isSecret ? bare : withPublic(bare, createPublicKey(key))
     await this.#use('import key', async (session) => {
+      await this.#assertFree(session, place)
       const pTemplate = [...attributes, ...parts]
       const { phObject } = await session.call('C_CreateObject', { pTemplate })
       session.handles.set(nameOf(reference), phObject)
@@ -219,8 +243,9 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   /** What every key in the device has, and the reference to it. */
-  #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec) {
-    const id = randomBytes(ID_BYTES)
+  #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec, place?: string) {
+    const id = place === undefined ? randomBytes(ID_BYTES) : Buffer.from(place)
+    const refer = place === undefined ? madeReference : namedReference
     const attributes: Attribute[] = [
       { type: CKA.CLASS, value: ulongBytes(CLASSES[kind]) },
       { type: CKA.KEY_TYPE, value: ulongBytes(ckkOf(spec)) },
@@ -229,10 +254,27 @@ export class Pkcs11Keystore implements Keystore {
       { type: CKA.SENSITIVE, value: this.#extractable ? isFalse : isTrue },
       { type: CKA.EXTRACTABLE, value: this.#extractable ? isTrue : isFalse },
       { type: CKA.ID, value: id },
-      { type: CKA.LABEL, value: Buffer.from(label) },
+      { type: CKA.LABEL, value: Buffer.from(place ?? label) },
       ...usageFlags(spec.algorithm, 'private'),
     ]
-    return { id, attributes, reference: madeReference(CLASSES[kind], id) }
+    return { id, attributes, reference: refer(CLASSES[kind], id) }
+  }
+
+  /** Nothing in the device may be called so already: the key could not be told from it. */
+  async #assertFree(session: DeviceSession, place: string | undefined): Promise<void> {
+    if (place === undefined) return
+    const value = Buffer.from(place)
+    for (const type of [CKA.LABEL, CKA.ID]) {
+      for (const objectClass of [CLASSES.secret, CLASSES.private, CLASSES.public]) {
+        const template = [
+          { type: CKA.CLASS, value: ulongBytes(objectClass) },
+          { type, value },
+        ]
+        if ((await session.find(template)).length === 0) continue
+        const what = `Cannot make "${place}": HSM "${this.name}" has a key of this name already`
+        throw new KmsError('exists', `${what}; call it by its identifier, or adopt it`)
+      }
+    }
   }
 
   async #keepBeside(request: ImportRequest): Promise<Made> {
@@ -281,7 +323,7 @@ export class Pkcs11Keystore implements Keystore {
     const inner = innerOf(handle)
     if (inner !== undefined) return this.#beside.destroy(inner)
     const reference = this.#reference({ id: 'key', handle })
-    const isMade = reference.id.length === ID_BYTES && reference.label.length === 0
+    const { isMade } = reference
     await this.#use('destroy key', async (session) => {
       session.handles.delete(nameOf(handle))
       for (const hObject of await session.find(templateOf(reference))) {
@@ -296,13 +338,16 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   /** All that is in the device, whoever made it. */
-  async foundlings(): Promise<readonly Foundling[]> {
-    return this.#read('look through it', inventory)
+  async foundlings(called?: string): Promise<readonly Foundling[]> {
+    return this.#read('look through it', (session) => inventory(session, called))
   }
 
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
     const kept = this.#kept(key)
-    if (kept !== undefined) return this.#beside.encrypt(kept, mechanism, data)
+    if (kept !== undefined) {
+      this.#assertOpens(key, mechanism)
+      return this.#beside.encrypt(kept, mechanism, data)
+    }
     const padded = this.#abilities.paddingOf(mechanism.cipher)
     if (padded !== undefined) {
       const bare = { ...mechanism, cipher: padded.base }
@@ -317,6 +362,13 @@ export class Pkcs11Keystore implements Keystore {
     if (tagBytes === 0) return { data: out }
     const at = out.length - tagBytes
     return { data: out.subarray(0, at), tag: out.subarray(at) }
+  }
+
+  /** What is encrypted with the public half of a key in the device must be opened there. */
+  #assertOpens({ id, kind }: KeyInUse, { cipher, hash, mgfHash, label }: CipherMechanism): void {
+    if (kind !== 'public' || !isPlaced(id)) return
+    const labelled = label !== undefined && label.length > 0
+    this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label: labelled })
   }
 
   async decrypt(

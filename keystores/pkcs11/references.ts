@@ -11,16 +11,19 @@ import { CKA } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute } from '#spec/pkcs11/types.ts'
 
-/** First byte: made or taken in here, kept beside, or found in the device. */
+/** First byte: made or taken in here, kept beside, found in the device, or made under a name. */
 const MADE = 1
 const BESIDE = 2
 const FOUND = 3
+const NAMED = 4
 
 /** CKA_ID of the keys that are made here: drawn at random. */
 export const ID_BYTES = 16
 const LENGTH_BYTES = 2
 
 export interface Reference {
+  /** Whether the key came into the device through here. */
+  readonly isMade: boolean
   readonly objectClass: number
   readonly id: Uint8Array
   /** Empty where the CKA_ID is enough. */
@@ -33,6 +36,11 @@ export interface Reference {
 
 export function madeReference(objectClass: number, id: Uint8Array): Buffer {
   return Buffer.of(MADE, objectClass, ...id)
+}
+
+/** Made under a name that the client has chosen: CKA_ID and CKA_LABEL are that name. */
+export function namedReference(objectClass: number, name: Uint8Array): Buffer {
+  return Buffer.concat([Uint8Array.of(NAMED, objectClass), sized(name), sized(new Uint8Array(0))])
 }
 
 export function foundReference(objectClass: number, id: Uint8Array, label: Uint8Array): Buffer {
@@ -55,7 +63,7 @@ export function readReference(handle: Uint8Array): Reference | undefined {
     const end = 2 + ID_BYTES
     return reference(handle, objectClass, handle.subarray(2, end), handle.subarray(0, 0), end)
   }
-  if (place !== FOUND) return undefined
+  if (place !== FOUND && place !== NAMED) return undefined
   const id = unsized(handle, 2)
   const label = id && unsized(handle, 2 + LENGTH_BYTES + id.length)
   if (id === undefined || label === undefined) return undefined
@@ -79,7 +87,14 @@ function reference(
   label: Uint8Array,
   end: number,
 ): Reference {
-  return { objectClass, id, label, head: handle.subarray(0, end), publicHalf: handle.subarray(end) }
+  return {
+    isMade: handle[0] !== FOUND,
+    objectClass,
+    id,
+    label,
+    head: handle.subarray(0, end),
+    publicHalf: handle.subarray(end),
+  }
 }
 
 function sized(bytes: Uint8Array): Buffer {

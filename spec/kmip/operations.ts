@@ -7,13 +7,15 @@
  * @module
  */
 import type { Coder, Infer, StructCoder } from '#wire/ttlv/coder.ts'
+import type { Version } from '#wire/ttlv/version.ts'
 import { Operation } from './enumerations.ts'
+import { EXTENSIONS, ExtensionOperation } from './extensions.ts'
 import * as create from './payloads/create.ts'
 import * as cryptography from './payloads/cryptography.ts'
 import * as lifecycle from './payloads/lifecycle.ts'
 import * as retrieve from './payloads/retrieve.ts'
 import * as server from './payloads/server.ts'
-import { nameOf, tableOf } from './table.ts'
+import { knows, nameOf } from './table.ts'
 
 interface OperationRow {
   readonly request: StructCoder<unknown>
@@ -85,24 +87,39 @@ export const OPERATIONS = {
   Process:                  { request: lifecycle.ProcessRequest,         response: EmptyResponse },
   Ping:                     { request: server.PingRequest,               response: EmptyResponse },
 } as const satisfies Record<keyof typeof Operation, OperationRow>
-export type OperationName = keyof typeof OPERATIONS
+const ALL = { ...OPERATIONS, ...EXTENSIONS }
+/** Also those that are ours. */
+export type OperationName = keyof typeof ALL
 
 /** Payload types of an operation. */
-export type RequestOf<N extends OperationName> = Infer<(typeof OPERATIONS)[N]['request']>
-export type ResponseOf<N extends OperationName> = Infer<(typeof OPERATIONS)[N]['response']>
+export type RequestOf<N extends OperationName> = Infer<(typeof ALL)[N]['request']>
+export type ResponseOf<N extends OperationName> = Infer<(typeof ALL)[N]['response']>
 
+const NUMBERS = { ...Operation, ...ExtensionOperation }
 const NAMES = new Map<number, OperationName>(
-  tableOf(Operation).values.map(({ name, value }) => [value, name as OperationName]),
+  Object.entries(NUMBERS).map(([name, value]) => [value, name as OperationName]),
 )
 
-/** Name of the operation with this number; undefined for extensions. */
+export function operationNumber(name: OperationName): Operation {
+  return NUMBERS[name] as Operation
+}
+
+/** Whether a version has the operation with this number; ours are in all. */
+export function hasOperation(operation: number, version: Version): boolean {
+  return operation >= EXTENSION_MIN || knows(Operation, operation, version)
+}
+
+const EXTENSION_MIN = 0x80_00_00_00
+
+/** Name of the operation with this number; undefined where nobody knows it. */
 export function operationName(operation: number): OperationName | undefined {
   return NAMES.get(operation)
 }
 
 /** How messages to people call an operation. */
 export function operationLabel(operation: number): string {
-  return nameOf(Operation, operation).replace(/(?<=[a-z])(?=[A-Z])/g, ' ')
+  const name = operationName(operation) ?? nameOf(Operation, operation)
+  return name.replace(/(?<=[a-z])(?=[A-Z])/g, ' ')
 }
 
 /** The payload coders of an operation, their types set aside. */
@@ -110,5 +127,5 @@ export function payloadCoders(name: OperationName): {
   readonly request: Coder<unknown>
   readonly response: Coder<unknown>
 } {
-  return OPERATIONS[name] as OperationRow
+  return ALL[name] as OperationRow
 }

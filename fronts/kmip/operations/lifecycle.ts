@@ -38,7 +38,8 @@ export const Revoke = handler('Revoke', 'change', async (request, call) => {
 })
 
 export const Destroy = handler('Destroy', 'change', async (request, call) => {
-  return named(await destroy(call.context, idOf(call, request.uniqueIdentifier)))
+  const id = idOf(call, request.uniqueIdentifier)
+  return named(await destroy(call.context, id, request.remove === true))
 })
 
 export const ObtainLease = handler('ObtainLease', 'read', async (request, call) => {

@@ -35,6 +35,7 @@ import {
   pairSubject,
   specAttributes,
 } from '../objects/make.ts'
+import { chosenIdentifier } from '../objects/placed.ts'
 import { type Plan, planOf, repeatedLabel } from '../objects/plan.ts'
 import { assertAgrees, assertFits, Template } from '../objects/template.ts'
 import { GENERATED_BY } from '../objects/values.ts'
@@ -116,6 +117,7 @@ async function generateKey(
   const row = algorithm && secretKeyRow(algorithm)
   const attributes: ListedAttribute[] = [
     ...plan.given,
+    ...chosenIdentifier(plan),
     { id: 'cryptographicLength', value: bits },
     ...(row === undefined ? [] : [{ id: 'cryptographicAlgorithm', value: row.kmip[0] } as const]),
   ]
@@ -208,7 +210,7 @@ async function generatePair(
   const sameLabel = labelOf(publicPlan) === labelOf(privatePlan)
   const publicGiven = sameLabel ? repeatedLabel(publicPlan.given) : publicPlan.given
   const pair = await createKeyPair(contextOf(session, privatePlan, 'CreateKeyPair'), {
-    privateKey: { attributes: [...privatePlan.given, ...known] },
+    privateKey: { attributes: [...privatePlan.given, ...chosenIdentifier(privatePlan), ...known] },
     publicKey: { attributes: [...publicGiven, ...known] },
     internal: {
       privateKey: half(privatePlan),

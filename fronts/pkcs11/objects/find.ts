@@ -11,7 +11,7 @@
 import type { Services } from '#core/context.ts'
 import type { Condition } from '#core/database.ts'
 import type { ManagedObject } from '#core/objects.ts'
-import { scopesOf } from '#core/policy.ts'
+import { isVisible, scopesOf } from '#core/policy.ts'
 import { conditionsOf, storageStatus, storedAs } from '#core/search.ts'
 import { PAIRS, type PairRow, SECRET_KEYS, type SecretKeyRow } from '#spec/algorithms.ts'
 import type { AttributeId } from '#spec/kmip/attribute-list.ts'
@@ -58,7 +58,8 @@ export class Search implements Operation {
     this.#session = session
     this.#template = template
     this.#queries = queriesFor(session, template)
-    this.#isDecided = session.seesPrivate && template.length === 0
+    const shared = sharedWith(session)
+    this.#isDecided = session.seesPrivate && template.length === 0 && shared.length === 0
   }
 
   /** What no object has finds nothing: that is no failure. */
@@ -74,7 +75,7 @@ export class Search implements Operation {
     if (wanted !== true && application.hasVolatile(token)) {
       const ids = await this.#ids(application.volatile(token), Number.MAX_SAFE_INTEGER)
       // What has no handle any more was of a session that has ended.
-      const living = ids.filter((id) => application.knownHandle(id) !== undefined)
+      const living = ids.filter((id) => application.knownHandle(token, id) !== undefined)
       this.#candidates.push(...living.map((id) => ({ id, lasting: false })))
     }
     if (wanted === false) return
@@ -82,7 +83,8 @@ export class Search implements Operation {
     for (const id of built) this.#candidates.push({ id, lasting: true })
     const ids = await this.#ids(token.services, PAGE)
     this.#isPartial = ids.length >= PAGE
-    this.#candidates.push(...ids.map((id) => ({ id, lasting: true })))
+    const shared = sharedWith(this.#session).filter((id) => !ids.includes(id))
+    this.#candidates.push(...[...ids, ...shared].map((id) => ({ id, lasting: true })))
   }
 
   #wantsMechanisms(): boolean {
@@ -157,19 +159,27 @@ export class Search implements Operation {
 
   /** Undefined where it is not looked for, or not to be seen. */
   async #handleOf(object: ManagedObject, lasting: boolean): Promise<number | undefined> {
-    const { token, seesPrivate } = this.#session
+    const { application, token, seesPrivate } = this.#session
+    const { services } = token
+    if (lasting && !isVisible(services, application.principalOf(token), object)) return undefined
     const isThere = storageStatus(object.attributes) === StorageStatusMask.OnLineStorage
     if (!isThere || kindOfObject(object) === undefined) return undefined
     if (!seesPrivate && isPrivate(object)) return undefined
     const reference = { handle: 0, id: object.id, token, session: undefined }
-    if (!(await isMatch({ reference, object, lasting }, this.#template))) return undefined
+    const seen = { reference, object: application.shown(token, object), lasting }
+    if (!(await isMatch(seen, this.#template))) return undefined
     return this.#handleFor({ id: object.id, lasting })
   }
 
   #handleFor({ id, lasting }: Candidate): number | undefined {
     const { application, token } = this.#session
-    return lasting ? application.handleOf(token, id) : application.knownHandle(id)
+    return lasting ? application.handleOf(token, id) : application.knownHandle(token, id)
   }
+}
+
+/** Objects of other scopes of which something has been granted. */
+function sharedWith({ application, token }: Session): readonly string[] {
+  return token.services.grants.objectsFor(application.principalOf(token).name)
 }
 
 /** Whether an object has every attribute of a template with just that value. */

@@ -36,6 +36,7 @@ import {
   secretKindOf,
 } from './classes.ts'
 import { flagOf } from './flags.ts'
+import { chosenIdentifier } from './placed.ts'
 import { type Plan, planOf } from './plan.ts'
 import { templateOf } from './rules.ts'
 import { ckaName } from './table.ts'
@@ -304,7 +305,9 @@ export async function entered(
 ): Promise<number> {
   if (!lasting) assertRoom(session)
   const context = session.context('Register', lasting)
-  const wish = { objectType, object, given: { attributes: given }, internal }
+  const isKey = objectType === ObjectType.SymmetricKey || objectType === ObjectType.PrivateKey
+  const chosen = isKey ? chosenIdentifier({ lasting, given }) : []
+  const wish = { objectType, object, given: { attributes: [...given, ...chosen] }, internal }
   const made = await register(context, wish)
   const other = await saidOtherwise(session, made, template)
   if (other !== undefined) {

@@ -18,6 +18,7 @@ import {
   struct,
 } from '#wire/ttlv/coder.ts'
 import * as E from '../enumerations.ts'
+import { remove } from '../extensions.ts'
 import { Certificate } from '../objects.ts'
 import { identifier, RevocationReason } from '../structures.ts'
 import { Tag } from '../tags.ts'
@@ -37,7 +38,7 @@ export const RevokeRequest = struct('Revoke request', {
 })
 export const RevokeResponse = named('Revoke response')
 
-export const DestroyRequest = naming('Destroy request')
+export const DestroyRequest = struct('Destroy request', { uniqueIdentifier, remove })
 export const DestroyResponse = named('Destroy response')
 
 export const ArchiveRequest = naming('Archive request')
