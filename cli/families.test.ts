@@ -261,6 +261,13 @@ describe('the commands of ckms for keys in an HSM', { timeout: 120_000, skip }, 
       'sym encrypt -k kept letter.txt -o letter.kept',
       'sym decrypt -k kept letter.kept -o letter.again',
       'sym encrypt -k kept2 letter.txt',
+      'sym keys create -l 256 hsm::4::kek3',
+    )
+    const moved = JSON.parse(await done('hsm rewrap hsm::4::kek2_pk hsm::4::kek3 --json'))
+    deepStrictEqual(moved, { moved: 1, failed: [] })
+    await done(
+      'rsa keys revoke --key-id hsm::4::kek2 ended',
+      'sym encrypt -k kept2 letter.txt',
       'sym keys revoke --key-id hsm::4::kek ended',
     )
     deepStrictEqual(
@@ -268,7 +275,7 @@ describe('the commands of ckms for keys in an HSM', { timeout: 120_000, skip }, 
       readFileSync(join(folder, 'letter.txt')),
     )
     await refused('sym decrypt -k kept letter.kept', /kept wrapped with .* keystore "hsm"/)
-    const both = 'sym keys create --wrapping-key-id hsm::4::kek2_pk hsm::4::both'
+    const both = 'sym keys create --wrapping-key-id hsm::4::kek3 hsm::4::both'
     await refused(both, /Cannot keep a key wrapped/)
   })
 

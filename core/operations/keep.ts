@@ -85,7 +85,8 @@ export async function makerLike(
   return { keystore, maker: under(keystore, keeper), known: [keeperLink(keeper.id)] }
 }
 
-function under(keystore: Keystore, keeper: Keeper): Maker {
+/** @throws {@link KmsError} `protectionStorage` where the keystore keeps none so. */
+export function under(keystore: Keystore, keeper: Keeper): Maker {
   const maker = keystore.under?.(keeper)
   if (maker !== undefined) return maker
   const what = `Cannot keep a key wrapped: keystore "${keystore.name}" keeps its keys by itself`
@@ -123,7 +124,13 @@ interface KeeperKeys {
   readonly unwrapper: UsableKey
 }
 
-async function keeperFor(context: Context, id: string): Promise<Keeper> {
+/**
+ * A key that others are to be kept under.
+ *
+ * @throws {@link KmsError} `wrappingKeyNotFound`, `wrappingKeyDestroyed`, `wrappingKeyKind`,
+ * `wrongState`, `usageMask`.
+ */
+export async function keeperFor(context: Context, id: string): Promise<Keeper> {
   try {
     const keys = await keeperKeys(context, id)
     return {
@@ -150,8 +157,8 @@ async function keeperKeys(context: Context, id: string): Promise<KeeperKeys> {
   const object = await livingObject(context, id, USES.wrap.deed)
   const type = objectTypeOf(object)
   const { PublicKeyLink, PrivateKeyLink } = LinkType
-  const wraps = type === ObjectType.PrivateKey ? otherHalf(object, PublicKeyLink) : object.id
-  const unwraps = type === ObjectType.PublicKey ? otherHalf(object, PrivateKeyLink) : object.id
+  const wraps = type === ObjectType.PrivateKey ? linkedHalf(object, PublicKeyLink) : object.id
+  const unwraps = type === ObjectType.PublicKey ? linkedHalf(object, PrivateKeyLink) : object.id
   const keys = {
     wrapper: await usableKey(context, wraps, USES.wrap),
     unwrapper: await unwrapperOf(context.services, unwraps, context.now),
@@ -184,7 +191,8 @@ async function unwrapperOf(services: Services, id: string, now: number): Promise
   return { object, key, keystore }
 }
 
-function otherHalf(object: ManagedObject, type: LinkType): string {
+/** @throws {@link KmsError} `wrappingKeyKind` where the link is missing. */
+export function linkedHalf(object: ManagedObject, type: LinkType): string {
   const found = object.attributes.all('link').find(({ linkType }) => linkType === type)
   if (typeof found?.linkedObjectIdentifier === 'string') return found.linkedObjectIdentifier
   throw unfit(object, 'the other half of the pair, which is needed too, is not known here')
