@@ -5,7 +5,8 @@
  */
 import { Command } from 'commander'
 import { configSchema, readConfig, variables } from '#server/config.ts'
-import { configPath, type GlobalOptions } from './environment.ts'
+import { configPath } from './configured.ts'
+import type { GlobalOptions } from './environment.ts'
 import { print, table } from './output.ts'
 
 /** Variables that are not values of the configuration. */

@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { KmipClient, KmipConnectionError } from '#clients/kmip/client.ts'
-import { type Config, readConfig } from '#server/config.ts'
 import { askServer, type CommandName, NotRunningError, runCommand } from '#server/control.ts'
 import type { House } from '#server/house.ts'
+import { loadConfig } from './configured.ts'
 import { UsageError } from './output.ts'
 
 /** Options that every command has. */
@@ -43,20 +43,6 @@ export function withServer(command: Command): Command {
     .option('--ca <file>', "authority of the server's certificate (PEM)")
     .option('--cert <file>', 'client certificate (PEM)')
     .option('--client-key <file>', 'its private key (PEM)')
-}
-
-/** `claviger.yaml` that was named, or that lies in the data directory. */
-export function configPath({ config, data }: GlobalOptions): string | undefined {
-  if (config !== undefined) return config
-  const usual = join(data, 'claviger.yaml')
-  return existsSync(usual) ? usual : undefined
-}
-
-export function loadConfig(
-  options: GlobalOptions,
-  override: Readonly<Record<string, string>> = {},
-): Config {
-  return readConfig(configPath(options), { ...process.env, ...override })
 }
 
 /** Where the KMIP server is: as somebody says, or as the server that runs on the data says. */

@@ -13,6 +13,7 @@ import type { Rewrapped } from '#core/operations/rewrap.ts'
 import { probeModule } from '#server/hsm.ts'
 import { createLog } from '#server/log.ts'
 import { control, type GlobalOptions, pinFrom } from './environment.ts'
+import { kek } from './hsm-kek.ts'
 import { list as lines, print, type Row, table, UsageError } from './output.ts'
 
 const listAll = new Command('list')
@@ -164,3 +165,4 @@ Examples:
   .addCommand(adopt)
   .addCommand(rewrap)
   .addCommand(probe)
+  .addCommand(kek)

@@ -95,6 +95,7 @@ describe('a configuration of KSG', () => {
         slot: 3,
         model: 'aws-cloudhsm',
         module: '/opt/cloudhsm/lib/libcloudhsm_pkcs11.so',
+        kek: { label: 'P6RKEK1', handle: 262155 },
         extractable: true,
         pinVariable: 'CLAVIGER_HSM_PIN',
       },
@@ -148,6 +149,27 @@ describe('a configuration of KSG', () => {
     match(lostOf(read(8204).lost)['serverLogFlags'] ?? '', /--format hex/)
     match(lostOf(read(0x4000).lost)['serverLogFlags'] ?? '', /0x4000/)
     deepStrictEqual(read(0x104).config['log'], { level: 'debug' })
+  })
+
+  it('keeps the key-encrypting key, and says how its file comes in', () => {
+    const read = (text: string) => {
+      const files = { 'ksg.conf': `[p6ksg-gen]\nHSM_name="hsm1"\n${text}` }
+      const { config, lost, carried } = translateKsg(files, { ...OPTIONS, module: '/m.so' })
+      const [hsm] = config['keystores'] as { kek?: object; extractable?: boolean }[]
+      return { hsm, lost: lostOf(lost), keys: carried.map(({ key }) => key) }
+    }
+    const file = read('KEKKeyPath=aes256.key\n')
+    deepStrictEqual(file.hsm?.kek, { label: 'P6RKEK1' })
+    match(file.lost['KEKKeyPath'] ?? '', /claviger hsm kek import hsm1 --file aes256\.key/)
+    match(file.lost['KEKKeyPath'] ?? '', /destroy the file/)
+    const cavium = read('CaviumLiquidSec_KEKHandle=13\n')
+    deepStrictEqual(cavium.hsm?.kek, { label: 'P6RKEK1', handle: 13 })
+    strictEqual(cavium.hsm?.extractable, true)
+    ok(cavium.keys.includes('keystores[].kek.handle'))
+    strictEqual(cavium.lost['CaviumLiquidSec_KEKHandle'], undefined)
+    const none = read('AWSCloudHSM_KEKHandle=0\n')
+    strictEqual(none.hsm?.kek, undefined)
+    match(none.lost['AWSCloudHSM_KEKHandle'] ?? '', /handle of nothing/)
   })
 
   it('needs the module of an HSM that KSG has no type for', () => {

@@ -194,12 +194,29 @@ const MAKERS = [
   [0x2, 'cavium-liquidsecurity', undefined],
 ] as const
 
-function kek(what: string) {
-  return (_text: string, target: Target): void => {
-    target.hsm['extractable'] = true
-    target.carry('keystores[].extractable')
-    target.lose(what)
-  }
+/** KSG looks for this label, whatever else is said. */
+const KEK_LABEL = 'P6RKEK1'
+
+/** Keys that are made can be got, through the key-encrypting key. */
+function kek(target: Target, more: Tree): void {
+  target.hsm['kek'] = { label: KEK_LABEL, ...(target.hsm['kek'] as Tree | undefined), ...more }
+  target.hsm['extractable'] = true
+  target.carry(`keystores[].kek.${Object.keys(more)[0] ?? 'label'}`)
+  target.carry('keystores[].extractable')
+}
+
+function kekHandle(text: string, target: Target): void {
+  const handle = numberIn(text, target)
+  if (handle === undefined) return
+  if (handle >= 1) kek(target, { handle })
+  else target.lose('0 is the handle of nothing')
+}
+
+function kekFile(text: string, target: Target): void {
+  kek(target, {})
+  const name = target.hsm['name']
+  const how = `claviger hsm kek import ${name} --file ${text}`
+  target.lose(`the file is read once, by "${how}", which seals a copy; destroy the file then`)
 }
 
 const IDLE = { min: 5, max: 86_400 }
@@ -302,21 +319,9 @@ const ROWS: readonly Row[] = [
       [0x4, (target) => target.lose('C_DigestKey is called only where the device has it')],
     ]),
   },
-  {
-    ...GEN,
-    names: ['AWSCloudHSM_KEKHandle'],
-    carry: kek('handles do not outlast a session; the key is found by its label'),
-  },
-  {
-    ...GEN,
-    names: ['CaviumLiquidSec_KEKHandle'],
-    carry: kek('handles do not outlast a session; the key is found by its label'),
-  },
-  {
-    ...GEN,
-    names: ['KEKKeyPath'],
-    carry: kek('a key-encrypting key in a file in clear is not read'),
-  },
+  { ...GEN, names: ['AWSCloudHSM_KEKHandle'], carry: kekHandle },
+  { ...GEN, names: ['CaviumLiquidSec_KEKHandle'], carry: kekHandle },
+  { ...GEN, names: ['KEKKeyPath'], carry: kekFile },
   { ...LOG, names: ['logDir'], carry: lost(LOG_GOES) },
   { ...LOG, names: ['errorStream'], carry: lost(LOG_GOES) },
   {

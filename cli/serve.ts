@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import type { RunningServer } from '#server/serve.ts'
 import { VERSION } from './about.ts'
-import { askPassphrase, type GlobalOptions, loadConfig } from './environment.ts'
+import { loadConfig } from './configured.ts'
+import { askPassphrase, type GlobalOptions } from './environment.ts'
 import { print } from './output.ts'
 
 interface ServeOptions extends GlobalOptions {

@@ -12,7 +12,7 @@ import { promisify } from 'node:util'
 import { Pkcs11Client } from '#clients/pkcs11-rpc/client.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { template } from '#conformance/pkcs11-workbench.ts'
-import { socketPath } from '#server/control.ts'
+import { socketPath } from '#server/sockets.ts'
 import { CKF, CKM, CKR, CKS, CKU } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 
@@ -91,6 +91,25 @@ describe('users of a token by name', { timeout: 60_000 }, () => {
       'carol notAuthenticated',
     ])
     deepEqual(of('Create'), ['alice success'])
+  })
+
+  it('change their own PINs, and those of nobody else', async () => {
+    await claviger('token pin', '00000000')
+    await claviger('token pin --user erin', '11112222')
+    const { client, hSession, login } = await application()
+    await login('erin', '11112222')
+    const change = (pOldPin: string, pNewPin: string) => {
+      const pins = { pOldPin: Buffer.from(pOldPin), pNewPin: Buffer.from(pNewPin) }
+      return client.call('C_SetPIN', { hSession, ...pins })
+    }
+    await rejects(change('00000000', '99999999'), isRv(CKR.PIN_INCORRECT))
+    await change('11112222', '22223333')
+    await client.call('C_Logout', { hSession })
+    await rejects(login('erin', '11112222'), isRv(CKR.PIN_INCORRECT))
+    await login('erin', '22223333')
+    await client.call('C_Logout', { hSession })
+    await change('00000000', '00001111')
+    client.close()
   })
 
   it('have PINs that are locked and unlocked one by one', async () => {

@@ -89,7 +89,7 @@ export const FAILURES = {
 
   tampered:              { kmip: R.GeneralFailure,        kmip2: R.InternalServerError,        ckr: CKR.DEVICE_ERROR, http: 500 },
   storageUnavailable:    { kmip: R.GeneralFailure,        kmip2: R.InternalServerError,        ckr: CKR.DEVICE_MEMORY, http: 507 },
-  keystoreUnavailable:   { kmip: R.GeneralFailure,        kmip2: R.InternalServerError,        ckr: CKR.DEVICE_REMOVED, http: 503 },
+  keystoreUnavailable:   { kmip: R.GeneralFailure,        kmip2: R.InternalServerError,        ckr: CKR.DEVICE_ERROR, http: 503 },
   internal:              { kmip: R.GeneralFailure,        ckr: CKR.GENERAL_ERROR,              http: 500 },
 } as const satisfies Record<string, FailureRow> & Record<WireFailure, FailureRow>
 export type FailureCode = keyof typeof FAILURES

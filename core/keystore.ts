@@ -268,6 +268,8 @@ export interface Expansion {
 
 export interface Encrypted {
   readonly data: Uint8Array
+  /** Where the keystore has made it: see {@link Keystore.makesIv}. */
+  readonly iv?: Uint8Array | undefined
   /** AEAD: apart from the data. */
   readonly tag?: Uint8Array | undefined
 }
@@ -404,6 +406,12 @@ export interface Keystore {
   destroy(handle: Uint8Array): Awaitable<void>
 
   encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Awaitable<Encrypted>
+
+  /**
+   * Whether it makes the IV itself, and takes none to encrypt with this cipher: a mechanism without
+   * one is given then. Absent: it never does.
+   */
+  makesIv?(key: KeyInUse, cipher: Cipher): boolean
 
   /** @throws `KmsError` `cryptographicFailure` when the data, tag or padding is wrong. */
   decrypt(

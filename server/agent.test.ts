@@ -5,17 +5,17 @@
  */
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, describe, it } from 'node:test'
+import { dirname, join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Pkcs11Client } from '#clients/pkcs11-rpc/client.ts'
 import { startOwnServer } from '#conformance/own-server.ts'
 import { template } from '#conformance/pkcs11-workbench.ts'
 import { CKF, CKM } from '#spec/pkcs11/constants.ts'
-import { socketPath } from './control.ts'
+import { socketPath } from './sockets.ts'
 
 const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
 const IDLE_SECONDS = 1
@@ -44,9 +44,13 @@ function newDirectory(): string {
   return join(folder, 'data')
 }
 
+/** Where an agent finds its modules in one file; empty: nowhere, and it has none made. */
+let cache = ''
+
 async function startAgent(dataDir: string): Promise<Agent> {
   const child = spawn(LAUNCHER, ['agent', '--fd', '3', '--data', dataDir], {
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    env: { ...process.env, HOME: '', XDG_CACHE_HOME: cache },
   })
   children.push(child)
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
@@ -94,6 +98,37 @@ after(() => {
 })
 
 describe('an agent', { timeout: 120_000 }, () => {
+  before(() => {
+    cache = ''
+  })
+  agents()
+})
+
+describe('an agent whose modules are in one file', { timeout: 120_000 }, () => {
+  const flat = (): string =>
+    join(cache, 'claviger', 'flat', dirname(dirname(LAUNCHER)), 'agent.cjs')
+  const programOf = ({ process: { pid } }: Agent): string =>
+    readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+
+  before(() => {
+    cache = join(newDirectory(), 'cache')
+  })
+  it('has had it made by the first one that was started without', async () => {
+    const first = await startAgent(newDirectory())
+    equal(programOf(first).includes(flat()), false)
+    for (let attempt = 0; !existsSync(flat()) && attempt < 300; attempt++) {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    first.client.close()
+    const second = await startAgent(newDirectory())
+    equal(programOf(second).includes(flat()), true)
+    second.client.close()
+    await Promise.all([first, second].map(untilEnded))
+  })
+  agents()
+})
+
+function agents(): void {
   it('serves whoever comes to its socket beside its own application', async () => {
     const dataDir = newDirectory()
     const agent = await startAgent(dataDir)
@@ -146,4 +181,4 @@ describe('an agent', { timeout: 120_000 }, () => {
     await untilEnded(last)
     await rejects(count(last.client, 'through the relay'))
   })
-})
+}

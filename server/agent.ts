@@ -13,11 +13,11 @@ import { connect, type Socket } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from './config.ts'
-import { socketPath } from './control.ts'
 import { House } from './house.ts'
 import { LockedError } from './lock.ts'
 import type { Logger } from './log.ts'
 import { listenPkcs11, type ServedPkcs11 } from './pkcs11.ts'
+import { socketPath } from './sockets.ts'
 
 export interface AgentOptions {
   readonly dataDir: string
@@ -25,6 +25,8 @@ export interface AgentOptions {
   readonly log: Logger
   /** The application's end. */
   readonly stream: Socket
+  /** Told when it serves. */
+  readonly served?: (() => void) | undefined
 }
 
 /** How often it looks whether anybody is left. */
@@ -53,12 +55,13 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   }
 }
 
-async function serve(house: House, { log, stream }: AgentOptions): Promise<void> {
+async function serve(house: House, { log, stream, served: tell }: AgentOptions): Promise<void> {
   try {
     const served = await listenPkcs11(house, log)
     if (served === undefined) throw new Error('Cannot serve PKCS#11: pkcs11.enabled is false')
     served.server.attach(stream)
     log.info({ socket: served.path }, 'the agent serves')
+    tell?.()
     await untilDeserted(served, house.config.limits.agentIdleSeconds)
     await served.close()
   } finally {

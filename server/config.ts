@@ -17,6 +17,8 @@ import { z } from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
 import { PROFILE_NAMES } from '#fronts/kmip/offer.ts'
 import { RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
+import { UNWRAPPINGS } from '#keystores/pkcs11/kek-forms.ts'
+import { mechanism } from '#keystores/pkcs11/quirks.ts'
 import {
   DestroyAction,
   ObjectType,
@@ -25,6 +27,10 @@ import {
   ShreddingAlgorithm,
   UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
+import { token } from './config-token.ts'
+
+// A parser that is compiled pays where much is parsed, and is text that becomes code.
+z.config({ jitless: true })
 
 /** A configuration that cannot be used; the message says where and what. */
 export class ConfigError extends Error {
@@ -164,6 +170,31 @@ const software = z.strictObject({
   type: z.literal('software').describe('software: sealed in the database, worked with by OpenSSL.'),
 })
 
+const kek = z.strictObject({
+  label: z.string().min(1).max(64).default('P6RKEK1').describe('Its CKA_LABEL in the device.'),
+  id: z
+    .string()
+    .regex(/^([0-9a-f]{2}){1,64}$/i, 'is CKA_ID in hexadecimal digits')
+    .optional()
+    .describe('Its CKA_ID, where several keys have the label.'),
+  handle: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Its handle, where no key has the label and the device keeps handles.'),
+  object: z
+    .string()
+    .optional()
+    .describe('Symmetric Key in a software keystore that is its copy; default: claviger hsm kek.'),
+  mechanism: mechanism
+    .optional()
+    .describe('Mechanism by which the device wraps; default: what is known of the model.'),
+  unwrap: z
+    .enum(UNWRAPPINGS)
+    .optional()
+    .describe('What comes of it; default: what is known of the model.'),
+})
+
 const hsm = z.strictObject({
   name: keystoreName,
   type: z.literal('pkcs11').describe("pkcs11: a hardware security module, by its maker's module."),
@@ -212,6 +243,11 @@ const hsm = z.strictObject({
     .boolean()
     .default(false)
     .describe('Whether keys that are made or taken in from now on may leave the device.'),
+  kek: kek.optional().describe('Secret keys are got through a key-encrypting key: docs/hsm.md.'),
+  addresses: z
+    .array(z.string().min(1).max(255))
+    .default([])
+    .describe('What PKCS#11 applications call it in user:password@address, beside its name.'),
   model: z
     .string()
     .optional()
@@ -243,28 +279,6 @@ const hsm = z.strictObject({
 
 const keystore = z.discriminatedUnion('type', [software, hsm])
 
-const token = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,64}$/, 'has up to 64 letters, digits and . _ -')
-    .describe('What the server keeps the token under; changing it makes a new token.'),
-  label: z
-    .string()
-    .max(32)
-    .default('Claviger')
-    .describe('CKA_LABEL of the token until C_InitToken gives another.'),
-  principal: z
-    .string()
-    .default('admin')
-    .describe('Credential in whose name the token works: its scope holds the objects.'),
-  keystore: z.string().optional().describe('Keystore that takes new keys; default: the first.'),
-  login: z
-    .enum(['pin', 'none'])
-    .default('pin')
-    .describe('pin: C_Login with a PIN; none: whoever may open the socket works as the user.'),
-  readOnly: z.boolean().default(false).describe('Whether nothing can be changed by PKCS#11.'),
-})
-
 /** Each rule by its name. */
 const rules = z.strictObject(
   Object.fromEntries(
@@ -288,9 +302,7 @@ const pkcs11 = z.strictObject({
   tokens: z
     .array(token)
     .min(1)
-    .default([
-      { name: 'claviger', label: 'Claviger', principal: 'admin', login: 'pin', readOnly: false },
-    ])
+    .prefault([{ name: 'claviger' }])
     .describe('The tokens, in the order of their slots.'),
   rules: rules.prefault({}).describe('Rules against attacks: docs/pkcs11-rules.md.'),
 })
@@ -391,16 +403,29 @@ interface JsonSchema {
 /** Every value of the schema, with the name of its variable. */
 export function variables(): readonly Variable[] {
   const found: Variable[] = []
-  const walk = (schema: JsonSchema, path: readonly string[]): void => {
-    for (const [key, inner] of Object.entries(schema.properties ?? {})) {
+  const walk = (schema: z.ZodObject, path: readonly string[]): void => {
+    for (const [key, outer] of Object.entries(schema.shape)) {
       const next = [...path, key]
-      if (inner.properties !== undefined) walk(inner, next)
-      else
-        found.push({ name: variableName(next), path: next, description: inner.description ?? '' })
+      const inner = required(outer)
+      if (inner instanceof z.ZodObject) walk(inner, next)
+      else found.push({ name: variableName(next), path: next, description: describedAs(outer) })
     }
   }
-  walk(configSchema() as JsonSchema, [])
+  walk(CONFIG, [])
   return found
+}
+
+/** What a schema wants where something is given. */
+function required(schema: z.core.$ZodType): z.core.$ZodType {
+  const isWrapped =
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodOptional
+  return isWrapped ? required(schema.unwrap()) : schema
+}
+
+function describedAs(schema: z.core.$ZodType): string {
+  return z.globalRegistry.get(schema)?.description ?? ''
 }
 
 /** Name of the variable that gives the value at a path. */

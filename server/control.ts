@@ -7,8 +7,7 @@
  *
  * @module
  */
-import { createHash } from 'node:crypto'
-import { chmodSync, mkdirSync, realpathSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync } from 'node:fs'
 import {
   createServer,
   type IncomingMessage,
@@ -16,7 +15,6 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { failureCode, failureMessage, KmsError } from '#core/errors.ts'
@@ -26,7 +24,9 @@ import { type Token, USER } from '#fronts/pkcs11/token.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { House } from './house.ts'
 import { adoptKeys, hsmStatus } from './hsm.ts'
+import { generateKek, importKek, showKek } from './hsm-kek.ts'
 import { pkiPaths } from './pki.ts'
+import { socketPath } from './sockets.ts'
 
 /** What commands work on. */
 export interface Controlled {
@@ -173,6 +173,25 @@ export const COMMANDS = {
     z.strictObject({ from: z.string(), to: z.string() }),
     async ({ house }, { from, to }) => rewrap(house.services, { from, to, by: OPERATOR }),
   ),
+  'hsm.kek.show': command(z.strictObject({ name: name.optional() }), async ({ house }, input) =>
+    showKek(house, input.name),
+  ),
+  'hsm.kek.generate': command(
+    z.strictObject({ name: name.optional(), replace: z.boolean().default(false) }),
+    async ({ house }, input) => {
+      const report = await generateKek(house, input)
+      await noted(house, 'GenerateKek', report.keystore)
+      return report
+    },
+  ),
+  'hsm.kek.import': command(
+    z.strictObject({ name: name.optional(), file: z.string().optional() }),
+    async ({ house }, input) => {
+      const report = await importKek(house, input)
+      await noted(house, 'ImportKek', report.keystore)
+      return report
+    },
+  ),
   verify: command(z.strictObject({}), async ({ house }) => ({
     problems: [...(await house.database.verify()), ...(await house.services.store.verify())],
   })),
@@ -258,17 +277,6 @@ export async function runCommand(
   const [issue] = parsed.error.issues
   const what = `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`
   throw new KmsError('invalidField', `Cannot run ${commandName}: ${what.trim()}`)
-}
-
-/** Longest path of a Unix socket that every system takes. */
-const SOCKET_PATH_MAX = 100
-
-/** Where a socket of a data directory is. */
-export function socketPath(dataDir: string, socket: 'control' | 'pkcs11'): string {
-  const path = join(realpathSync(dataDir), 'run', `${socket}.sock`)
-  if (path.length <= SOCKET_PATH_MAX) return path
-  const digest = createHash('sha256').update(path).digest('hex').slice(0, 16)
-  return join(tmpdir(), `claviger-${digest}.sock`)
 }
 
 /** Longest request; commands are short. */

@@ -33,6 +33,7 @@ import { References } from '#keystores/wrapped/reference.ts'
 import { type Unwrap, WrappedKeystore } from '#keystores/wrapped/wrapped.ts'
 import { type Config, ConfigError } from './config.ts'
 import { adoptAtStart, hsmKeystore, type PinSources, pinOfObject } from './hsm.ts'
+import { kekAtStart, kekCopy } from './hsm-kek.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
 import { openTokens } from './pkcs11.ts'
@@ -116,6 +117,7 @@ export class House {
     await house.#furnish()
     await house.#loadGrants()
     await adoptAtStart(house)
+    await kekAtStart(house)
     return house
   }
 
@@ -160,6 +162,7 @@ export class House {
         keystoresOf(config, sealer, software, log, {
           ask: options.askPassphrase,
           object: (id) => pinOfObject(this.services, id),
+          kek: (keystore, object) => kekCopy(this, keystore, object),
         }),
       ),
       journal: new Journal((entries) => database.commit([], entries), {

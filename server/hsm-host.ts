@@ -7,18 +7,13 @@
  *
  * @module
  */
-import { Socket } from 'node:net'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import { limitsWith } from '#core/limits.ts'
-import type { Application, Engine } from '#fronts/pkcs11/contract.ts'
-import { Pkcs11Server } from '#fronts/pkcs11/server.ts'
+import { HostLane } from '#keystores/pkcs11/host-lane.ts'
 import { NativeModule } from '#keystores/pkcs11/native.ts'
-import { FUNCTIONS } from '#spec/pkcs11/functions.ts'
-import type { Arguments, RemoteFunction } from '#spec/pkcs11/types.ts'
 import { createLog } from './log.ts'
 
 const FIRST_DESCRIPTOR = 3
-const DAY_SECONDS = 86_400
 
 interface LaneData {
   readonly module: string
@@ -48,17 +43,13 @@ function main([module, lanes, reserved]: readonly string[]): void {
 }
 
 function serveLane({ module, descriptor }: LaneData): void {
-  const native = new NativeModule(module)
-  const handlers = Object.fromEntries(
-    (Object.keys(FUNCTIONS) as RemoteFunction[]).map((name) => [
-      name,
-      (_application: Application, args: Arguments<RemoteFunction>) => native.call(name, args),
-    ]),
-  ) as unknown as Engine['handlers']
-  const engine: Engine = { handlers, open: () => ({ close: () => {} }) }
-  const limits = limitsWith({ idleSeconds: DAY_SECONDS })
-  const server = new Pkcs11Server({ engine, limits, log })
-  server.attach(new Socket({ fd: descriptor }))
+  const lane = new HostLane({
+    descriptor,
+    module: new NativeModule(module),
+    messageBytesMax: limitsWith().callBytesMax,
+    failed: (name, err) => log.error({ function: name, err }, 'a call failed'),
+  })
+  lane.serve()
 }
 
 if (isMainThread) main(process.argv.slice(2))

@@ -272,6 +272,7 @@ describe('a house with an HSM', { skip, timeout: 120_000 }, () => {
     equal(quirks.pss.otherMask, known?.pss.otherMask)
     equal(quirks.hmacKeyBytesMin, known?.hmacKeyBytesMin)
     equal(quirks.ecdhPoint, known?.ecdhPoint)
+    deepEqual(quirks.kekWrap, known?.kekWrap)
     deepEqual(quirks.broken, [])
     deepEqual(quirks.ciphers, {})
   })

@@ -10,9 +10,11 @@ import { KmsError } from '#core/errors.ts'
 import { keyInUse } from '#core/keys.ts'
 import type { Keystore } from '#core/keystore.ts'
 import { type Adoption, adopt } from '#core/operations/adopt.ts'
+import type { Secret } from '#core/secret.ts'
 import type { Device, DeviceStatus } from '#keystores/pkcs11/device.ts'
 import { GroupDevice } from '#keystores/pkcs11/group-device.ts'
 import { HostDevice, type HostOptions, type SlotChoice } from '#keystores/pkcs11/host-device.ts'
+import type { KekOptions } from '#keystores/pkcs11/kek.ts'
 import { Pkcs11Keystore } from '#keystores/pkcs11/pkcs11.ts'
 import { type Probe, probe } from '#keystores/pkcs11/probe.ts'
 import { generic, models, type Quirks, readQuirks } from '#keystores/pkcs11/quirks.ts'
@@ -37,7 +39,8 @@ export function hsmKeystore(
 ): Pkcs11Keystore {
   const { name, extractable, administrators, identifierSlot } = config
   const adoptsCalled = config.adopt !== 'never'
-  const options = { name, extractable, administrators, identifierSlot, adoptsCalled }
+  const kek = kekOptions(config, sources.kek)
+  const options = { name, extractable, administrators, identifierSlot, adoptsCalled, kek }
   return new Pkcs11Keystore(options, hsmDevice(config, log, sources), beside)
 }
 
@@ -47,6 +50,25 @@ export interface PinSources {
   readonly ask?: ((prompt: string) => Promise<string>) | undefined
   /** The value of a managed object. */
   readonly object?: ((id: string) => Promise<string>) | undefined
+  /** The copy of a keystore's key-encrypting key. */
+  readonly kek?: KekSource | undefined
+}
+
+/** The copy of a keystore's key-encrypting key, or of the object that is it. */
+export type KekSource = (keystore: string, object: string | undefined) => Promise<Secret>
+
+function kekOptions(
+  { name, kek }: HsmConfig,
+  source: KekSource | undefined,
+): KekOptions | undefined {
+  if (kek === undefined) return undefined
+  const { id, object, ...rest } = kek
+  const copy = async (): Promise<Secret> => {
+    if (source !== undefined) return source(name, object)
+    const what = `Cannot use HSM "${name}": its key-encrypting key is sealed, and no database is open`
+    throw new KmsError('keystoreUnavailable', what)
+  }
+  return { ...rest, id: id === undefined ? undefined : Buffer.from(id, 'hex'), copy }
 }
 
 /** The device of a keystore, or several that have the same keys; not started yet. */
@@ -183,7 +205,10 @@ export function hsmStatus(house: House): readonly HsmStatus[] {
 }
 
 /** The HSMs of the configuration. */
-function hsms({ config, services }: House): readonly (readonly [HsmConfig, Pkcs11Keystore])[] {
+export function hsms({
+  config,
+  services,
+}: House): readonly (readonly [HsmConfig, Pkcs11Keystore])[] {
   return config.keystores.flatMap((one) => {
     const keystore = services.keystores.named(one.name)
     const isHsm = one.type === 'pkcs11' && keystore instanceof Pkcs11Keystore

@@ -50,7 +50,14 @@ function textLine({ level, time, msg, err, ...rest }: Entry): string {
   const clock = new Date(time).toISOString().slice(11, 19)
   const details = Object.entries(rest).map(([key, value]) => ` ${key}=${shown(value)}`)
   const trace = err === undefined ? '' : `\n${err.stack ?? err.message}`
-  return `${clock} ${LEVELS[level] ?? level} ${msg}${details.join('')}${trace}\n`
+  return `${clock} ${LEVELS[level] ?? level} ${inOneLine(msg + details.join(''))}${trace}\n`
+}
+
+/** Names that clients give stand in messages: they begin no line, and move no cursor. */
+function inOneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => {
+    return `\\u{${one.codePointAt(0)?.toString(16)}}`
+  })
 }
 
 function shown(value: unknown): string {

@@ -5,18 +5,19 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Services } from '#core/context.ts'
-import type { Keystore } from '#core/keystore.ts'
-import { Keystores } from '#core/keystores.ts'
+import type { Principal, Services } from '#core/context.ts'
 import type { Application } from '#fronts/pkcs11/application.ts'
 import { Pkcs11Engine } from '#fronts/pkcs11/engine.ts'
 import { RULE_NAMES, RULES, type RuleSet, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
 import { Pkcs11Server } from '#fronts/pkcs11/server.ts'
-import { Token } from '#fronts/pkcs11/token.ts'
+import { Token, type TokenOptions } from '#fronts/pkcs11/token.ts'
+import { CKR } from '#spec/pkcs11/constants.ts'
+import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { type Config, ConfigError } from './config.ts'
-import { socketPath } from './control.ts'
 import type { House } from './house.ts'
 import type { Logger } from './log.ts'
+import { placesOf, servicesWith } from './places.ts'
+import { socketPath } from './sockets.ts'
 
 type TokenConfig = Config['pkcs11']['tokens'][number]
 
@@ -29,6 +30,7 @@ export async function openEngine(house: House): Promise<Pkcs11Engine> {
     const gone = tokens.filter(({ principal }) => principal.name === name)
     for (const token of gone) token.withdraw(revoked(name))
     engine.forsake(gone)
+    void engine.expel(name)
   })
   return engine
 }
@@ -68,9 +70,14 @@ export async function openTokens(house: House): Promise<readonly Token[]> {
   if (names.size < configured.length) {
     throw new ConfigError('pkcs11.tokens: two of them have the same name')
   }
+  const slots = configured.map(({ slot }, index) => slot ?? index)
+  if (new Set(slots).size < slots.length) {
+    const numbers = slots.join(', ')
+    throw new ConfigError(`pkcs11.tokens: two of them have the same slot; slots are: ${numbers}`)
+  }
   const tokens: Token[] = []
-  for (const [slot, config] of configured.entries()) {
-    tokens.push(await openToken(house, config, slot))
+  for (const [index, config] of configured.entries()) {
+    tokens.push(await openToken(house, config, slots[index] as number))
   }
   return tokens
 }
@@ -83,18 +90,50 @@ async function openToken(house: House, config: TokenConfig, slot: number): Promi
     throw new ConfigError(`${what}; create it with: claviger credential create ${principal}`)
   }
   const { scope } = credential
+  const services =
+    config.keystore === undefined
+      ? house.services
+      : servicesWith(house.services, name, config.keystore)
   const options = { name, slot, label, login, readOnly, rules: rulesOf(house) }
   const owner = { principal: { name: principal, scope } }
-  const token = await Token.open(
-    { ...options, ...owner },
-    servicesOf(house, config),
-    house.settings,
-  )
+  const further = furtherOptions(house, config, services)
+  const token = await Token.open({ ...options, ...owner, ...further }, services, house.settings)
   if (credential.revoked !== undefined) {
     token.withdraw(revoked(principal))
     house.services.log.warn({ token: name }, `no token in slot ${slot}: ${revoked(principal)}`)
   }
   return token
+}
+
+/** What stands in the configuration of how the token behaves, and what that needs. */
+function furtherOptions(
+  house: House,
+  config: TokenConfig,
+  services: Services,
+): Pick<TokenOptions, 'manner' | 'placeOf' | 'principalOf'> {
+  const { name, login, pinFormat, users, beforeLogin } = config
+  if (login === 'none' && (pinFormat !== 'pin' || users === 'own' || beforeLogin === 'nothing')) {
+    const rule = 'login none goes with no pinFormat, users and beforeLogin: nobody logs in there'
+    throw new ConfigError(`pkcs11.tokens: "${name}": ${rule}`)
+  }
+  const principalOf = (user: string): Promise<Principal> => ownPrincipal(house, user)
+  return {
+    manner: config,
+    ...(pinFormat === 'pin' ? {} : { placeOf: placesOf(services, config, house.config.keystores) }),
+    ...(users === 'token' ? {} : { principalOf }),
+  }
+}
+
+/** The credential of a user's name, for the user whose PIN was right. */
+async function ownPrincipal({ credentials }: House, user: string): Promise<Principal> {
+  const credential = await credentials.named(user)
+  if (credential !== undefined && credential.revoked === undefined) {
+    return { name: user, scope: credential.scope }
+  }
+  const state = credential === undefined ? 'there is no credential' : 'revoked is the credential'
+  const what = `${state} "${user}", in whose name the user would work (users: own)`
+  const way = `create it with: claviger credential create ${user}`
+  throw new CryptokiError(CKR.PIN_INCORRECT, credential === undefined ? `${what}; ${way}` : what)
 }
 
 function rulesOf({ config }: House): RuleSet {
@@ -111,18 +150,4 @@ async function tellRules({ config, services }: House): Promise<void> {
     const event = { principal: 'server', front: 'pkcs11', operation: 'SwitchRuleOff' } as const
     await services.journal.record({ ...event, outcome: 'success', detail: rule })
   }
-}
-
-/** The services of the house, with the token's keystore as the one that takes new keys. */
-function servicesOf({ services }: House, { name, keystore }: TokenConfig): Services {
-  if (keystore === undefined) return services
-  const all = [...services.keystores.all()]
-  const first = all.find((one) => one.name === keystore)
-  if (first === undefined) {
-    const known = all.map((one) => one.name).join(', ')
-    const what = `pkcs11.tokens: "${name}" wants keystore "${keystore}"; there are: ${known}`
-    throw new ConfigError(what)
-  }
-  const others: Keystore[] = all.filter((one) => one !== first)
-  return { ...services, keystores: new Keystores([first, ...others]) }
 }

@@ -13,7 +13,7 @@ import {
   createPrivateKey,
   type KeyObject,
   randomBytes,
-  webcrypto,
+  type webcrypto,
   X509Certificate,
 } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -75,7 +75,7 @@ async function x509(): Promise<X509> {
   // The library's own dependency injection wants it.
   await import('reflect-metadata')
   const library = await import('@peculiar/x509')
-  library.cryptoProvider.set(webcrypto as unknown as Crypto)
+  library.cryptoProvider.set(crypto)
   return library
 }
 
@@ -99,13 +99,13 @@ export class Authority {
   async establish(): Promise<void> {
     mkdirSync(this.#paths.folder, { recursive: true, mode: 0o700 })
     if (existsSync(this.#paths.ca) && (await this.#settings.get(CA_SETTING)) !== undefined) return
-    const { privateKey, publicKey } = (await webcrypto.subtle.generateKey(EC, true, [
+    const { privateKey, publicKey } = (await crypto.subtle.generateKey(EC, true, [
       'sign',
       'verify',
     ])) as webcrypto.CryptoKeyPair
     const name = `CN=Claviger CA ${randomBytes(4).toString('hex')}`
     const pem = await authorityPem(await x509(), name, publicKey, privateKey)
-    const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', privateKey)
+    const pkcs8 = await crypto.subtle.exportKey('pkcs8', privateKey)
     using secret = new Secret(new Uint8Array(pkcs8))
     await this.#settings.put(CA_SETTING, secret)
     writeFile(this.#paths.ca, pem, 0o644)
@@ -185,7 +185,7 @@ export class Authority {
   ): Promise<Issued> {
     const lib = await x509()
     const ca = new lib.X509Certificate(this.certificate)
-    const keys = (await webcrypto.subtle.generateKey(algorithm, true, [
+    const keys = (await crypto.subtle.generateKey(algorithm, true, [
       'sign',
       'verify',
     ])) as webcrypto.CryptoKeyPair
@@ -210,7 +210,7 @@ export class Authority {
         ...(more(lib) as InstanceType<X509['Extension']>[]),
       ],
     })
-    const key = keyObject(await webcrypto.subtle.exportKey('jwk', keys.privateKey))
+    const key = keyObject(await crypto.subtle.exportKey('jwk', keys.privateKey))
     return {
       certPem: cert.toString('pem'),
       keyPem: key.export({ format: 'pem', type: 'pkcs8' }) as string,
@@ -224,7 +224,7 @@ export class Authority {
     using secret = await this.#settings.get(CA_SETTING)
     if (secret === undefined) throw new Error('the database has no key of a certificate authority')
     const bytes = Uint8Array.from(secret.expose())
-    return webcrypto.subtle.importKey('pkcs8', bytes, EC, false, ['sign']) as Promise<CryptoKey>
+    return crypto.subtle.importKey('pkcs8', bytes, EC, false, ['sign']) as Promise<CryptoKey>
   }
 }
 

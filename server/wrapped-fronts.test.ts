@@ -11,6 +11,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { KmipClient } from '#clients/kmip/client.ts'
 import { Pkcs11Client } from '#clients/pkcs11-rpc/client.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
@@ -144,6 +145,8 @@ describe('a wrapped key of a server', { skip, timeout: 120_000 }, () => {
       equal(error.rv, CKR.KEY_FUNCTION_NOT_PERMITTED)
       return error instanceof CryptokiError
     })
+    // The log comes by a pipe of its own.
+    for (let turn = 0; turn < 100 && !named.test(server.log()); turn++) await delay(50)
     match(server.log(), named)
   })
 })

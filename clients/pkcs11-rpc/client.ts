@@ -209,7 +209,24 @@ export class Pkcs11Client {
   }
 
   #send(milliseconds: number | undefined, write: (w: Writer) => void): Promise<Buffer> {
-    if (this.#error !== undefined) return Promise.reject(this.#error)
+    return new Promise((resolve, reject) => this.exchange(write, resolve, reject, milliseconds))
+  }
+
+  /**
+   * Sends a message of the caller's own making, for servers that know more than PKCS#11.
+   *
+   * @param resolve Given the body of the answer: a view of memory that is not used again.
+   */
+  exchange(
+    write: (w: Writer) => void,
+    resolve: (body: Buffer) => void,
+    reject: (error: Error) => void,
+    milliseconds?: number,
+  ): void {
+    if (this.#error !== undefined) {
+      reject(this.#error)
+      return
+    }
     const w = this.#writer
     const mark = w.length
     const code = this.#callCode
@@ -218,17 +235,16 @@ export class Pkcs11Client {
       write(w)
     } catch (error) {
       w.truncate(mark)
-      return Promise.reject(error as Error)
+      reject(error as Error)
+      return
     }
     w.endFrame()
     this.#callCode = code === CALL_CODE_MAX ? CALL_CODE_FIRST : code + 1
     const time = milliseconds ?? this.#options.requestMilliseconds ?? REQUEST_MILLISECONDS
     const deadline = performance.now() + time
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(code, { resolve, reject, deadline })
-      if (deadline < this.#fires) this.#arm(deadline)
-      this.#stream.write(w.take())
-    })
+    this.#waiting.set(code, { resolve, reject, deadline })
+    if (deadline < this.#fires) this.#arm(deadline)
+    this.#stream.write(w.take())
   }
 
   #read(body: Buffer, codec: Codec, args: Values): Values {

@@ -15,7 +15,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
-import { askServer, socketPath } from '#server/control.ts'
+import { askServer } from '#server/control.ts'
+import { socketPath } from '#server/sockets.ts'
 
 /** Our module, where it is built. */
 export const CLAVIGER = fileURLToPath(new URL('../../module/build/libclaviger.so', import.meta.url))

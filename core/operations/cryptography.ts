@@ -14,7 +14,7 @@ import { type Awaitable, after } from '../awaitable.ts'
 import { sameBytes } from '../bytes.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
-import { USES, usableKey } from '../keys.ts'
+import { USES, type UsableKey, usableKey } from '../keys.ts'
 import { labelOf, type ManagedObject } from '../objects.ts'
 import { encryptWith, macWith, signWith } from './mechanism.ts'
 import {
@@ -53,11 +53,18 @@ export function encrypt(context: Context, wish: EncryptWish): Awaitable<EncryptR
   return after(usableKey(context, wish.id, USES.encrypt), (key) => {
     const parameters = effectiveParameters(key.object, wish.parameters)
     const mechanism = cipherMechanism(key, parameters, wish.iv, wish.aad, true)
-    const iv = mechanism.ivGenerated ? mechanism.iv : undefined
-    return after(encryptWith(context, key, mechanism, wish.data), ({ data, tag }) => {
+    const own = mechanism.ivGenerated && makesIv(key, mechanism.cipher)
+    const wanted = own ? { ...mechanism, iv: undefined } : mechanism
+    const ours = mechanism.ivGenerated ? wanted.iv : undefined
+    return after(encryptWith(context, key, wanted, wish.data), ({ data, tag, iv = ours }) => {
       return { object: key.object, data, iv, tag }
     })
   })
+}
+
+/** Whether the IV is known only when the data has been encrypted. */
+export function makesIv({ key, keystore }: UsableKey, cipher: Cipher): boolean {
+  return keystore.makesIv?.(key, cipher) === true
 }
 
 export function decrypt(

@@ -18,7 +18,16 @@ import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import { USES, type UsableKey, type Use, usableKey } from '../keys.ts'
 import type { Awaitable, SignatureMechanism } from '../keystore.ts'
-import { decrypt, encrypt, hash, mac, macVerify, sign, signatureVerify } from './cryptography.ts'
+import {
+  decrypt,
+  encrypt,
+  hash,
+  mac,
+  macVerify,
+  makesIv,
+  sign,
+  signatureVerify,
+} from './cryptography.ts'
 import { signWith, spent } from './mechanism.ts'
 import {
   cipherMechanism,
@@ -32,6 +41,8 @@ import {
 export interface Outcome {
   readonly data: Uint8Array
   readonly tag?: Uint8Array | undefined
+  /** Present when the keystore has made it. */
+  readonly iv?: Uint8Array | undefined
   readonly valid?: boolean | undefined
 }
 
@@ -68,6 +79,9 @@ export async function encryptParts(context: Context, wish: CipherWish): Promise<
   const mechanism = cipherMechanism(key, parameters, wish.iv, wish.aad, true)
   const iv = mechanism.ivGenerated ? mechanism.iv : undefined
   const { streams } = key.keystore
+  if (mechanism.ivGenerated && makesIv(key, mechanism.cipher)) {
+    return gathered(context, id, undefined, (now, data) => encrypt(now, { ...wish, data }))
+  }
   if (streams === undefined || cipherRow(mechanism.cipher).oneShot) {
     const whole = { ...wish, parameters: { ...parameters, randomIV: false }, iv: mechanism.iv }
     return gathered(context, id, iv, (now, data) => encrypt(now, { ...whole, data }))

@@ -57,7 +57,7 @@ export function openSqlite(path: string): LockedDatabase {
       rootName: name?.['value'] as string | undefined,
       dataKeys: rows as unknown as readonly SealedDataKey[],
       initialise: (keys, rootName) => initialise(path, keys, rootName),
-      unlock: (keys, options) => SqliteDatabase.open(path, keys, options.writeQueueMax),
+      unlock: async (keys, options) => new SqliteDatabase(path, keys, options.writeQueueMax),
     }
   } finally {
     database.close()
@@ -96,6 +96,9 @@ interface AuditRow extends AuditEntry {
 /** Audit entries that one transaction removes: the next request does not wait long for it. */
 const TRIM_ROWS = 1_000
 
+/** The thread starts when there is something to write, or after whoever opened the database. */
+const START_MILLISECONDS = 100
+
 /** Prepared statements that are kept. */
 const STATEMENTS_MAX = 500
 
@@ -106,7 +109,9 @@ interface Waiting {
 
 class SqliteDatabase implements Database {
   readonly #reader: DatabaseSync
-  readonly #worker: Worker
+  readonly #startWorker: () => Worker
+  readonly #starting: NodeJS.Timeout
+  #worker: Worker | undefined
   readonly #ledger: LedgerReader
   readonly #auditKey: Uint8Array
   readonly #writeQueueMax: number
@@ -116,37 +121,30 @@ class SqliteDatabase implements Database {
   #next = 1
   #closed = false
 
-  static async open(
-    path: string,
-    keys: DatabaseKeys,
-    writeQueueMax: number,
-  ): Promise<SqliteDatabase> {
+  constructor(path: string, keys: DatabaseKeys, writeQueueMax: number) {
     const workerData: WriterData = { path, ...keys }
-    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData })
-    await new Promise<void>((resolve, reject) => {
-      worker.once('online', resolve)
-      worker.once('error', reject)
-    })
-    return new SqliteDatabase(openForReading(path), worker, keys, writeQueueMax)
-  }
-
-  private constructor(
-    reader: DatabaseSync,
-    worker: Worker,
-    keys: DatabaseKeys,
-    writeQueueMax: number,
-  ) {
-    this.#reader = reader
-    this.#worker = worker
+    this.#startWorker = () => {
+      return new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData })
+    }
+    this.#reader = openForReading(path)
+    this.#starting = setTimeout(() => this.#writer(), START_MILLISECONDS).unref()
     this.#auditKey = keys.auditKey
     this.#writeQueueMax = writeQueueMax
     this.#ledger = new LedgerReader(keys.ledgerKey, (page) => {
       const row = this.#prepared('SELECT bytes FROM ledger WHERE page = ?').get(page)
       return row?.['bytes'] as Uint8Array | undefined
     })
+  }
+
+  #writer(): Worker {
+    if (this.#worker !== undefined) return this.#worker
+    clearTimeout(this.#starting)
+    const worker = this.#startWorker()
     worker.on('message', (answer: WriteAnswer) => this.#answered(answer))
     worker.on('error', (error) => this.#broken(error))
     worker.unref()
+    this.#worker = worker
+    return worker
   }
 
   async read(kind: RecordKind, id: string): Promise<StoredRecord | undefined> {
@@ -203,17 +201,18 @@ class SqliteDatabase implements Database {
     }
     const number = this.#next++
     return new Promise((resolve, reject) => {
+      const worker = this.#writer()
       // The process lives while somebody waits for the disk.
-      if (this.#waiting.size === 0) this.#worker.ref()
+      if (this.#waiting.size === 0) worker.ref()
       this.#waiting.set(number, { resolve, reject })
-      this.#worker.postMessage({ number, request })
+      worker.postMessage({ number, request })
     })
   }
 
   #answered({ number, outcome }: WriteAnswer): void {
     const waiting = this.#waiting.get(number)
     this.#waiting.delete(number)
-    if (this.#waiting.size === 0) this.#worker.unref()
+    if (this.#waiting.size === 0) this.#worker?.unref()
     if (outcome === undefined) waiting?.resolve()
     else waiting?.reject(new KmsError(outcome.code, outcome.message))
   }
@@ -346,10 +345,14 @@ class SqliteDatabase implements Database {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    const ended = new Promise((resolve) => this.#worker.once('exit', resolve))
-    this.#worker.ref()
-    this.#worker.postMessage('close')
-    await ended
+    clearTimeout(this.#starting)
+    const worker = this.#worker
+    if (worker !== undefined) {
+      const ended = new Promise((resolve) => worker.once('exit', resolve))
+      worker.ref()
+      worker.postMessage('close')
+      await ended
+    }
     this.#reader.close()
   }
 

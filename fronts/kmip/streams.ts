@@ -202,7 +202,7 @@ function answer(
   outcome?: Outcome,
 ): PartAnswer {
   const shown = data.length === 0 ? undefined : data
-  return { id, data: shown, iv: undefined, correlationValue, outcome }
+  return { id, data: shown, iv: outcome?.iv, correlationValue, outcome }
 }
 
 /** A later part may name the key again, but no other one. */

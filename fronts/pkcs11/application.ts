@@ -19,7 +19,7 @@ import type { Application as Contract } from './contract.ts'
 import { builtInObject } from './objects/built-in.ts'
 import { isPrivate } from './objects/private.ts'
 import { Session } from './session.ts'
-import type { Token } from './token.ts'
+import type { Place, Token } from './token.ts'
 
 /** Who has logged in. */
 export type User = 'none' | 'user' | 'so'
@@ -41,9 +41,16 @@ export interface Surroundings {
   readonly newVolatile: (token: Token) => Services
 }
 
-interface Login {
-  user: User
-  principal: Principal
+/** What a login has made known. */
+export interface Login {
+  readonly user: User
+  readonly principal: Principal
+  /** The keystore that was chosen with the PIN. */
+  readonly place: Place | undefined
+  /** Of the user whose PIN it was. */
+  readonly name: string
+  /** As it was given to `C_LoginUser`; empty for `C_Login`. */
+  readonly given: string
 }
 
 export class Application implements Contract {
@@ -73,7 +80,7 @@ export class Application implements Contract {
 
   /** @throws `CryptokiError` `CKR_SLOT_ID_INVALID`. */
   token(slotID: number): Token {
-    const token = this.tokens[slotID]
+    const token = this.tokens.find(({ slot }) => slot === slotID)
     if (token !== undefined) return token
     throw new CryptokiError(CKR.SLOT_ID_INVALID, `there is no slot ${slotID}`)
   }
@@ -139,8 +146,30 @@ export class Application implements Contract {
     return this.#logins.get(token)?.principal ?? token.principal
   }
 
-  login(token: Token, user: User, principal: Principal): void {
-    this.#logins.set(token, { user, principal })
+  /** What an application works with; the login may have chosen a keystore. */
+  servicesOf(token: Token): Services {
+    return this.#logins.get(token)?.place?.services ?? token.services
+  }
+
+  /** Name of the keystore whose objects alone are seen; undefined where all are. */
+  chosenKeystore(token: Token): string | undefined {
+    return this.#logins.get(token)?.place?.keystore
+  }
+
+  loginOf(token: Token): Login | undefined {
+    return this.#logins.get(token)
+  }
+
+  login(token: Token, login: Login): void {
+    this.#logins.set(token, login)
+  }
+
+  /** Logs out whoever works in the name of a credential that is revoked. */
+  async expel(principal: string): Promise<void> {
+    for (const [token, login] of [...this.#logins]) {
+      if (token.manner.users !== 'own' || login.principal.name !== principal) continue
+      await this.logout(token)
+    }
   }
 
   /** Private objects vanish: session objects for good, the others until the next login. */
@@ -150,7 +179,8 @@ export class Application implements Contract {
     for (const reference of [...this.#references.values()]) {
       if (reference.token !== token) continue
       const object = await this.#load(reference)
-      if (object === undefined || isPrivate(object)) this.drop(reference)
+      const isHidden = token.manner.beforeLogin === 'nothing'
+      if (isHidden || object === undefined || isPrivate(object)) this.drop(reference)
     }
   }
 
@@ -161,7 +191,8 @@ export class Application implements Contract {
       services = this.#surroundings.newVolatile(token)
       this.#volatile.set(token, services)
     }
-    return services
+    const { keystores } = this.servicesOf(token)
+    return services.keystores === keystores ? services : { ...services, keystores }
   }
 
   /** Whether there may be any session objects of this token. */
@@ -231,7 +262,8 @@ export class Application implements Contract {
     const gone =
       object === undefined ||
       isDestroyed(object.attributes.get('state')) ||
-      !isVisible(this.#services(reference), this.principalOf(session.token), object)
+      !isVisible(this.#services(reference), this.principalOf(session.token), object) ||
+      !this.isHere(session.token, object)
     if (gone) throw noObject(handle, code)
     if (isPrivate(object) && !session.seesPrivate) throw noObject(handle, code)
     const lasting = reference.session === undefined
@@ -240,8 +272,15 @@ export class Application implements Contract {
 
   /** An object of another scope whose value has not been granted is shown as one that stays. */
   shown(token: Token, object: ManagedObject): ManagedObject {
-    if (object.scope === token.principal.scope) return object
-    return asGranted(token.services, this.principalOf(token), object)
+    const principal = this.principalOf(token)
+    if (object.scope === principal.scope) return object
+    return asGranted(token.services, principal, object)
+  }
+
+  /** Whether an object is in the keystore that was chosen. */
+  isHere(token: Token, { material }: ManagedObject): boolean {
+    const keystore = this.chosenKeystore(token)
+    return keystore === undefined || material === undefined || material.keystore === keystore
   }
 
   async #load(reference: Reference): Promise<ManagedObject | undefined> {

@@ -47,7 +47,7 @@ export function newCiphering(
   handle: number,
   direction: Direction,
 ): Awaitable<Ciphering> {
-  const offered = offeredFor(session.token, mechanism, direction)
+  const offered = offeredFor(session, mechanism, direction)
   const does = offered.does[direction]
   if (does?.kind !== 'cipher') {
     throw new CryptokiError(CKR.MECHANISM_INVALID, `CKM_${offered.name} does not ${direction}`)

@@ -16,6 +16,7 @@ import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import type { FunctionName } from '#spec/pkcs11/functions.ts'
 import type { Handlers } from '#spec/pkcs11/types.ts'
 import { Application, type Surroundings } from './application.ts'
+import { assertLoggedIn } from './before-login.ts'
 import type { ApplicationInfo, Engine } from './contract.ts'
 import { ciphers } from './functions/cipher.ts'
 import { derive } from './functions/derive.ts'
@@ -110,6 +111,11 @@ export class Pkcs11Engine implements Engine<Application> {
     }
   }
 
+  /** Logs out whoever works in the name of a credential that is revoked. */
+  async expel(principal: string): Promise<void> {
+    for (const application of this.#applications) await application.expel(principal)
+  }
+
   close(): void {
     for (const application of [...this.#applications]) application.close()
   }
@@ -117,8 +123,11 @@ export class Pkcs11Engine implements Engine<Application> {
   /** The function, with every failure a return value, and its reason in the log. */
   #explained(name: FunctionName, run: Handler): Handler {
     const refused = (error: unknown): CryptokiError => this.#refused(name, error)
+    const { tokens } = this.#surroundings
+    const isGuarded = tokens.some(({ manner }) => manner.beforeLogin === 'nothing')
     return (application, args) => {
       try {
+        if (isGuarded) assertLoggedIn(name, application, args)
         const answer = run(application, args)
         if (!(answer instanceof Promise)) return answer
         return answer.catch((error: unknown) => {

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { Services } from '#core/context.ts'
 import type { Ability, Keystore } from '#core/keystore.ts'
 import {
   CIPHERS,
@@ -43,7 +44,7 @@ import { type MechanismRow, mechanismRow, type Service } from '#spec/pkcs11/mech
 import type { Mechanism } from '#spec/pkcs11/types.ts'
 import { DERIVATIONS } from './derivations.ts'
 import { ENCAPSULATIONS } from './encapsulations.ts'
-import type { Token } from './token.ts'
+import type { Session } from './session.ts'
 import { WRAPPINGS } from './wrappings.ts'
 
 /** What a mechanism is made of. */
@@ -56,7 +57,13 @@ export type Does = (
       /** The data is the digest, and the parameter names the hash. */
       readonly hashGiven?: true
     }
-  | { readonly kind: 'mac'; readonly mac: Mac; readonly general: boolean }
+  | {
+      readonly kind: 'mac'
+      readonly mac: Mac
+      readonly general: boolean
+      /** The MAC that ends a handshake of TLS. */
+      readonly ofHandshake?: true
+    }
   | { readonly kind: 'digest'; readonly hash: Hash }
   /** Makes keys, or works with keys only: see the functions that serve it. */
   | { readonly kind: 'keys' }
@@ -240,7 +247,16 @@ function* macCandidates(): Iterable<Candidate> {
     if (ckm !== undefined) yield of(ckm, false)
     if (general !== undefined) yield of(general, true)
   }
+  yield* HANDSHAKES
 }
+
+/** With the master secret, by whatever hash the parameter names. */
+const HANDSHAKES: readonly Candidate[] = [CKM.TLS_MAC, CKM.TLS12_MAC].map((ckm) => {
+  const mac = 'HMAC_SHA256'
+  const algorithms = algorithmsOfMac(mac)
+  const does = { kind: 'mac', mac, general: false, ofHandshake: true, algorithms } as const
+  return { ckm, does, serves: ['sign', 'verify'], needs: { mac } }
+})
 
 /** Algorithms of the keys of a MAC; an HMAC takes generic secrets as well. */
 export function algorithmsOfMac(mac: Mac): readonly SecretKeyAlgorithm[] {
@@ -355,8 +371,9 @@ function joined(one: Offered, two: Offered): Offered {
 }
 
 /** The keystore of a token's new keys; its mechanisms are the token's. */
-export function keystoreOf(token: Token): Keystore {
-  return token.services.keystores.forNew(undefined)
+/** @param of A token; or a session, whose login may have chosen another keystore. */
+export function keystoreOf(of: { readonly services: Services }): Keystore {
+  return of.services.keystores.forNew(undefined)
 }
 
 /**
@@ -364,8 +381,8 @@ export function keystoreOf(token: Token): Keystore {
  *
  * @throws `CryptokiError` `CKR_MECHANISM_INVALID` when the token does not offer it for this.
  */
-export function offeredFor(token: Token, mechanism: Mechanism, service: Service): Offered {
-  const offered = mechanismsOf(keystoreOf(token)).get(mechanism.type)
+export function offeredFor(session: Session, mechanism: Mechanism, service: Service): Offered {
+  const offered = mechanismsOf(keystoreOf(session)).get(mechanism.type)
   if (offered?.does[service] !== undefined) return offered
   const name = offered?.name ?? mechanismRow(mechanism.type)?.name
   const label = name === undefined ? `mechanism 0x${mechanism.type.toString(16)}` : `CKM_${name}`

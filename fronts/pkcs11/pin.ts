@@ -41,6 +41,11 @@ export async function isPin(record: PinRecord, pin: Uint8Array): Promise<boolean
   return right
 }
 
+/** As long as it takes to find out that a PIN is wrong. */
+export async function wasteTime(pin: Uint8Array): Promise<void> {
+  await hashOf(pin, randomBytes(SALT_BYTES))
+}
+
 function hashOf(pin: Uint8Array, nonce: Buffer): Promise<Buffer> {
   return derive('argon2id', {
     message: pin,

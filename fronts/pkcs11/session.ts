@@ -6,8 +6,9 @@
  *
  * @module
  */
-import type { Context } from '#core/context.ts'
-import { CKS } from '#spec/pkcs11/constants.ts'
+import type { Context, Services } from '#core/context.ts'
+import { CKR, CKS } from '#spec/pkcs11/constants.ts'
+import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Application } from './application.ts'
 import type { Token } from './token.ts'
 
@@ -69,11 +70,29 @@ export class Session {
     return this.application.userOf(this.token) === 'user'
   }
 
+  /** Those of the token, with the keystore that the login has chosen. */
+  get services(): Services {
+    return this.application.servicesOf(this.token)
+  }
+
+  /** Whether there is anything at all to be seen and done. */
+  get isOpen(): boolean {
+    const { token, application } = this
+    return token.manner.beforeLogin === 'public' || application.userOf(token) !== 'none'
+  }
+
   operation(kind: OperationKind): Operation | undefined {
     return this.#operations.get(kind)
   }
 
+  /** @throws `CryptokiError` `OPERATION_ACTIVE` where a session has one operation at a time. */
   begin(kind: OperationKind, operation: Operation): void {
+    if (this.#operations.size > 0 && this.token.manner.operations === 'one') {
+      operation.end?.()
+      const [active] = this.#operations.keys()
+      const what = `an operation to ${active} is going on; the token has one at a time in a session`
+      throw new CryptokiError(CKR.OPERATION_ACTIVE, what)
+    }
     this.#operations.set(kind, operation)
   }
 
@@ -101,7 +120,7 @@ export class Session {
    */
   context(operation: string, lasting = true): Context {
     const { token, application } = this
-    const services = lasting ? token.services : application.volatile(token)
+    const services = lasting ? this.services : application.volatile(token)
     const principal = application.principalOf(token)
     const now = Math.floor(services.clock() / 1000)
     return { services, principal, front: 'pkcs11', operation, now }

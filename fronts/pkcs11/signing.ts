@@ -25,11 +25,13 @@ import { type HeldKey, keyFor, use } from './objects/use.ts'
 import { assertContextFits, assertSaltFits, macMeaning, signatureMeaning } from './parameters.ts'
 import { consent, Gathered, NOTHING, type Running } from './running.ts'
 import type { Session } from './session.ts'
+import { type TlsMac, tlsMac, tlsMacOf } from './tls-mac.ts'
 
 /** What is asked of the keystore. */
 type Work =
   | { readonly kind: 'signature'; readonly mechanism: SignatureMechanism }
   | { readonly kind: 'mac'; readonly mechanism: MacMechanism }
+  | ({ readonly kind: 'tlsMac' } & TlsMac)
 
 /** An operation that signs or verifies. */
 export interface Signing extends Running {
@@ -61,7 +63,7 @@ export function newSigning(
   handle: number,
   service: SignService,
 ): Awaitable<Signing> {
-  const offered = offeredFor(session.token, mechanism, service)
+  const offered = offeredFor(session, mechanism, service)
   const work = workOf(offered, service, mechanism)
   return after(keyFor(session, handle, service, offered), (held) => {
     const { spec } = held.key
@@ -83,6 +85,9 @@ function workOf(offered: Offered, service: SignService, { parameter }: Mechanism
   if (does?.kind === 'signature') {
     return { kind: 'signature', mechanism: signatureMeaning(offered, does, parameter) }
   }
+  if (does?.kind === 'mac' && does.ofHandshake) {
+    return { kind: 'tlsMac', ...tlsMac(offered, parameter) }
+  }
   if (does?.kind === 'mac') {
     return { kind: 'mac', mechanism: macMeaning(offered, does, parameter) }
   }
@@ -93,6 +98,7 @@ function workOf(offered: Offered, service: SignService, { parameter }: Mechanism
 const DSA_BYTES_MAX = 64
 
 function lengthOf(work: Work, spec: KeySpec | undefined): number | undefined {
+  if (work.kind === 'tlsMac') return work.bytes
   if (work.kind === 'mac') return work.mechanism.bytes ?? macRow(work.mechanism.mac).bytes
   if (spec === undefined || !isPair(spec.algorithm)) return undefined
   if (spec.curve !== undefined) return Math.ceil(curveRow(spec.curve).bits / 8) * 2
@@ -118,6 +124,9 @@ export function verifyResults({ held }: Signing): InitResults {
 /** The signature of data in one part. */
 export function signWhole({ held, work }: Signing, data: Uint8Array): Awaitable<Uint8Array> {
   return use(held, (key) => {
+    if (work.kind === 'tlsMac') {
+      return spent(key.context, key.object, data.length, () => handshakeMac(key, work, data))
+    }
     return work.kind === 'mac'
       ? macWith(key.context, key, work.mechanism, data)
       : signWith(key.context, key, work.mechanism, data)
@@ -131,12 +140,19 @@ export function verifyWhole(
   signature: Uint8Array,
 ): Awaitable<boolean> {
   return use(held, (key) => {
+    if (work.kind === 'tlsMac') {
+      return after(handshakeMac(key, work, data), (mac) => sameBytes(mac, signature))
+    }
     if (work.kind === 'mac') {
       const code = key.keystore.mac(key.key, work.mechanism, data)
       return after(code, (mac) => sameBytes(mac, signature))
     }
     return key.keystore.verify(key.key, work.mechanism, data, signature)
   })
+}
+
+function handshakeMac(held: HeldKey, mac: TlsMac, data: Uint8Array): Awaitable<Uint8Array> {
+  return tlsMacOf(mac, data, (part) => held.keystore.mac(held.key, mac.mechanism, part))
 }
 
 /** @throws `CryptokiError` `CKR_SIGNATURE_LEN_RANGE`. */

@@ -19,7 +19,8 @@ import { StorageStatusMask } from '#spec/kmip/enumerations.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { User } from './application.ts'
-import { isPin, newPin, type PinRecord } from './pin.ts'
+import { type Manner, USUAL } from './manner.ts'
+import { isPin, newPin, type PinRecord, wasteTime } from './pin.ts'
 import type { RuleSet } from './rule-table.ts'
 
 export interface TokenOptions {
@@ -34,6 +35,20 @@ export interface TokenOptions {
   readonly readOnly: boolean
   /** Rules against attacks that hold. */
   readonly rules: RuleSet
+  /** Default: the usual one. */
+  readonly manner?: Manner
+  /** The keystore of an address in a PIN; undefined where users have none to choose from. */
+  readonly placeOf?: (address: string | undefined) => Place | undefined
+  /** In whose name a user works; default: his own, in the scope of the token. */
+  readonly principalOf?: (user: string) => Promise<Principal>
+}
+
+/** A keystore that a login has chosen. */
+export interface Place {
+  /** Its name. Objects of others are not seen. */
+  readonly keystore: string
+  /** Those of the token, with this keystore as the one that takes new keys. */
+  readonly services: Services
 }
 
 /** What is kept. */
@@ -99,7 +114,11 @@ export class Token {
   }
 
   get label(): string {
-    return this.#state.label
+    return this.manner.setUp === 'operator' ? this.options.label : this.#state.label
+  }
+
+  get manner(): Manner {
+    return this.options.manner ?? USUAL
   }
 
   /** 16 characters, the same for ever. */
@@ -132,21 +151,31 @@ export class Token {
    * Checks a PIN. A wrong one costs an attempt, and that is written before the answer is given;
    * after the last one the PIN is locked until `C_InitPIN` sets a new one.
    *
+   * @param wrong What is wrong with the login beside the PIN, if anything: it costs the same.
    * @throws `CryptokiError` `CKR_PIN_INCORRECT`, `CKR_PIN_LOCKED`, `CKR_USER_PIN_NOT_INITIALIZED`.
    */
-  async check(user: 'so' | { readonly name: string }, pin: Uint8Array): Promise<void> {
-    await this.#alone(() => this.#check(user, pin))
+  async check(
+    user: 'so' | { readonly name: string },
+    pin: Uint8Array,
+    wrong?: string,
+  ): Promise<void> {
+    await this.#alone(() => this.#check(user, pin, wrong))
   }
 
-  async #check(user: 'so' | { readonly name: string }, pin: Uint8Array): Promise<void> {
+  async #check(
+    user: 'so' | { readonly name: string },
+    pin: Uint8Array,
+    wrong: string | undefined,
+  ): Promise<void> {
     const record = this.pinOf(user)
+    if (record === undefined && this.manner.pinFormat !== 'pin') return this.#refuseUnknown(pin)
     if (record === undefined) {
       const code = user === 'so' ? CKR.PIN_INCORRECT : CKR.USER_PIN_NOT_INITIALIZED
       throw new CryptokiError(code, `token "${this.label}" has no PIN for ${nameOf(user)} yet`)
     }
     if (record.attemptsLeft <= 0) throw this.#locked(user)
     const attemptsMax = this.services.limits.pinAttemptsMax
-    if (await isPin(record, pin)) {
+    if ((await isPin(record, pin)) && wrong === undefined) {
       if (record.attemptsLeft < attemptsMax) {
         await this.#setRecord(user, { ...record, attemptsLeft: attemptsMax })
       }
@@ -156,11 +185,24 @@ export class Token {
     await this.#setRecord(user, { ...record, attemptsLeft })
     if (attemptsLeft <= 0) throw this.#locked(user)
     const left = attemptsLeft === 1 ? '1 attempt is' : `${attemptsLeft} attempts are`
-    throw new CryptokiError(CKR.PIN_INCORRECT, `the PIN of ${nameOf(user)} is wrong; ${left} left`)
+    const what = wrong ?? `the PIN of ${nameOf(user)} is wrong`
+    throw new CryptokiError(CKR.PIN_INCORRECT, `${what}; ${left} left`)
+  }
+
+  /**
+   * Nobody learns by a PIN which names there are: answer and time are those of a wrong PIN. The
+   * name that was given may be the beginning of a password, and is told to nobody.
+   */
+  async #refuseUnknown(pin: Uint8Array): Promise<never> {
+    await wasteTime(pin)
+    const way = 'make one with: claviger token pin --user NAME'
+    const what = `token "${this.label}" has no user of the name that was given; ${way}`
+    throw new CryptokiError(CKR.PIN_INCORRECT, what)
   }
 
   #locked(user: 'so' | { readonly name: string }): CryptokiError {
-    const way = user === 'so' ? 'claviger token unlock' : 'C_InitPIN by the security officer'
+    const isOperators = user === 'so' || this.manner.setUp === 'operator'
+    const way = isOperators ? 'claviger token pin' : 'C_InitPIN by the security officer'
     const what = `the PIN of ${nameOf(user)} of token "${this.label}" is locked; way out: ${way}`
     return new CryptokiError(CKR.PIN_LOCKED, what)
   }
@@ -182,6 +224,10 @@ export class Token {
 
   /** `C_InitToken`: label and security officer's PIN; the user's PIN is gone. */
   async initialise(soPin: Uint8Array, label: string): Promise<void> {
+    if (this.manner.setUp === 'operator' && label !== this.label) {
+      const what = `the label of token "${this.label}" is that of the configuration (setUp: operator)`
+      throw new CryptokiError(CKR.ARGUMENTS_BAD, `${what}; change it there`)
+    }
     if (this.#state.so !== undefined) {
       await this.check('so', soPin)
       await this.#assertEmpty()

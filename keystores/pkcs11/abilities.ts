@@ -73,6 +73,12 @@ export class Abilities {
     return this.wayOf(padded.base) === undefined ? undefined : padded
   }
 
+  /** Whether OAEP is done here over the device's bare RSA, which does not take it so itself. */
+  opensOaep(mechanism: Omit<Generic<'cipher'>, 'label'> & { readonly label: boolean }): boolean {
+    if (mechanism.cipher !== 'RSA_PKCS_OAEP') return false
+    return this.#cannotOaep(mechanism) !== undefined && this.wayOf('RSA_X_509') === 'data'
+  }
+
   #lacks(...needs: readonly Need[]): string | undefined {
     return needs.map((need) => this.#device.lacks(need)).find((why) => why !== undefined)
   }
@@ -101,12 +107,22 @@ export class Abilities {
     if (this.paddingOf(cipher) !== undefined) return undefined
     const type = this.mechanismOf(cipher)
     if (type === undefined) return `PKCS#11 has no mechanism for ${cipher}`
-    const { oaep, gcmIv, model } = this.#device.quirks
+    const { gcmIv, model } = this.#device.quirks
     if (cipher === 'AES_GCM' && gcmIv === 'device') {
-      return `${model} makes the IV of AES-GCM by itself, which is not supported`
+      return `${model} makes the IV of AES-GCM by itself and takes none; ask for a Random IV`
     }
-    if (this.wayOf(cipher) === undefined) return this.#lacks({ type, flag: CKF.DECRYPT }) ?? NO_WAY
-    if (cipher !== 'RSA_PKCS_OAEP') return undefined
+    if (cipher === 'RSA_PKCS_OAEP') {
+      const why = this.#cannotOaep({ cipher, hash, mgfHash, label })
+      return this.wayOf('RSA_X_509') === 'data' ? undefined : why
+    }
+    if (this.wayOf(cipher) !== undefined) return undefined
+    return this.#lacks({ type, flag: CKF.DECRYPT }) ?? NO_WAY
+  }
+
+  #cannotOaep({ cipher, hash, mgfHash, label }: Generic<'cipher'>): string | undefined {
+    const { oaep, model } = this.#device.quirks
+    const flag = CKF.DECRYPT
+    if (this.wayOf(cipher) === undefined) return this.#lacks({ type: CKM.RSA_PKCS_OAEP, flag })
     if (label && oaep.label === false) return `OAEP of ${model} takes no label`
     return this.#rsa('OAEP', oaep, hash, mgfHash)
   }

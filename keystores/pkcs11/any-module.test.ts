@@ -3,8 +3,9 @@
  *
  *     CLAVIGER_TEST_HSM='{"module":"/path.so","label":"test","pin":"1234"}' node --test …
  *
- * `environment` and `model` may be named as well. The keys that the suite makes stay in the token:
- * it must be one for tests. Skipped where no module is named.
+ * `environment` and `model` may be named as well, and `"kek": true` for keys that leave through a
+ * key-encrypting key. That and the keys that the suite makes stay in the token: it must be one for
+ * tests. Skipped where no module is named.
  *
  * @module
  */
@@ -15,6 +16,8 @@ import { Secret } from '#core/secret.ts'
 import { keystoreContract } from '../contract.ts'
 import { SoftwareKeystore } from '../software/software.ts'
 import { HostDevice } from './host-device.ts'
+import type { Kek } from './kek.ts'
+import { installKek } from './kek-setup.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
 import { models } from './quirks.ts'
 import { hostCommand } from './softhsm.ts'
@@ -25,6 +28,7 @@ interface Named {
   readonly pin?: string
   readonly environment?: Readonly<Record<string, string>>
   readonly model?: string
+  readonly kek?: boolean
 }
 
 const text = process.env['CLAVIGER_TEST_HSM']
@@ -40,7 +44,7 @@ if (text === undefined) {
     skip: 'CLAVIGER_TEST_HSM names none',
   }, () => {})
 } else {
-  const { module, label, pin, environment, model } = JSON.parse(text) as Named
+  const { module, label, pin, environment, model, kek } = JSON.parse(text) as Named
   let opened = 0
   keystoreContract({
     name: module,
@@ -58,7 +62,19 @@ if (text === undefined) {
         quirks: model === undefined ? undefined : models().get(model),
         log: { info: () => {}, warn: () => {} },
       })
-      return new Pkcs11Keystore({ name: label, extractable: true }, device, software('beside'))
+      if (kek !== true) {
+        return new Pkcs11Keystore({ name: label, extractable: true }, device, software('beside'))
+      }
+      const value = randomBytes(32)
+      const copy = async (): Promise<Secret> => new Secret(Uint8Array.from(value))
+      const options = { label: `kek ${randomBytes(4).toString('hex')}`, copy }
+      const keystore = new Pkcs11Keystore(
+        { name: label, extractable: true, kek: options },
+        device,
+        software('beside'),
+      )
+      await installKek(keystore.kek as Kek, device, value)
+      return keystore
     },
   })
 }

@@ -10,6 +10,7 @@ import type {
   RemoteFunction,
   Results,
 } from '#spec/pkcs11/types.ts'
+import type { Verb } from './quick.ts'
 import type { Quirks } from './quirks.ts'
 
 /** Arguments without the session, which is the session's own. */
@@ -61,6 +62,19 @@ export interface Device {
    * @param repeatable Whether it may be done a second time where nobody knows if it was done.
    */
   use<T>(work: (session: DeviceSession) => Promise<T>, repeatable?: boolean): Promise<T>
+  /**
+   * Does a short operation, together with others that come at the same time; it is rejected with
+   * `NotBegun` where it has not come to it.
+   *
+   * @param reference Under which the handle is known.
+   * @returns Undefined where it has to be done in a session.
+   */
+  quick(
+    reference: string,
+    verb: Verb,
+    mechanism: Mechanism,
+    data: Uint8Array,
+  ): Promise<Uint8Array> | undefined
   status(): DeviceStatus
   close(): Promise<void>
 }

@@ -9,8 +9,10 @@
  * @module
  */
 import { KmsError } from '#core/errors.ts'
+import type { Mechanism } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession, DeviceStatus, Need } from './device.ts'
 import { type HostDevice, isGone, unavailable } from './host-device.ts'
+import type { Verb } from './quick.ts'
 import type { Quirks } from './quirks.ts'
 
 export class GroupDevice implements Device {
@@ -66,6 +68,21 @@ export class GroupDevice implements Device {
       }
     }
     throw failure
+  }
+
+  quick(
+    reference: string,
+    verb: Verb,
+    mechanism: Mechanism,
+    data: Uint8Array,
+  ): Promise<Uint8Array> | undefined {
+    const [first, ...rest] = this.#members
+    let best: HostDevice | undefined = first.isRunning ? first : undefined
+    for (const member of rest) {
+      if (!member.isRunning) continue
+      if (best === undefined || member.load < best.load) best = member
+    }
+    return best?.quick(reference, verb, mechanism, data)
   }
 
   #count(member: HostDevice, change: number): void {

@@ -20,17 +20,13 @@ import { Pkcs11Client, Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.
 import { KmsError } from '#core/errors.ts'
 import { CKF, CKR, CKU } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
-import type { Arguments, Attribute, RemoteFunction, Results } from '#spec/pkcs11/types.ts'
-import type {
-  Device,
-  DeviceSession,
-  DeviceStatus,
-  InSession,
-  KeyAndMechanism,
-  Need,
-} from './device.ts'
-import { isLost } from './failures.ts'
+import type { Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
+import type { Device, DeviceSession, DeviceStatus, Need } from './device.ts'
+import { isLost, isStale } from './failures.ts'
+import { type Calls, Lane } from './lane.ts'
 import { mechanismName } from './mechanisms.ts'
+import { isQuick, type QuickAnswer, type Verb } from './quick.ts'
+import { type QueuedJob, QuickQueue } from './quick-queue.ts'
 import { generic, type Identity, type Quirks, quirksOf } from './quirks.ts'
 
 /** Which of the module's slots. */
@@ -67,11 +63,7 @@ const PAUSES = [0, 100, 300, 1_000] as const
 /** For how long nothing is tried after all of them have failed. */
 const BREAK_MILLISECONDS = 5_000
 const STOP_MILLISECONDS = 3_000
-const FOUND_MAX = 64
-const PAGE_MAX = 500
 const MECHANISMS_MAX = 1_000
-/** More than any mechanism adds to its input. */
-const GROWTH_BYTES = 1_024
 
 interface MechanismInfo {
   readonly ulMinKeySize: number
@@ -79,113 +71,16 @@ interface MechanismInfo {
   readonly flags: number
 }
 
-/** How often which function of the module has been called. */
-type Calls = Map<RemoteFunction, number>
-
-/** A pipe to the host with a logged-in session. */
-class Lane implements DeviceSession {
-  readonly client: Pkcs11Client
-  readonly hSession: number
-  readonly handles: Map<string, number>
-  readonly #calls: Calls
-
-  constructor(client: Pkcs11Client, hSession: number, handles: Map<string, number>, calls: Calls) {
-    this.client = client
-    this.hSession = hSession
-    this.handles = handles
-    this.#calls = calls
-  }
-
-  call<F extends RemoteFunction>(name: F, args: InSession<F>): Promise<Results<F>> {
-    this.#count(name)
-    return this.client.call(name, { ...args, hSession: this.hSession } as unknown as Arguments<F>)
-  }
-
-  async find(pTemplate: readonly Attribute[]): Promise<readonly number[]> {
-    const { hSession } = this
-    this.#count('C_FindObjectsInit', 'C_FindObjects', 'C_FindObjectsFinal')
-    const answers = await this.client.batch(
-      [
-        { name: 'C_FindObjectsInit', args: { hSession, pTemplate } },
-        { name: 'C_FindObjects', args: { hSession, phObject: FOUND_MAX } },
-        { name: 'C_FindObjectsFinal', args: { hSession } },
-      ],
-      true,
-    )
-    return resultOf<'C_FindObjects'>(answers, 1).phObject
-  }
-
-  async findAll(pTemplate: readonly Attribute[]): Promise<readonly number[]> {
-    const found: number[] = []
-    await this.call('C_FindObjectsInit', { pTemplate })
-    for (;;) {
-      const { phObject } = await this.call('C_FindObjects', { phObject: PAGE_MAX })
-      found.push(...phObject)
-      // The end is an empty page: some devices give fewer than are asked for.
-      if (phObject.length === 0) break
-    }
-    await this.call('C_FindObjectsFinal', {})
-    return found
-  }
-
-  async encrypt(init: KeyAndMechanism, pData: Uint8Array): Promise<Uint8Array> {
-    const pEncryptedData = pData.length + GROWTH_BYTES
-    const args = { hSession: this.hSession, pData, pEncryptedData }
-    const answers = await this.#pair('C_EncryptInit', init, 'C_Encrypt', args)
-    return whole(resultOf<'C_Encrypt'>(answers, 1).pEncryptedData)
-  }
-
-  async decrypt(init: KeyAndMechanism, pEncryptedData: Uint8Array): Promise<Uint8Array> {
-    const pData = pEncryptedData.length + GROWTH_BYTES
-    const args = { hSession: this.hSession, pEncryptedData, pData }
-    const answers = await this.#pair('C_DecryptInit', init, 'C_Decrypt', args)
-    return whole(resultOf<'C_Decrypt'>(answers, 1).pData)
-  }
-
-  async sign(init: KeyAndMechanism, pData: Uint8Array): Promise<Uint8Array> {
-    const args = { hSession: this.hSession, pData, pSignature: GROWTH_BYTES }
-    const answers = await this.#pair('C_SignInit', init, 'C_Sign', args)
-    return whole(resultOf<'C_Sign'>(answers, 1).pSignature)
-  }
-
-  #pair<I extends RemoteFunction, F extends RemoteFunction>(
-    initName: I,
-    init: KeyAndMechanism,
-    name: F,
-    args: Arguments<F>,
-  ): ReturnType<Pkcs11Client['batch']> {
-    const { hSession } = this
-    const first = { name: initName, args: { hSession, ...init } as unknown as Arguments<I> }
-    this.#count(initName, name)
-    return this.client.batch([first, { name, args }] as never, true)
-  }
-
-  #count(...names: readonly RemoteFunction[]): void {
-    for (const name of names) this.#calls.set(name, (this.#calls.get(name) ?? 0) + 1)
-  }
-}
-
-/** The answer to one call of a batch; the first failure counts for all behind it. */
-function resultOf<F extends RemoteFunction>(
-  answers: Awaited<ReturnType<Pkcs11Client['batch']>>,
-  index: number,
-): Results<F> {
-  for (const answer of answers) if (answer instanceof CryptokiError) throw answer
-  const answer = answers[index]
-  if (answer !== undefined) return answer as Results<F>
-  throw new CryptokiError(CKR.DEVICE_ERROR, 'the host has not answered the whole batch')
-}
-
-function whole(output: Uint8Array | number): Uint8Array {
-  if (output instanceof Uint8Array) return output
-  throw new CryptokiError(CKR.DEVICE_ERROR, `the output of ${output} bytes is longer than expected`)
-}
-
 export class HostDevice implements Device {
   readonly #options: HostOptions
   #host: ChildProcess | undefined
   #lanes: Lane[] = []
   #waiting: { resolve: (lane: Lane) => void; reject: (error: Error) => void }[] = []
+  readonly #quick = new QuickQueue()
+  #isDispatching = false
+  #messages = 0
+  /** Whose turn it is where both kinds of work wait for a lane. */
+  #isQuickNext = false
   #mechanisms = new Map<number, MechanismInfo>()
   #starting: Promise<void> | undefined
   #brokenUntil = 0
@@ -234,6 +129,11 @@ export class HostDevice implements Device {
     return this.#calls
   }
 
+  /** Messages of short operations since the start. */
+  get messages(): number {
+    return this.#messages
+  }
+
   status(): DeviceStatus {
     const pause = Math.ceil((this.#brokenUntil - Date.now()) / 1_000)
     return {
@@ -243,7 +143,7 @@ export class HostDevice implements Device {
       process: this.processId,
       sessions: this.#sessions,
       sessionsIdle: this.#lanes.length,
-      waiting: this.#waiting.length,
+      waiting: this.#waiting.length + this.#quick.length,
       starts: this.#starts,
       calls: Object.fromEntries(this.#calls),
       lastFailure: this.#lastFailure === '' ? undefined : this.#lastFailure,
@@ -306,9 +206,84 @@ export class HostDevice implements Device {
   #release(lane: Lane, epoch: number): void {
     // A lane of a host that has gone meanwhile is gone as well.
     if (epoch !== this.#epoch) return
+    const isTurn = this.#waiting.length === 0 || this.#isQuickNext
+    if (this.#quick.length > 0 && isTurn) {
+      this.#isQuickNext = false
+      this.#sendQuick(lane)
+      return
+    }
+    this.#isQuickNext = true
     const next = this.#waiting.shift()
     if (next === undefined) this.#lanes.push(lane)
     else next.resolve(lane)
+  }
+
+  /** Whether it can be asked without being started. */
+  get isRunning(): boolean {
+    return this.#host !== undefined && this.#starting === undefined && !this.#isClosed
+  }
+
+  /** How much it has to do. */
+  get load(): number {
+    return this.#sessions - this.#lanes.length + this.#waiting.length + this.#quick.length
+  }
+
+  quick(
+    reference: string,
+    verb: Verb,
+    mechanism: Mechanism,
+    data: Uint8Array,
+  ): Promise<Uint8Array> | undefined {
+    const hKey = this.#handles.get(reference)
+    if (hKey === undefined || !this.isRunning || !isQuick(mechanism, data)) return undefined
+    const work = new Promise<Uint8Array>((resolve, reject) => {
+      const refused = (error: Error): void => {
+        if (isStale(error)) this.#handles.delete(reference)
+        reject(error)
+      }
+      this.#quick.add({ verb, hKey, mechanism, data, resolve, reject: refused })
+    })
+    this.#dispatchSoon()
+    return work
+  }
+
+  /** Once all requests that have arrived together have been read. */
+  #dispatchSoon(): void {
+    if (this.#isDispatching) return
+    this.#isDispatching = true
+    setImmediate(() => {
+      this.#isDispatching = false
+      while (this.#quick.length > 0) {
+        const lane = this.#lanes.pop()
+        if (lane === undefined) return
+        this.#sendQuick(lane)
+      }
+    })
+  }
+
+  #sendQuick(lane: Lane): void {
+    const epoch = this.#epoch
+    const jobs = this.#quick.next()
+    this.#messages++
+    const answered = (answers: readonly QuickAnswer[]): void => {
+      let lost: Error | undefined
+      for (const [index, answer] of answers.entries()) {
+        const job = jobs[index] as QueuedJob
+        this.#quick.learn(job, answer.micros)
+        if (answer.rv === CKR.OK) job.resolve(answer.output)
+        else {
+          const error = refusal(job, answer)
+          if (isLost(error)) lost = error
+          job.reject(error)
+        }
+      }
+      if (lost === undefined) this.#release(lane, epoch)
+      else this.#fail(epoch, lost)
+    }
+    lane.quick(jobs, answered, (error) => {
+      for (const { reject } of jobs) reject(error)
+      this.#fail(epoch, error)
+    })
   }
 
   /** Resolves when there are lanes. */
@@ -456,6 +431,7 @@ export class HostDevice implements Device {
     const reason = (error as Error).message
     this.#lastFailure = reason
     log.warn({ keystore: name, reason }, 'HSM host is given up')
+    this.#quick.refuse()
     const waiting = this.#waiting
     this.#waiting = []
     for (const { resolve, reject } of waiting) this.#lane().then(resolve, reject)
@@ -476,6 +452,7 @@ export class HostDevice implements Device {
     this.#host = undefined
     for (const lane of this.#lanes) lane.client.close()
     for (const { reject } of this.#waiting) reject(unavailable(this.#options.name, 'it is closed'))
+    this.#quick.refuse()
     if (host === undefined || host.exitCode !== null) return
     // Its lanes are closed: it ends by itself, unless the module hangs.
     const ended = new Promise<void>((resolve) => host.once('exit', () => resolve()))
@@ -484,6 +461,14 @@ export class HostDevice implements Device {
     await ended
     clearTimeout(timer)
   }
+}
+
+function refusal({ verb }: QueuedJob, { rv }: QuickAnswer): CryptokiError {
+  // The operation goes on in that session, and nobody would end it.
+  if (rv === CKR.BUFFER_TOO_SMALL) {
+    return new CryptokiError(CKR.DEVICE_ERROR, `to ${verb} gives more than is expected`)
+  }
+  return new CryptokiError(rv, `the module refuses to ${verb}`)
 }
 
 /** Trying again would not help. */

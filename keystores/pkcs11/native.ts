@@ -33,6 +33,7 @@ import {
   structureOf,
   writeWord,
 } from './memory.ts'
+import { OwnIv } from './own-iv.ts'
 
 type Ffi = typeof import('node:ffi')
 const ffi = createRequire(import.meta.url)('node:ffi') as Ffi
@@ -42,7 +43,7 @@ const WORD = 8
 const OUTPUT_BYTES_MAX = 16_777_216
 
 /** A C function; numbers and addresses as bigints. */
-type Native = (...values: (bigint | number)[]) => bigint
+export type Native = (...values: (bigint | number)[]) => bigint
 
 /** How one argument goes in and comes out. */
 interface Passed {
@@ -55,6 +56,7 @@ export class NativeModule {
   readonly #library: ReturnType<Ffi['dlopen']>['lib']
   readonly #functions = new Map<string, Native | undefined>()
   readonly #memory = new Memory()
+  readonly #ownIv = new OwnIv((name) => this.#native(name))
 
   /** @throws `Error` when the file is no shared object that can be loaded here. */
   constructor(path: string) {
@@ -64,6 +66,11 @@ export class NativeModule {
   /** Whether the module has such a function at all. */
   has(name: FunctionName): boolean {
     return this.#native(name) !== undefined
+  }
+
+  /** A function as it is, for those who put its arguments together themselves. */
+  find(name: FunctionName): Native | undefined {
+    return this.#native(name)
   }
 
   /**
@@ -97,6 +104,8 @@ export class NativeModule {
 
   /** @throws `CryptokiError` with what the module returns. */
   call<F extends RemoteFunction>(name: F, args: Arguments<F>): Results<F> {
+    const own = this.#ownIv.call(name, args)
+    if (own !== undefined) return own as Results<F>
     const native = this.#needed(name)
     try {
       const row = FUNCTIONS[name] as Readonly<Record<string, Argument>>

@@ -63,7 +63,7 @@ import {
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
 import { CKA } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
-import type { Attribute } from '#spec/pkcs11/types.ts'
+import type { Attribute, Mechanism } from '#spec/pkcs11/types.ts'
 import { signatureOfRaw } from '#wire/der.ts'
 import { unwrapHybridWith } from '../software/hybrid.ts'
 import { mac } from '../software/macs.ts'
@@ -72,8 +72,14 @@ import { Abilities, cannotMake, makerOf } from './abilities.ts'
 import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './derivation.ts'
 import type { Device, DeviceSession, DeviceStatus } from './device.ts'
 import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
+import { isGone } from './host-device.ts'
 import { inventory } from './inventory.ts'
+import { Kek, type KekOptions } from './kek.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
+import { hasLabel, openOaep } from './oaep.ts'
+import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
+import type { Verb } from './quick.ts'
+import { NotBegun } from './quick-queue.ts'
 import {
   besideReference,
   ID_BYTES,
@@ -109,6 +115,8 @@ export interface HsmKeystoreOptions {
   readonly adoptsCalled?: boolean
   /** The slot in identifiers. Default: the token's own. */
   readonly identifierSlot?: number | undefined
+  /** Through which secret keys are taken out; without it their values are read. */
+  readonly kek?: KekOptions | undefined
 }
 
 export class Pkcs11Keystore implements Keystore {
@@ -117,6 +125,8 @@ export class Pkcs11Keystore implements Keystore {
   readonly administrators: readonly string[]
   readonly adoptsCalled: boolean
   readonly #identifierSlot: number | undefined
+  /** The key-encrypting key through which secret keys leave the device. */
+  readonly kek: Kek | undefined
   readonly #device: Device
   readonly #beside: Keystore
   readonly #extractable: boolean
@@ -127,11 +137,12 @@ export class Pkcs11Keystore implements Keystore {
 
   /** @param beside Keeps what is no secret of the device. */
   constructor(options: HsmKeystoreOptions, device: Device, beside: Keystore) {
-    const { name, extractable = false, administrators = [], adoptsCalled = false } = options
+    const { name, extractable = false, administrators = [], adoptsCalled = false, kek } = options
     this.name = name
     this.administrators = administrators
     this.adoptsCalled = adoptsCalled
     this.#identifierSlot = options.identifierSlot
+    this.kek = kek && new Kek(name, kek, device)
     this.#device = device
     this.#beside = beside
     this.#extractable = extractable
@@ -246,12 +257,13 @@ export class Pkcs11Keystore implements Keystore {
   #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec, place?: string) {
     const id = place === undefined ? randomBytes(ID_BYTES) : Buffer.from(place)
     const refer = place === undefined ? madeReference : namedReference
+    const isReadable = this.#extractable && (kind === 'private' || this.kek === undefined)
     const attributes: Attribute[] = [
       { type: CKA.CLASS, value: ulongBytes(CLASSES[kind]) },
       { type: CKA.KEY_TYPE, value: ulongBytes(ckkOf(spec)) },
       { type: CKA.TOKEN, value: isTrue },
       { type: CKA.PRIVATE, value: isTrue },
-      { type: CKA.SENSITIVE, value: this.#extractable ? isFalse : isTrue },
+      { type: CKA.SENSITIVE, value: isReadable ? isFalse : isTrue },
       { type: CKA.EXTRACTABLE, value: this.#extractable ? isTrue : isFalse },
       { type: CKA.ID, value: id },
       { type: CKA.LABEL, value: Buffer.from(place ?? label) },
@@ -296,6 +308,7 @@ export class Pkcs11Keystore implements Keystore {
   async export(key: KeyInUse, format: KeyFormatType = key.format): Promise<Secret> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.export(kept, format)
+    if (key.kind === 'secret' && this.kek !== undefined) return this.#taken(this.kek, key, format)
     if (!this.#extractable) {
       const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
       throw new KmsError('notExtractable', what)
@@ -318,6 +331,20 @@ export class Pkcs11Keystore implements Keystore {
     return new Secret(writeKey(key.kind, format, read))
   }
 
+  /** A secret key through the key-encrypting key. */
+  async #taken(kek: Kek, key: KeyInUse, format: KeyFormatType): Promise<Secret> {
+    const { id, spec } = key
+    const bytes = spec && bytesOf(spec)
+    const value = await this.#keyed('give key', key, (session, hKey) => {
+      return kek.take(session, id, hKey, bytes)
+    })
+    if (format === KeyFormatType.Raw) return value
+    using raw = value
+    return new Secret(
+      writeKey('secret', format, readKey('secret', KeyFormatType.Raw, raw.expose())),
+    )
+  }
+
   /** Keys that are made here share their CKA_ID with their public half; others are alone. */
   async destroy(handle: Uint8Array): Promise<void> {
     const inner = innerOf(handle)
@@ -337,9 +364,10 @@ export class Pkcs11Keystore implements Keystore {
     })
   }
 
-  /** All that is in the device, whoever made it. */
+  /** All that is in the device, whoever made it; its key-encrypting key is no object of anyone. */
   async foundlings(called?: string): Promise<readonly Foundling[]> {
-    return this.#read('look through it', (session) => inventory(session, called))
+    const found = await this.#read('look through it', (session) => inventory(session, called))
+    return found.filter((one) => this.kek?.isIt(one) !== true)
   }
 
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
@@ -353,12 +381,17 @@ export class Pkcs11Keystore implements Keystore {
       const bare = { ...mechanism, cipher: padded.base }
       return this.encrypt(key, bare, padded.scheme.pad(data, padded.blockBytes))
     }
+    if (mechanism.iv === undefined && this.makesIv(key, mechanism.cipher)) {
+      return this.#encryptOwnIv(key, mechanism, data)
+    }
     const tagBytes = tagBytesOf(mechanism)
-    const { pMechanism, way } = this.#cipher(key, mechanism, data)
-    const out = await this.#keyed('encrypt', key, async (session, hKey) => {
-      if (way === 'keys') return wrapBytes(session, { pMechanism, hKey }, data)
-      return session.encrypt({ pMechanism, hKey }, data)
-    })
+    const { pMechanism, way } = this.#cipher(key, mechanism, data, true)
+    const out =
+      way === 'keys'
+        ? await this.#keyed('encrypt', key, (session, hKey) => {
+            return wrapBytes(session, { pMechanism, hKey }, data)
+          })
+        : await this.#short('encrypt', key, 'encrypt', pMechanism, data)
     if (tagBytes === 0) return { data: out }
     const at = out.length - tagBytes
     return { data: out.subarray(0, at), tag: out.subarray(at) }
@@ -369,6 +402,24 @@ export class Pkcs11Keystore implements Keystore {
     if (kind !== 'public' || !isPlaced(id)) return
     const labelled = label !== undefined && label.length > 0
     this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label: labelled })
+  }
+
+  makesIv({ handle }: KeyInUse, cipher: Cipher): boolean {
+    if (cipher !== 'AES_GCM' || innerOf(handle) !== undefined) return false
+    return this.#device.quirks.gcmIv === 'device'
+  }
+
+  async #encryptOwnIv(
+    key: KeyInUse,
+    mechanism: CipherMechanism,
+    data: Uint8Array,
+  ): Promise<Encrypted> {
+    const iv = new Uint8Array(OWN_IV_BYTES)
+    const { pMechanism } = this.#cipher(key, { ...mechanism, iv }, data, false)
+    const tagBytes = tagBytesOf(mechanism)
+    return this.#keyed('encrypt', key, (session, hKey) => {
+      return encryptOwnIv(session, { pMechanism, hKey }, data, tagBytes, mechanism.aad)
+    })
   }
 
   async decrypt(
@@ -384,24 +435,31 @@ export class Pkcs11Keystore implements Keystore {
       const plain = await this.decrypt(key, { ...mechanism, cipher: padded.base }, data)
       return padded.scheme.unpad(plain, padded.blockBytes)
     }
+    if (this.#abilities.opensOaep({ ...mechanism, label: hasLabel(mechanism) })) {
+      const block = await this.decrypt(key, { cipher: 'RSA_X_509' }, data)
+      return openOaep(block, data.length, mechanism)
+    }
     // The tag that came says how long it is.
     const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }
-    const { pMechanism, way } = this.#cipher(key, wanted, data)
+    const { pMechanism, way } = this.#cipher(key, wanted, data, false)
     if (tag === undefined && tagBytesOf(wanted) > 0) {
       throw new KmsError('missingField', 'Cannot decrypt: the tag is missing')
     }
     const whole = tag === undefined ? data : Buffer.concat([data, tag])
+    if (way !== 'keys') return this.#short('decrypt', key, 'decrypt', pMechanism, whole)
     return this.#keyed('decrypt', key, async (session, hKey) => {
-      const init = { pMechanism, hKey }
-      const work = way === 'keys' ? unwrapBytes(session, init, whole) : session.decrypt(init, whole)
-      return work.catch((error: unknown) => {
+      return unwrapBytes(session, { pMechanism, hKey }, whole).catch((error: unknown) => {
         throw asWrongData(error)
       })
     })
   }
 
-  /** The device's mechanism; what does not fit the row is refused before the device is asked. */
-  #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array) {
+  /**
+   * The device's mechanism; what does not fit the row is refused before the device is asked.
+   *
+   * @param givesIv Whether it shall encrypt with the mechanism's IV.
+   */
+  #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array, givesIv: boolean) {
     assertAlgorithm(key, mechanism)
     assertLength(mechanism, data)
     const { partBytesMax = Infinity, model } = this.#device.quirks
@@ -412,10 +470,9 @@ export class Pkcs11Keystore implements Keystore {
     const { cipher, hash, mgfHash } = mechanism
     const pMechanism = cipherOf(mechanism, data.length, this.#abilities.mechanismOf(cipher))
     const way = this.#abilities.wayOf(cipher)
-    const isChecked = cipher === 'RSA_PKCS_OAEP' || cipher === 'AES_GCM'
+    const isChecked = cipher === 'RSA_PKCS_OAEP' || (givesIv && cipher === 'AES_GCM')
     if (way === undefined || isChecked) {
-      const label = mechanism.label !== undefined && mechanism.label.length > 0
-      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label })
+      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label: hasLabel(mechanism) })
     }
     return { pMechanism, way }
   }
@@ -431,9 +488,7 @@ export class Pkcs11Keystore implements Keystore {
     }
     assertScheme(key, mechanism)
     const { mechanism: pMechanism, data: pData } = signatureOf(mechanism, data)
-    const signature = await this.#keyed('sign', key, async (session, hKey) => {
-      return session.sign({ pMechanism, hKey }, pData)
-    })
+    const signature = await this.#short('sign', key, 'sign', pMechanism, pData)
     const isPair = mechanism.scheme === 'ECDSA' || mechanism.scheme === 'DSA'
     return isPair && mechanism.encoding !== 'raw' ? signatureOfRaw(signature) : signature
   }
@@ -490,9 +545,7 @@ export class Pkcs11Keystore implements Keystore {
       const secret = createSecretKey(value.expose())
       return mac(secret, value.length * 8, mechanism, data)
     }
-    const code = await this.#keyed('MAC', key, async (session, hKey) => {
-      return session.sign({ pMechanism, hKey }, data)
-    })
+    const code = await this.#short('MAC', key, 'sign', pMechanism, data)
     return code.subarray(0, bytes)
   }
 
@@ -640,13 +693,41 @@ export class Pkcs11Keystore implements Keystore {
     throw new KmsError('tampered', `Cannot use "${id}": its reference is none of "${this.name}"`)
   }
 
+  /** Init and operation: together with others where the handle of the key is known. */
+  #short(
+    what: string,
+    key: KeyInUse,
+    verb: Verb,
+    pMechanism: Mechanism,
+    data: Uint8Array,
+  ): Promise<Uint8Array> {
+    const inSession = (repeatable: boolean): Promise<Uint8Array> => {
+      const work = async (session: DeviceSession, hKey: number): Promise<Uint8Array> => {
+        return session[verb]({ pMechanism, hKey }, data).catch(thrower)
+      }
+      return this.#keyed(what, key, work, repeatable)
+    }
+    const thrower = (error: unknown): never => {
+      throw verb === 'decrypt' ? asWrongData(error) : error
+    }
+    const quick = this.#device.quick(nameOf(key.handle), verb, pMechanism, data)
+    if (quick === undefined) return inSession(true)
+    return quick.catch((error: unknown) => {
+      if (error instanceof NotBegun || isStale(error)) return inSession(true)
+      // A second time, and not a third.
+      if (isGone(error)) return inSession(false)
+      throw failureOf(this.name, what, verb === 'decrypt' ? asWrongData(error) : error)
+    })
+  }
+
   /** Work with a key; once more where the device knows it by another handle than it used to. */
   #keyed<T>(
     what: string,
     key: KeyInUse,
     work: (session: DeviceSession, hKey: number) => Promise<T>,
+    repeatable = true,
   ): Promise<T> {
-    return this.#read(what, async (session) => {
+    const found = async (session: DeviceSession): Promise<T> => {
       try {
         return await work(session, await this.#find(session, key))
       } catch (error) {
@@ -654,7 +735,8 @@ export class Pkcs11Keystore implements Keystore {
         session.handles.delete(nameOf(key.handle))
         return work(session, await this.#find(session, key))
       }
-    })
+    }
+    return this.#use(what, found, repeatable)
   }
 
   /** Work that changes nothing in the device, and may be done twice. */
@@ -679,9 +761,20 @@ function withPublic(reference: Uint8Array, key: KeyObject): Buffer {
   return Buffer.concat([reference, key.export({ format: 'der', type: 'spki' })])
 }
 
+const names = new WeakMap<Uint8Array, string>()
+/** Length of a secret key, with its parity. */
+function bytesOf({ algorithm, bits }: KeySpec): number | undefined {
+  if (isPair(algorithm)) return undefined
+  return (secretKeyRow(algorithm).materialBits?.[bits] ?? bits) / 8
+}
+
 /** The reference without the public half, which is long. */
 function nameOf(handle: Uint8Array): string {
-  return Buffer.from(readReference(handle)?.head ?? handle).toString('latin1')
+  const known = names.get(handle)
+  if (known !== undefined) return known
+  const name = Buffer.from(readReference(handle)?.head ?? handle).toString('latin1')
+  names.set(handle, name)
+  return name
 }
 
 function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {
@@ -692,8 +785,7 @@ function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {
 
 function assertIs(spec: KeySpec, found: KeySpec | undefined, bytes: number | undefined): void {
   if (bytes !== undefined && !isPair(spec.algorithm)) {
-    const expected = secretKeyRow(spec.algorithm).materialBits?.[spec.bits] ?? spec.bits
-    if (bytes * 8 === expected) return
+    if (bytes === bytesOf(spec)) return
   } else if (
     found?.algorithm === spec.algorithm &&
     found.curve === spec.curve &&

@@ -23,7 +23,11 @@ import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute, Mechanism } from '#spec/pkcs11/types.ts'
 import type { DeviceSession } from './device.ts'
 import type { HostDevice } from './host-device.ts'
+import type { KekWrap } from './kek.ts'
+import { newIv, openWrapped, UNWRAPPINGS } from './kek-forms.ts'
+import { kekFindings } from './kek-probe.ts'
 import { cipherOf, mechanismName, signatureOf } from './mechanisms.ts'
+import { mask, xored } from './oaep.ts'
 import { type Identity, QUIRKS } from './quirks.ts'
 import { isFalse, isTrue, parametersOf, publicKeyOf } from './templates.ts'
 import { agreeBytes, attributesOf, wrapBytes } from './temporaries.ts'
@@ -266,6 +270,7 @@ async function tryWrapping(
   const ciphers: Partial<Record<Cipher, number>> = {}
   const broken: number[] = []
   const said: string[] = []
+  const kekWrap: KekWrap[] = []
   for (const type of WRAPPERS) {
     if (device.lacks({ type, flag: CKF.WRAP }) !== undefined) continue
     const scheme = await withKey(session, CKK.AES, kek, async (hKey) => {
@@ -274,6 +279,8 @@ async function tryWrapping(
         return wrapBytes(session, { pMechanism, hKey }, bytes).catch(() => Buffer.alloc(0))
       }
       const [one, two] = [await wrap(even), await wrap(odd)]
+      const unwrap = UNWRAPPINGS.find((form) => even.equals(openWrapped(form, kek, one) ?? odd))
+      if (unwrap !== undefined) kekWrap.push({ mechanism: type, unwrap })
       if (wrapped('id-aes256-wrap-pad', kek, odd).equals(two)) return 'AES_KEY_WRAP_KWP'
       return wrapped('id-aes256-wrap', kek, even).equals(one) ? 'AES_KEY_WRAP' : undefined
     })
@@ -284,10 +291,32 @@ async function tryWrapping(
     } else if (scheme !== undefined && standard !== type) ciphers[scheme] ??= type
   }
   const findings = {
+    ...kekFindings(await withCbc(session, device, kek, even, kekWrap)),
     ...(Object.keys(ciphers).length > 0 && { ciphers }),
     ...(broken.length > 0 && { broken }),
   }
   return [findings, said.join('; ') || 'not offered']
+}
+
+/** CBC, where there is nothing better. */
+async function withCbc(
+  session: DeviceSession,
+  device: HostDevice,
+  kek: Uint8Array,
+  value: Buffer,
+  found: readonly KekWrap[],
+): Promise<readonly KekWrap[]> {
+  const type = CKM.AES_CBC_PAD
+  if (found.length > 0 || device.lacks({ type, flag: CKF.WRAP }) !== undefined) return found
+  const iv = newIv('cbc')
+  const can = await works(() =>
+    withKey(session, CKK.AES, kek, async (hKey) => {
+      const pMechanism = { type, parameter: iv }
+      const bytes = await wrapBytes(session, { pMechanism, hKey }, value)
+      return value.equals(openWrapped('cbc', kek, bytes, iv) ?? new Uint8Array(0))
+    }),
+  )
+  return can ? [{ mechanism: type, unwrap: 'cbc' }] : found
 }
 
 function wrapped(node: string, kek: Uint8Array, bytes: Uint8Array): Buffer {
@@ -359,21 +388,6 @@ function oaep(
   const maskedSeed = xored(seed, mask(masked, bytes, mgfHash))
   const key = { key: half, padding: crypto.constants.RSA_NO_PADDING }
   return crypto.publicEncrypt(key, Buffer.concat([Buffer.of(0), maskedSeed, masked]))
-}
-
-/** MGF1 of RFC 8017 appendix B.2.1. */
-function mask(seed: Uint8Array, length: number, hash: Hash): Buffer {
-  const { node, bytes } = hashRow(hash)
-  const rounds = Array.from({ length: Math.ceil(length / bytes) }, (_, round) => {
-    const counter = Buffer.alloc(4)
-    counter.writeUInt32BE(round)
-    return crypto.createHash(node).update(seed).update(counter).digest()
-  })
-  return Buffer.concat(rounds).subarray(0, length)
-}
-
-function xored(one: Uint8Array, two: Uint8Array): Buffer {
-  return Buffer.from(one.map((byte, at) => byte ^ (two[at] as number)))
 }
 
 async function tryPss(session: DeviceSession): Promise<readonly [Findings, string]> {

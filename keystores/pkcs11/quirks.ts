@@ -14,6 +14,7 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { CIPHERS, type Cipher, HASHES, type Hash } from '#spec/algorithms.ts'
 import { CKM } from '#spec/pkcs11/constants.ts'
+import { UNWRAPPINGS } from './kek-forms.ts'
 
 const FOLDER = join(import.meta.dirname, 'quirks')
 
@@ -21,7 +22,7 @@ const hash = z.enum(Object.keys(HASHES) as [Hash, ...Hash[]])
 const cipher = z.enum(Object.keys(CIPHERS) as [Cipher, ...Cipher[]])
 
 /** A mechanism by its name without CKM_, or by its number. */
-const mechanism = z
+export const mechanism = z
   .union([z.int().min(0).max(0xffff_ffff), z.string()])
   .transform((given, context): number => {
     if (typeof given === 'number') return given
@@ -72,6 +73,14 @@ export const QUIRKS = z.strictObject({
     .describe('Mechanisms that do what a cipher is, under other numbers.'),
   oaep: rsa.default({}).describe('RSA OAEP.'),
   pss: rsa.omit({ label: true }).default({}).describe('RSA PSS.'),
+  kekWrap: z
+    .array(z.strictObject({ mechanism, unwrap: z.enum(UNWRAPPINGS) }))
+    .default([
+      { mechanism: CKM.AES_KEY_WRAP_KWP, unwrap: 'rfc5649' },
+      { mechanism: CKM.AES_KEY_WRAP_PKCS7, unwrap: 'pkcs5' },
+      { mechanism: CKM.AES_KEY_WRAP, unwrap: 'rfc3394' },
+    ])
+    .describe('How keys are got through a key-encrypting key; the first that is offered counts.'),
   broken: z.array(mechanism).default([]).describe('Mechanisms that are listed and do not work.'),
   ecdhPoint: z
     .enum(['raw', 'octets'])

@@ -46,7 +46,7 @@ export const derive = {
   C_DeriveKey: async (application, { hSession, pMechanism, hBaseKey, pTemplate }) => {
     const session = application.session(hSession)
     if (pMechanism === undefined) throw new CryptokiError(CKR.ARGUMENTS_BAD, 'pMechanism is NULL')
-    const offered = offeredFor(session.token, pMechanism, 'derive')
+    const offered = offeredFor(session, pMechanism, 'derive')
     if (pMechanism.type === CKM.PUB_KEY_FROM_PRIV_KEY) {
       assertNoParameter(offered, pMechanism.parameter)
       const base = await keyFor(session, hBaseKey, 'derive', offered)

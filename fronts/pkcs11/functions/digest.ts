@@ -77,14 +77,14 @@ export const digest = {
     const session = application.session(hSession)
     const mechanism = beginning(session, 'digest', pMechanism)
     if (mechanism === undefined) return CANCELLED
-    const offered = offeredFor(session.token, mechanism, 'digest')
+    const offered = offeredFor(session, mechanism, 'digest')
     assertNoParameter(offered, mechanism.parameter)
     const does = offered.does.digest
     if (does?.kind !== 'digest') {
       throw new CryptokiError(CKR.MECHANISM_INVALID, `CKM_${offered.name} does not digest`)
     }
     const { limits } = session.token.services
-    session.begin('digest', newDigesting(keystoreOf(session.token), does.hash, limits))
+    session.begin('digest', newDigesting(keystoreOf(session), does.hash, limits))
     return { rule: 'fixed', length: hashRow(does.hash).bytes, isRepeatable: true }
   },
 

@@ -12,6 +12,7 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { paddedText } from '#spec/pkcs11/memory.ts'
 import type { Handlers, Results } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
+import { NAMED_PIN_BYTES_MAX } from '../manner.ts'
 import { type Token, USER } from '../token.ts'
 
 const MANUFACTURER = 'Claviger'
@@ -60,6 +61,7 @@ export const general = {
 
   C_InitToken: async (application, { slotID, pPin, pLabel }) => {
     const token = application.presentToken(slotID)
+    assertSetUpHere(token, 'claviger token init')
     assertMayInitialise(application, token)
     if (pPin === undefined) throw noPin()
     const label = Buffer.from(pLabel).toString('utf8').trimEnd()
@@ -69,6 +71,7 @@ export const general = {
 
   C_InitPIN: async (application, { hSession, pPin }) => {
     const session = application.session(hSession)
+    assertPinsHere(session.token)
     if (application.userOf(session.token) !== 'so') {
       const what = 'the PIN of the user is set by the security officer; log in as CKU_SO'
       throw new CryptokiError(CKR.USER_NOT_LOGGED_IN, what)
@@ -80,12 +83,14 @@ export const general = {
 
   C_SetPIN: async (application, { hSession, pOldPin, pNewPin }) => {
     const session = application.session(hSession)
+    assertPinsHere(session.token)
     if (!session.readWrite) {
       throw new CryptokiError(CKR.SESSION_READ_ONLY, 'a PIN is changed in a read-write session')
     }
     if (pOldPin === undefined || pNewPin === undefined) throw noPin()
     const { token } = session
-    const user = application.userOf(token) === 'so' ? 'so' : { name: USER }
+    const { name = USER } = application.loginOf(token) ?? {}
+    const user = application.userOf(token) === 'so' ? 'so' : { name }
     await token.check(user, pOldPin)
     await token.setPin(user, pNewPin)
     return {}
@@ -103,6 +108,24 @@ export const general = {
 function noPin(): CryptokiError {
   const what = 'no PIN is given, and there is no way to ask for one but the application'
   return new CryptokiError(CKR.ARGUMENTS_BAD, what)
+}
+
+/** @param where The command that does it instead. */
+function assertSetUpHere(token: Token, where: string): void {
+  if (token.manner.setUp === 'applications') return
+  const what = `token "${token.label}" is set up by its operator alone (setUp)`
+  throw new CryptokiError(CKR.FUNCTION_NOT_SUPPORTED, `${what}; that is done with: ${where}`)
+}
+
+/** PINs that name their users are not for functions that name none. */
+function assertPinsHere(token: Token): void {
+  assertSetUpHere(token, 'claviger token pin')
+  if (token.manner.pinFormat === 'pin') return
+  const what = 'a PIN that names its user (pinFormat) is set by the operator'
+  throw new CryptokiError(
+    CKR.FUNCTION_NOT_SUPPORTED,
+    `${what}; that is done with: claviger token pin`,
+  )
 }
 
 function assertMayInitialise(application: Application, token: Token): void {
@@ -128,7 +151,7 @@ function tokenInfo(application: Application, token: Token): Results<'C_GetTokenI
     ulSessionCount: sessions.length,
     ulMaxRwSessionCount: limits.sessionsMax,
     ulRwSessionCount: sessions.filter(({ readWrite }) => readWrite).length,
-    ulMaxPinLen: limits.pinBytesMax,
+    ulMaxPinLen: token.manner.pinFormat === 'pin' ? limits.pinBytesMax : NAMED_PIN_BYTES_MAX,
     ulMinPinLen: limits.pinBytesMin,
     ulTotalPublicMemory: UNAVAILABLE,
     ulFreePublicMemory: UNAVAILABLE,
@@ -142,7 +165,8 @@ function tokenInfo(application: Application, token: Token): Results<'C_GetTokenI
 
 function tokenFlags(token: Token): number {
   const { login, readOnly } = token.options
-  let flags = CKF.RNG | CKF.DUAL_CRYPTO_OPERATIONS | CKF.RESTORE_KEY_NOT_NEEDED
+  let flags = CKF.RNG | CKF.RESTORE_KEY_NOT_NEEDED
+  if (token.manner.operations === 'each') flags |= CKF.DUAL_CRYPTO_OPERATIONS
   if (token.initialised) flags |= CKF.TOKEN_INITIALIZED
   if (readOnly) flags |= CKF.WRITE_PROTECTED
   if (login === 'pin') flags |= CKF.LOGIN_REQUIRED

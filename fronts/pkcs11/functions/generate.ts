@@ -162,8 +162,8 @@ function unknown(mechanism: number): CryptokiError {
 }
 
 /** @throws `CryptokiError` `ATTRIBUTE_VALUE_INVALID` where the keystore makes no such key. */
-function assertMakes({ token }: Session, spec: KeySpec): void {
-  const refusal = token.services.keystores.forNew(undefined).cannot({ generate: spec })
+function assertMakes({ services }: Session, spec: KeySpec): void {
+  const refusal = services.keystores.forNew(undefined).cannot({ generate: spec })
   if (refusal === undefined) return
   throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, refusal)
 }

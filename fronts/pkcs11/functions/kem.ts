@@ -94,7 +94,7 @@ function askedFor(
   service: 'encapsulate' | 'decapsulate',
 ): Asked {
   if (mechanism === undefined) throw new CryptokiError(CKR.ARGUMENTS_BAD, 'pMechanism is NULL')
-  const offered = offeredFor(session.token, mechanism, service)
+  const offered = offeredFor(session, mechanism, service)
   return { offered, mechanism, row: encapsulationOf(mechanism.type) as Encapsulation }
 }
 

@@ -12,15 +12,21 @@ import type { Handlers } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
 import { flagsOf, keystoreOf, mechanismsOf } from '../mechanisms.ts'
 
+/** What is offered in a slot, to who has logged in there. */
+function offeredIn(application: Application, slotID: number): ReturnType<typeof mechanismsOf> {
+  const token = application.presentToken(slotID)
+  return mechanismsOf(keystoreOf({ services: application.servicesOf(token) }))
+}
+
 export const mechanisms = {
   C_GetMechanismList: (application, { slotID, pMechanismList: capacity }) => {
-    const types = [...mechanismsOf(keystoreOf(application.presentToken(slotID))).keys()]
+    const types = [...offeredIn(application, slotID).keys()]
     const fits = capacity !== undefined && capacity >= types.length
     return { pMechanismList: fits ? types : types.length }
   },
 
   C_GetMechanismInfo: (application, { slotID, type }) => {
-    const offered = mechanismsOf(keystoreOf(application.presentToken(slotID))).get(type)
+    const offered = offeredIn(application, slotID).get(type)
     if (offered === undefined) {
       const name = mechanismRow(type)?.name ?? `0x${type.toString(16)}`
       throw new CryptokiError(CKR.MECHANISM_INVALID, `mechanism ${name} is not offered`)

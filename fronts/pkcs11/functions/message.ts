@@ -70,7 +70,7 @@ function beginCipher(
 ): Awaitable<InitResults> {
   const wanted = beginning(session, kind, mechanism)
   if (wanted === undefined) return INIT
-  const offered = offeredFor(session.token, wanted, kind)
+  const offered = offeredFor(session, wanted, kind)
   const does = offered.does[kind]
   if (does?.kind !== 'cipher') {
     throw new CryptokiError(CKR.MECHANISM_INVALID, `CKM_${offered.name} has no messages`)

@@ -35,7 +35,7 @@ export async function generateFromPassword(
   mechanism: Mechanism,
   list: readonly Attribute[],
 ): Promise<number> {
-  const offered = offeredFor(session.token, mechanism, 'generate')
+  const offered = offeredFor(session, mechanism, 'generate')
   const fields = fieldsOf(offered, mechanism)
   const template = new Template(list)
   const keyType = template.number(CKA.KEY_TYPE) ?? CKK.GENERIC_SECRET
@@ -79,7 +79,7 @@ async function derived(
   { hash, salt, iterations, password }: Wish,
   bytes: number,
 ): Promise<Secret> {
-  const keystore = session.token.services.keystores.forNew(undefined)
+  const keystore = session.services.keystores.forNew(undefined)
   const kept = { id: newId(), kind: 'secret', format: KeyFormatType.Raw } as const
   const made = await keystore.import({ ...kept, bytes: password })
   const key: KeyInUse = { ...kept, handle: made.handle }

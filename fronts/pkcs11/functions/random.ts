@@ -32,7 +32,7 @@ function randomOf(keystore: Keystore, length: number, piece: number): Awaitable<
 export const random = {
   C_SeedRandom: (application, { hSession, pSeed }) => {
     const session = application.session(hSession)
-    return after(keystoreOf(session.token).seed(dataOf(pSeed)), (used) => {
+    return after(keystoreOf(session).seed(dataOf(pSeed)), (used) => {
       if (used === 0 && dataOf(pSeed).length > 0) {
         const what = 'the generator of the keystore takes no seed'
         throw new CryptokiError(CKR.RANDOM_SEED_NOT_SUPPORTED, what)
@@ -48,7 +48,7 @@ export const random = {
       const what = `${length} random bytes at a time; allowed are ${bufferedBytesMax} (bufferedBytesMax)`
       throw new CryptokiError(CKR.DEVICE_MEMORY, what)
     }
-    return after(randomOf(keystoreOf(session.token), length, randomBytesMax), (pRandomData) => {
+    return after(randomOf(keystoreOf(session), length, randomBytesMax), (pRandomData) => {
       const room = record(session.context('RNGRetrieve'), undefined, 'success')
       return room === undefined ? { pRandomData } : room.then(() => ({ pRandomData }))
     })

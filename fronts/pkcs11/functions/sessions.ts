@@ -7,12 +7,16 @@
  *
  * @module
  */
+import type { Principal } from '#core/context.ts'
 import { CKF, CKR, CKU } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Handlers } from '#spec/pkcs11/types.ts'
 import type { Application, User } from '../application.ts'
+import { namedPin } from '../manner.ts'
 import type { OperationKind, Session } from '../session.ts'
-import { type Token, USER } from '../token.ts'
+import { type Place, type Token, USER } from '../token.ts'
+
+const UNKNOWN_USER = 'unknown user'
 
 export const sessions = {
   C_OpenSession: (application, { slotID, flags }) => {
@@ -123,21 +127,68 @@ async function login(
   pin: Uint8Array | undefined,
 ): Promise<Record<never, never>> {
   if (userType === CKU.CONTEXT_SPECIFIC) return consent(session, pin)
-  const user = userOfType(userType)
-  assertMayLogIn(session, user)
   const { token, application } = session
-  const principal = name === USER ? token.principal : { name, scope: token.principal.scope }
-  await audited(session, 'Login', principal.name, () => {
-    return token.check(user === 'so' ? 'so' : { name }, given(pin))
+  const user = userOfType(token, userType)
+  assertMayLogIn(session, user)
+  const claim = user === 'so' ? { name, password: given(pin) } : claimOf(token, name, pin)
+  const { place } = claim
+  const whom = nameFor(token, name, claim.name)
+  const principal = await audited(session, whom, place, async () => {
+    await token.check(user === 'so' ? 'so' : { name: claim.name }, claim.password, claim.wrong)
+    return principalFor(token, claim.name)
   })
   // Another thread may have been faster while the PIN was checked.
   assertMayLogIn(session, user)
-  application.login(token, user, principal)
+  application.login(token, { user, principal, place, name: claim.name, given: name })
+  await assertStillThere(session, claim.name)
   return {}
 }
 
-function userOfType(userType: number): Exclude<User, 'none'> {
-  if (userType === CKU.SO) return 'so'
+/** A credential that was revoked while its user logged in: whoever it was is out again. */
+async function assertStillThere({ token, application }: Session, name: string): Promise<void> {
+  try {
+    await principalFor(token, name)
+  } catch (error) {
+    await application.logout(token)
+    throw error
+  }
+}
+
+/** Whom the audit trail names: of a PIN nothing but a name that is known. */
+function nameFor(token: Token, given: string, name: string): string {
+  if (name === USER) return token.principal.name
+  return given === USER && token.pinOf({ name }) === undefined ? UNKNOWN_USER : name
+}
+
+/** Who somebody says he is, and what he wants to work with. */
+interface Claim {
+  readonly name: string
+  readonly password: Uint8Array
+  readonly place?: Place | undefined
+  /** What is wrong with it whatever the PIN is. */
+  readonly wrong?: string
+}
+
+/** A name that `C_LoginUser` has been given is not looked for in the PIN. */
+function claimOf(token: Token, name: string, pin: Uint8Array | undefined): Claim {
+  const { placeOf } = token.options
+  if (token.manner.pinFormat === 'pin' || name !== USER) return { name, password: given(pin) }
+  const { user, password, address } = namedPin(given(pin))
+  const place = placeOf?.(address)
+  if (place !== undefined || address === undefined) return { name: user, password, place }
+  // What stands behind the last @ may be the end of a password: it is told to nobody.
+  const rule = 'a password with @ in it needs an address behind it'
+  const wrong = `the address is that of no keystore that token "${token.label}" may use; ${rule}`
+  return { name: user, password, wrong }
+}
+
+async function principalFor({ principal, options }: Token, name: string): Promise<Principal> {
+  if (name === USER) return principal
+  return options.principalOf?.(name) ?? { name, scope: principal.scope }
+}
+
+function userOfType({ manner }: Token, userType: number): Exclude<User, 'none'> {
+  if (userType === CKU.SO) return manner.officer === 'user' ? 'user' : 'so'
   if (userType === CKU.USER) return 'user'
   throw new CryptokiError(CKR.USER_TYPE_INVALID, `there is no user type ${userType}`)
 }
@@ -177,25 +228,32 @@ async function consent(
     throw new CryptokiError(CKR.OPERATION_NOT_INITIALIZED, what)
   }
   const { token, application } = session
-  const principal = application.principalOf(token)
-  const name = principal.name === token.principal.name ? USER : principal.name
-  await audited(session, 'Login', principal.name, () => token.check({ name }, given(pin)))
+  const { name = USER, given: naming = USER, place } = application.loginOf(token) ?? {}
+  const claim = claimOf(token, naming, pin)
+  const isSame = claim.name === name && claim.place?.keystore === place?.keystore
+  const wrong = claim.wrong ?? (isSame ? undefined : 'the PIN is of another user or address')
+  await audited(session, application.principalOf(token).name, place, () => {
+    return token.check({ name }, claim.password, wrong)
+  })
   for (const [, operation] of waiting) operation.authenticated = true
   return {}
 }
 
 /** Who logged in, and who was refused, is in the audit trail. */
-async function audited(
+async function audited<T>(
   { token }: Session,
-  operation: string,
   principal: string,
-  work: () => Promise<void>,
-): Promise<void> {
+  place: Place | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
   const { journal } = token.services
-  const event = { principal, front: 'pkcs11', operation, detail: `token ${token.options.name}` }
+  const where = place === undefined ? '' : ` in keystore ${place.keystore}`
+  const detail = `token ${token.options.name}${where}`
+  const event = { principal, front: 'pkcs11', operation: 'Login', detail }
   try {
-    await work()
+    const result = await work()
     await journal.record({ ...event, outcome: 'success' })
+    return result
   } catch (error) {
     await journal.record({ ...event, outcome: 'notAuthenticated' })
     throw error

@@ -112,7 +112,7 @@ function askedFor(
   if (mechanism === undefined) {
     throw new CryptokiError(CKR.ARGUMENTS_BAD, 'pMechanism is NULL')
   }
-  const offered = offeredFor(session.token, mechanism, service)
+  const offered = offeredFor(session, mechanism, service)
   return { mechanism, offered, wrapping: wrappingOf(mechanism.type) as Wrapping }
 }
 
@@ -130,7 +130,7 @@ function fitting(bytes: Uint8Array, capacity: number | undefined): Uint8Array | 
 /** The IV with its last bytes made here. */
 async function withMade(session: Session, iv: Uint8Array, bytes: number): Promise<Uint8Array> {
   if (bytes === 0) return iv
-  const made = await session.token.services.keystores.forNew(undefined).random(bytes)
+  const made = await session.services.keystores.forNew(undefined).random(bytes)
   return Buffer.concat([iv.subarray(0, iv.length - bytes), made])
 }
 

@@ -117,7 +117,15 @@ function changed(
     const row = rowOf(object, type)
     if (row !== undefined) bag = withOne(bag, row, template)
   }
-  return bag
+  return withHiding(session, bag, template)
+}
+
+/** Where both flags mean whether the key may leave, one that says no is followed by the other. */
+function withHiding({ token }: Session, bag: AttributeBag, template: Template): AttributeBag {
+  const isSaid = template.has(CKA.SENSITIVE) || template.has(CKA.EXTRACTABLE)
+  if (!isSaid || token.manner.export === 'wrapped') return bag
+  const leaves = bag.get('sensitive') !== true && bag.get('extractable') === true
+  return leaves ? bag : bag.set('sensitive', true).set('extractable', false)
 }
 
 /** What lies as it is in an attribute of KMIP or in a vendor attribute. */

@@ -59,7 +59,9 @@ export class Search implements Operation {
     this.#template = template
     this.#queries = queriesFor(session, template)
     const shared = sharedWith(session)
-    this.#isDecided = session.seesPrivate && template.length === 0 && shared.length === 0
+    const seesAll =
+      session.seesPrivate && session.application.chosenKeystore(session.token) === undefined
+    this.#isDecided = seesAll && template.length === 0 && shared.length === 0
   }
 
   /** What no object has finds nothing: that is no failure. */
@@ -71,6 +73,7 @@ export class Search implements Operation {
 
   async #collect(): Promise<void> {
     const { application, token } = this.#session
+    if (!this.#session.isOpen) return
     const wanted = wantedFlag(this.#template, CKA.TOKEN)
     if (wanted !== true && application.hasVolatile(token)) {
       const ids = await this.#ids(application.volatile(token), Number.MAX_SAFE_INTEGER)
@@ -165,6 +168,7 @@ export class Search implements Operation {
     const isThere = storageStatus(object.attributes) === StorageStatusMask.OnLineStorage
     if (!isThere || kindOfObject(object) === undefined) return undefined
     if (!seesPrivate && isPrivate(object)) return undefined
+    if (!application.isHere(token, object)) return undefined
     const reference = { handle: 0, id: object.id, token, session: undefined }
     const seen = { reference, object: application.shown(token, object), lasting }
     if (!(await isMatch(seen, this.#template))) return undefined

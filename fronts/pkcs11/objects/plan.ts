@@ -50,6 +50,7 @@ export function planOf(session: Session, subject: Subject, template: Template): 
   assertMayWrite(session, lasting, isPrivate)
   if (template.flag(CKA.TRUSTED) === true) assertMayTrust(session)
   const usage = usageOf(session, subject, template)
+  if (isKey) tellHidden(session, template)
   const now = session.context('Create', lasting).now
   return {
     lasting,
@@ -58,7 +59,7 @@ export function planOf(session: Session, subject: Subject, template: Template): 
       ...labelAttributes(template.bytes(CKA.LABEL)),
       ...dateAttributes(template, now),
       ...usage.given,
-      ...(isKey ? hiding(kind, template) : []),
+      ...(isKey ? hiding(session, kind, template) : []),
       ...vendorAttributes(subject, template, 'x:'),
       ...idAttributes(template),
     ],
@@ -70,11 +71,29 @@ export function planOf(session: Session, subject: Subject, template: Template): 
   }
 }
 
-function hiding(kind: Kind, template: Template): readonly ListedAttribute[] {
+function hiding({ token }: Session, kind: Kind, template: Template): readonly ListedAttribute[] {
+  const said = template.flag(CKA.SENSITIVE)
+  const extractable = template.flag(CKA.EXTRACTABLE) ?? false
+  if (token.manner.export === 'wrapped') {
+    return [
+      { id: 'sensitive', value: said ?? kind === 'private' },
+      { id: 'extractable', value: extractable },
+    ]
+  }
+  // Both say one thing, whether the key may leave: what is not to be read is not wrapped either.
+  const leaves = extractable && said !== true
   return [
-    { id: 'sensitive', value: template.flag(CKA.SENSITIVE) ?? kind === 'private' },
-    { id: 'extractable', value: template.flag(CKA.EXTRACTABLE) ?? false },
+    { id: 'sensitive', value: !leaves },
+    { id: 'extractable', value: leaves },
   ]
+}
+
+/** Who means to wrap a key later on is told now that it will not leave. */
+function tellHidden({ token }: Session, template: Template): void {
+  if (token.manner.export === 'wrapped') return
+  if (!template.flag(CKA.SENSITIVE) || !template.flag(CKA.EXTRACTABLE)) return
+  const what = 'a key that is to be sensitive and extractable is made not extractable'
+  token.services.log.warn({ token: token.options.name, export: token.manner.export }, what)
 }
 
 /**
@@ -130,7 +149,7 @@ function usageOf(
     rows.map(({ type }) => [type, template.flag(type) ?? usual(subject, template, type)]),
   )
   // Whoever can read a key needs no trick to know what it wraps: programs make such with all flags.
-  const [sensitive, extractable] = hiding(subject.kind, template).map(({ value }) => value)
+  const [sensitive, extractable] = hiding(session, subject.kind, template).map(({ value }) => value)
   const isReadable = subject.kind === 'secret' && !sensitive && extractable === true
   if (!isReadable) assertApart(session, (type) => flags.get(type) === true)
   return usageAttributes(rows, flags, subject.algorithm)

@@ -24,7 +24,8 @@ export function assertMayWrite(session: Session, lasting: boolean, isPrivate: bo
   if (lasting && session.token.options.readOnly) {
     throw new CryptokiError(CKR.TOKEN_WRITE_PROTECTED, 'the configuration has the token read-only')
   }
-  if (lasting && !session.readWrite) {
+  const { readOnlySessions } = session.token.manner
+  if (lasting && !session.readWrite && readOnlySessions === 'read') {
     throw new CryptokiError(CKR.SESSION_READ_ONLY, 'a read-only session changes no token object')
   }
   if (isPrivate && !session.seesPrivate) {
@@ -63,6 +64,11 @@ export function assertMayTrust(session: Session): void {
 export async function assertMayWrap(wrappingKey: Seen, target: Seen): Promise<void> {
   if (!flagOf(target.object, CKA.EXTRACTABLE)) {
     throw new CryptokiError(CKR.KEY_UNEXTRACTABLE, 'CKA_EXTRACTABLE of the key is false')
+  }
+  const neverLeaves = target.reference.token.manner.export === 'never-sensitive'
+  if (neverLeaves && flagOf(target.object, CKA.SENSITIVE)) {
+    const what = 'CKA_SENSITIVE of the key is true, and the token lets no such key leave (export)'
+    throw new CryptokiError(CKR.KEY_UNEXTRACTABLE, what)
   }
   const trusted = flagOf(wrappingKey.object, CKA.TRUSTED)
   if (flagOf(target.object, CKA.WRAP_WITH_TRUSTED) && !trusted) {

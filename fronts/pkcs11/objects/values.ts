@@ -7,8 +7,7 @@
  * @module
  */
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { AsnConvert } from '@peculiar/asn1-schema'
-import { Certificate } from '@peculiar/asn1-x509'
+import { createRequire } from 'node:module'
 import type { AttributeBag } from '#core/attribute-bag.ts'
 import { type Awaitable, after } from '#core/awaitable.ts'
 import type { Services } from '#core/context.ts'
@@ -363,8 +362,17 @@ function certificateOf(services: Services, object: ManagedObject): Awaitable<Rea
   })
 }
 
+/** Loaded for the first certificate, which most applications do not have. */
+function asn1() {
+  const require = createRequire(import.meta.url)
+  const schema = require('@peculiar/asn1-schema') as typeof import('@peculiar/asn1-schema')
+  const x509 = require('@peculiar/asn1-x509') as typeof import('@peculiar/asn1-x509')
+  return { AsnConvert: schema.AsnConvert, Certificate: x509.Certificate }
+}
+
 /** Fields of a certificate by attribute; none where it cannot be read. */
 export function certificateParts(der: Uint8Array): ReadonlyMap<number, Uint8Array> {
+  const { AsnConvert, Certificate } = asn1()
   try {
     const { tbsCertificate: tbs } = AsnConvert.parse(der, Certificate)
     const { publicKey } = new X509Certificate(der)

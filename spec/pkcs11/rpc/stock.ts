@@ -498,25 +498,37 @@ const A_PLAIN = { layout: 'A', isNested: false } as const
 const A_NESTED = { layout: 'A', isNested: true } as const
 const B = { layout: 'B', isNested: true } as const
 
-const asServer: readonly Protocol[] = [
-  makeProtocol([
+const VARIANTS: Readonly<Record<StockVersion, readonly Variant[]>> = {
+  0: [
     { version: 0, ...A_PLAIN },
     { version: 0, ...B },
     { version: 0, ...A_NESTED },
-  ]),
-  makeProtocol([
+  ],
+  1: [
     { version: 1, ...A_NESTED },
     { version: 1, ...A_PLAIN },
-  ]),
-  makeProtocol([{ version: 2, ...B }]),
-]
+  ],
+  2: [{ version: 2, ...B }],
+}
+
+const made = new Map<StockVersion, Protocol>()
+
+/** Made when somebody speaks it: most programs that start meet nobody who does. */
+function protocol(version: StockVersion): Protocol {
+  let known = made.get(version)
+  if (known === undefined) {
+    known = makeProtocol(VARIANTS[version])
+    made.set(version, known)
+  }
+  return known
+}
 
 /** How a server speaks with a client that has offered a version. */
 export function stockServer(offered: StockVersion): Protocol {
-  return asServer[offered] as Protocol
+  return protocol(offered)
 }
 
 /** How a client speaks with a server that has answered a version. */
 export function stockClient(answered: StockVersion): Protocol {
-  return asServer[answered] as Protocol
+  return protocol(answered)
 }

@@ -1,0 +1,25 @@
+/**
+ * Which configuration a command works with.
+ *
+ * @module
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Config, readConfig } from '#server/config.ts'
+
+/** `claviger.yaml` that was named, or that lies in the data directory. */
+export function configPath(options: {
+  readonly config?: string | undefined
+  readonly data: string
+}): string | undefined {
+  if (options.config !== undefined) return options.config
+  const usual = join(options.data, 'claviger.yaml')
+  return existsSync(usual) ? usual : undefined
+}
+
+export function loadConfig(
+  options: { readonly config?: string | undefined; readonly data: string },
+  override: Readonly<Record<string, string>> = {},
+): Config {
+  return readConfig(configPath(options), { ...process.env, ...override })
+}

@@ -1,0 +1,62 @@
+/*
+ * SoftHSM2 with the manners of devices that make the IV of AES-GCM themselves, for tests.
+ *
+ * Everything but C_EncryptInit and C_Encrypt is SoftHSM2's own. C_EncryptInit takes an IV of zeros
+ * only. The IV that was made is written where the caller's was: OWN_IV=early at once, late (default)
+ * in C_Encrypt; behind: after the tag instead; never: nowhere.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+typedef unsigned long word;
+typedef struct { word mechanism; void *parameter; word length; } mechanism;
+typedef struct {
+  unsigned char *iv; word iv_length; word iv_bits; unsigned char *aad; word aad_length; word tag_bits;
+} gcm;
+
+enum { GCM = 0x1087, PARAMETER_INVALID = 0x71, TOO_SMALL = 0x150, SESSIONS = 64, IV_BYTES = 12 };
+
+static struct { unsigned char *place; unsigned char iv[IV_BYTES]; } begun[SESSIONS];
+
+static void *real(const char *name) {
+  return dlsym(dlopen(SOFTHSM, RTLD_NOW), name);
+}
+
+static int is(const char *mode) {
+  const char *given = getenv("OWN_IV");
+  return strcmp(given == NULL ? "late" : given, mode) == 0;
+}
+
+word C_EncryptInit(word session, mechanism *given, word key) {
+  word (*init)(word, mechanism *, word) = real("C_EncryptInit");
+  word at = session % SESSIONS;
+  begun[at].place = NULL;
+  if (given == NULL || given->mechanism != GCM) return init(session, given, key);
+  gcm changed = *(gcm *)given->parameter;
+  static const unsigned char zeros[IV_BYTES];
+  if (changed.iv_length != IV_BYTES || memcmp(changed.iv, zeros, IV_BYTES) != 0) return PARAMETER_INVALID;
+  if (getrandom(begun[at].iv, IV_BYTES, 0) != IV_BYTES) return PARAMETER_INVALID;
+  begun[at].place = changed.iv;
+  changed.iv = begun[at].iv;
+  mechanism own = {GCM, &changed, sizeof changed};
+  if (is("early")) memcpy(begun[at].place, begun[at].iv, IV_BYTES);
+  return init(session, &own, key);
+}
+
+word C_Encrypt(word session, unsigned char *data, word length, unsigned char *out, word *out_length) {
+  word (*encrypt)(word, unsigned char *, word, unsigned char *, word *) = real("C_Encrypt");
+  word room = out_length == NULL ? 0 : *out_length;
+  word rv = encrypt(session, data, length, out, out_length);
+  word at = session % SESSIONS;
+  if (rv != 0 || out == NULL || begun[at].place == NULL) return rv;
+  if (is("late")) memcpy(begun[at].place, begun[at].iv, IV_BYTES);
+  if (is("behind")) {
+    if (room < *out_length + IV_BYTES) return TOO_SMALL;
+    memcpy(out + *out_length, begun[at].iv, IV_BYTES);
+    *out_length += IV_BYTES;
+  }
+  return rv;
+}
