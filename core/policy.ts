@@ -92,7 +92,8 @@ export function asGranted(
   principal: Principal,
   object: ManagedObject,
 ): ManagedObject {
-  if (administers(services, principal, object)) return object
+  const isOwn = object.scope === principal.scope
+  if (isOwn || administers(services, principal, object)) return object
   if ((services.grants.of(object.id, principal.name) & bitOf('get')) !== 0) return object
   let kept = KEPT.get(object)
   if (kept === undefined) {

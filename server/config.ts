@@ -318,6 +318,15 @@ const log = z.strictObject({
     .describe('text: a line for people; json: an object a line.'),
 })
 
+const access = z.strictObject({
+  sharers: z
+    .array(z.string())
+    .default(['admin'])
+    .describe(
+      'Credentials whose shared objects others find when they search; those of others by identifier.',
+    ),
+})
+
 export const CONFIG = z
   .strictObject({
     kmip: kmip.prefault({}).describe('The KMIP server.'),
@@ -328,6 +337,7 @@ export const CONFIG = z
       .min(1)
       .default([{ name: 'software', type: 'software' }])
       .describe('Who holds the keys; the first takes new ones.'),
+    access: access.prefault({}).describe('Rights to single objects: docs/access.md.'),
     limits: limitsSchema().prefault({}).describe('Every limit of the server.'),
     log: log.prefault({}).describe('The log, on standard error.'),
   })

@@ -193,7 +193,11 @@ export const COMMANDS = {
     },
   ),
   verify: command(z.strictObject({}), async ({ house }) => ({
-    problems: [...(await house.database.verify()), ...(await house.services.store.verify())],
+    problems: [
+      ...(await house.database.verify()),
+      ...(await house.services.store.verify()),
+      ...(await house.services.grants.verify(house.database)),
+    ],
   })),
   status: command(z.strictObject({}), async ({ status }) => status?.() ?? { running: false }),
 } as const

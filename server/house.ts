@@ -156,7 +156,7 @@ export class House {
       return credential !== undefined && credential.revoked === undefined
     }
     this.services = {
-      grants: new Grants(sealer, clock, known),
+      grants: new Grants(sealer, { clock, known, sharers: config.access.sharers }),
       store: this.#watched(new Store(database, sealer, limits.objectCacheMax)),
       keystores: new Keystores(
         keystoresOf(config, sealer, software, log, {

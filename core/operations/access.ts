@@ -37,6 +37,10 @@ export async function grantAccess(context: Context, wish: AccessWish): Promise<G
     const what = `Cannot grant: there is no credential "${principal}", or it is revoked`
     throw new KmsError('notFound', what)
   }
+  if (principal === EVERYBODY && !grants.shows(context.principal.name)) {
+    const what = 'Cannot grant to everybody: that is for the sharers in access.sharers'
+    throw new KmsError('permissionDenied', `${what} of the configuration`)
+  }
   return changed(context, wish, (object, before) => {
     if (isPlaced(object.id) && (deeds & ENDS) !== 0) {
       const what = `Cannot grant ${namesOf(deeds & ENDS).join(', ')} of ${labelOf(object)}`
@@ -89,10 +93,5 @@ export async function accessOn(context: Context, id: string): Promise<readonly G
 
 /** What the principal itself has been granted. */
 export function accessObtained({ services, principal }: Context): readonly Grant[] {
-  const { grants } = services
-  return grants.objectsFor(principal.name).flatMap((object) => {
-    return grants.on(object).filter((grant) => {
-      return grant.principal === principal.name || grant.principal === EVERYBODY
-    })
-  })
+  return services.grants.to(principal.name)
 }

@@ -72,7 +72,7 @@ export async function locate(context: Context, wish: LocateWish): Promise<Locate
     const isStored = (storageStatus(attributes) & status) !== 0 && matches(attributes, wanted)
     return isStored && isVisible(services, principal, object)
   }
-  const shared = services.grants.objectsFor(principal.name)
+  const shared = services.grants.shownTo(principal.name)
   if (shared.length > 0) return withShared(context, page, shared, fits)
   const found = await services.store.find(page)
   const objects = await services.store.objects(found.ids)

@@ -183,7 +183,7 @@ export class Search implements Operation {
 
 /** Objects of other scopes of which something has been granted. */
 function sharedWith({ application, token }: Session): readonly string[] {
-  return token.services.grants.objectsFor(application.principalOf(token).name)
+  return token.services.grants.shownTo(application.principalOf(token).name)
 }
 
 /** Whether an object has every attribute of a template with just that value. */
