@@ -402,6 +402,13 @@ export interface Keystore {
   /** How identifiers call it; absent where none do, undefined while nobody knows the slot. */
   address?(): Address | undefined
 
+  /**
+   * Before the object's end is committed; absent where destroying cannot fail.
+   *
+   * @throws `KmsError` `keystoreUnavailable` where the key could not be destroyed now.
+   */
+  assertDestroys?(handle: Uint8Array): Awaitable<void>
+
   /** After the object's end has been committed. Destroying what is gone is no error. */
   destroy(handle: Uint8Array): Awaitable<void>
 
