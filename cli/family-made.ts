@@ -22,9 +22,8 @@ import {
 import type { ObjectInMessage } from '#spec/kmip/objects.ts'
 import type { CryptographicParameters } from '#spec/kmip/structures.ts'
 import { wholeNumber } from './bytes.ts'
-import { isHardware } from './family.ts'
 import { activateAll } from './keys-create.ts'
-import { findHalf, nameAttribute, valueIn } from './references.ts'
+import { calling, findHalf, isHardware, nameAttribute, valueIn } from './references.ts'
 
 const LENGTH_MAX = 65_536
 
@@ -60,8 +59,8 @@ export type Made = Readonly<Record<string, string>>
 /** A Name; a key in an HSM has its identifier instead, and its public half one that follows. */
 export function named(id: string | undefined, suffix = ''): readonly ListedAttribute[] {
   if (id === undefined) return []
-  if (!isHardware(id)) return [nameAttribute(`${id}${suffix}`)]
-  return suffix === '' ? [{ id: 'uniqueIdentifier', value: id }] : []
+  if (isHardware(id)) return suffix === '' ? [calling(id)] : []
+  return [nameAttribute(`${id}${suffix}`)]
 }
 
 export function mask(value: number): ListedAttribute {

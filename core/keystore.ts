@@ -139,7 +139,7 @@ export interface SignatureMechanism {
   readonly mgfHash?: Hash | undefined
   /** PSS. Default: as long as the hash. */
   readonly saltBytes?: number | undefined
-  /** Ed448, Ed25519ph, ML-DSA, SLH-DSA: the context string. */
+  /** EdDSA, ML-DSA, SLH-DSA: the context string; with one, Ed25519 is Ed25519ctx. */
   readonly context?: Uint8Array | undefined
   /** Ed25519ph and Ed448ph: the message is hashed first, RFC 8032 §5.1 and §5.2. */
   readonly prehashed?: boolean | undefined
@@ -372,6 +372,13 @@ export interface Keystore {
 
   /** How identifiers call it; absent where none do, undefined while nobody knows the slot. */
   address?(): Address | undefined
+
+  /**
+   * Before the object's end is committed; absent where destroying cannot fail.
+   *
+   * @throws `KmsError` `keystoreUnavailable` where the key could not be destroyed now.
+   */
+  assertDestroys?(handle: Uint8Array): Awaitable<void>
 
   /** After the object's end has been committed. Destroying what is gone is no error. */
   destroy(handle: Uint8Array): Awaitable<void>

@@ -82,7 +82,7 @@ describe('rights to single objects', { timeout: 120_000 }, () => {
   }
 
   before(async () => {
-    server = await startOwnServer({ dataDir })
+    server = await startOwnServer({ dataDir, env: { CLAVIGER_ACCESS_SHARERS: '[admin, ann]' } })
     for (const name of ['ann', 'bob', 'cleo'])
       await askServer(dataDir, 'credential.create', { name })
   })
@@ -151,6 +151,19 @@ describe('rights to single objects', { timeout: 120_000 }, () => {
       attributes: { attributes: wanted },
     })
     deepEqual(none.uniqueIdentifier, [])
+  })
+
+  it('put no object where others search but from those who are trusted to', async () => {
+    const key = await createAs('bob')
+    await grantAs('bob', key, 'cleo', 'encrypt', 'locate')
+    equal((await locatedBy('cleo')).includes(key), false)
+    await encryptAs('cleo', key)
+    const { attributes } = await as('cleo').call('GetAttributes', {
+      uniqueIdentifier: key,
+      attributeRefs: ['state'],
+    })
+    equal(attributes?.attributes.length, 1)
+    await refused('PermissionDenied', grantAs('bob', key, '*', 'encrypt'), /access\.sharers/)
   })
 
   it('are granted by the owners of the object alone, to whoever there is', async () => {
@@ -263,5 +276,7 @@ describe('rights to single objects', { timeout: 120_000 }, () => {
     await refused('ObjectNotFound', getAs('bob', key))
     await getAs('bob', other)
     match(server.log(), /a grant was altered/)
+    const checked = (await askServer(dataDir, 'verify', {})) as { problems: string[] }
+    match(checked.problems.join(), /^Cannot use grant .*its record was altered$/)
   })
 })

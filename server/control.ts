@@ -88,16 +88,19 @@ export const COMMANDS = {
     await noted(house, 'RenewAuthority')
     return authorityOf(house)
   }),
-  'rootkey.show': command(z.strictObject({}), async ({ house }) => house.rootName),
+  'rootkey.show': command(z.strictObject({}), async ({ house }) => house.root),
   'rootkey.rotate': command(
     z.strictObject({
-      to: z.enum(['file', 'passphrase']).default('file'),
+      to: z.enum(['file', 'passphrase', 'hsm']).default('file'),
       passphrase: z.string().optional(),
+      keystore: name.optional(),
+      key: z.string().min(1).max(256).optional(),
+      make: z.boolean().optional(),
     }),
-    async ({ house }, { to, passphrase }) => {
-      const root = await house.rotateRootKey(to, passphrase)
-      await noted(house, 'RotateRootKey')
-      return root
+    async ({ house }, { to, passphrase, ...wish }) => {
+      if (to === 'hsm') return house.rotateRootKey({ to, ...wish }, OPERATOR)
+      assertNoHsmWish(to, wish)
+      return house.rotateRootKey({ to, passphrase }, OPERATOR)
     },
   ),
   'wirelog.on': command(
@@ -188,7 +191,11 @@ export const COMMANDS = {
     },
   ),
   verify: command(z.strictObject({}), async ({ house }) => ({
-    problems: [...(await house.database.verify()), ...(await house.services.store.verify())],
+    problems: [
+      ...(await house.database.verify()),
+      ...(await house.services.store.verify()),
+      ...(await house.services.grants.verify(house.database)),
+    ],
   })),
   status: command(z.strictObject({}), async ({ status }) => status?.() ?? { running: false }),
 } as const
@@ -202,6 +209,14 @@ function authorityOf({ dataDir, authority }: House) {
 async function noted(house: House, operation: string, object?: string): Promise<void> {
   const event = { principal: OPERATOR, front: 'control', operation, object } as const
   await house.services.journal.record({ ...event, outcome: 'success' })
+}
+
+/** What says which key of an HSM is for `to: hsm` alone: nobody shall think that it was used. */
+function assertNoHsmWish(to: string, wish: object): void {
+  const given = Object.entries(wish).flatMap(([key, value]) => (value === undefined ? [] : key))
+  if (given.length === 0) return
+  const what = `Cannot rotate root key: ${given.join(', ')} is for an HSM, not for a ${to}`
+  throw new KmsError('invalidField', what)
 }
 
 /** The token of this name in the configuration; the only one needs no name. */

@@ -64,6 +64,11 @@ export async function register(context: Context, wish: RegisterWish): Promise<Ma
   const given = await resolved(context, { ...wish.given, attributes: chosen.attributes })
   const taken = await take(objectType, object, given)
   const { kind, spec, format, bytes, body } = taken
+  const isForDevice = bytes !== undefined && spec !== undefined && kind !== 'public'
+  if (chosen.id !== undefined && !isForDevice) {
+    const what = `Cannot register "${chosen.id}": such identifiers are for secret and private keys`
+    throw new KmsError('invalidField', `${what} that come unwrapped`)
+  }
   return makingAt(context, chosen.id, storageMasks, async (at) => {
     const { keystore, place } = at
     const id = chosen.id ?? newId()
