@@ -15,17 +15,10 @@
  *
  * @module
  */
-import {
-  createHash,
-  createPublicKey,
-  createSecretKey,
-  type KeyObject,
-  hash as nodeHash,
-  randomBytes,
-} from 'node:crypto'
+import { createHash, createSecretKey, hash as nodeHash } from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
 import { isPlaced } from '#core/identifiers.ts'
-import { defaultFormat, readKey, specOfKey, writeKey } from '#core/key-formats.ts'
+import { defaultFormat, readKey, writeKey } from '#core/key-formats.ts'
 import type {
   Ability,
   Address,
@@ -48,7 +41,6 @@ import type {
 import { Secret } from '#core/secret.ts'
 import {
   type Cipher,
-  cipherRow,
   type Hash,
   hashRow,
   hmacOf,
@@ -56,55 +48,30 @@ import {
   type KeySpec,
   type Mac,
   macRow,
-  pairRow,
-  schemesOfNode,
   secretKeyRow,
 } from '#spec/algorithms.ts'
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
 import { CKA } from '#spec/pkcs11/constants.ts'
-import { ulongBytes } from '#spec/pkcs11/memory.ts'
-import type { Attribute, Mechanism } from '#spec/pkcs11/types.ts'
 import { signatureOfRaw } from '#wire/der.ts'
 import { unwrapHybridWith } from '../software/hybrid.ts'
 import { mac } from '../software/macs.ts'
 import { verify } from '../software/signatures.ts'
-import { Abilities, cannotMake, makerOf } from './abilities.ts'
+import { Abilities, cannotMake } from './abilities.ts'
+import { assertAlgorithm, assertLength, assertScheme, bytesOf } from './checks.ts'
 import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './derivation.ts'
-import type { Device, DeviceSession, DeviceStatus } from './device.ts'
-import { asWrongData, failureOf, isNoSeed, isStale } from './failures.ts'
-import { isGone } from './host-device.ts'
+import type { Device, DeviceStatus } from './device.ts'
+import { DeviceKeys, nameOf } from './device-keys.ts'
+import { asWrongData, failureOf, isNoSeed } from './failures.ts'
 import { inventory } from './inventory.ts'
 import { Kek, type KekOptions } from './kek.ts'
+import { Maker } from './making.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { hasLabel, openOaep } from './oaep.ts'
 import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
-import { PART_BYTES_MAX, type Verb } from './quick.ts'
-import { NotBegun } from './quick-queue.ts'
-import {
-  besideReference,
-  ID_BYTES,
-  innerOf,
-  madeReference,
-  namedReference,
-  type Reference,
-  readReference,
-  templateOf,
-} from './references.ts'
-import {
-  CLASSES,
-  ckkOf,
-  isFalse,
-  isTrue,
-  PUBLIC_PARTS,
-  parametersOf,
-  privateKeyOf,
-  privateParts,
-  privateTemplate,
-  publicKeyOf,
-  usageFlags,
-} from './templates.ts'
+import { PART_BYTES_MAX } from './quick.ts'
+import { besideReference, innerOf, templateOf } from './references.ts'
+import { CLASSES, privateKeyOf, privateParts } from './templates.ts'
 import { agreeBytes, attributesOf, unwrapBytes, wrapBytes } from './temporaries.ts'
-import { isWrappingId } from './wrapping.ts'
 
 export interface HsmKeystoreOptions {
   readonly name: string
@@ -132,11 +99,10 @@ export class Pkcs11Keystore implements Keystore {
   readonly #beside: Keystore
   readonly #extractable: boolean
   readonly #abilities: Abilities
+  readonly #keys: DeviceKeys
+  readonly #maker: Maker
   /** References of what lies beside, without their first byte. */
   readonly #inner = new WeakMap<Uint8Array, Uint8Array>()
-  readonly #halves = new WeakMap<Uint8Array, KeyObject>()
-  /** CKA_ID in hexadecimal of keys that are the server's own. */
-  readonly #reserved = new Set<string>()
 
   /** @param beside Keeps what is no secret of the device. */
   constructor(options: HsmKeystoreOptions, device: Device, beside: Keystore) {
@@ -150,6 +116,8 @@ export class Pkcs11Keystore implements Keystore {
     this.#beside = beside
     this.#extractable = extractable
     this.#abilities = new Abilities(device, extractable)
+    this.#keys = new DeviceKeys(name, device)
+    this.#maker = new Maker({ name, extractable, viaKek: kek !== undefined }, this.#keys)
     this.can = {
       exports: extractable,
       protectionStorageMask: ProtectionStorageMask.Hardware,
@@ -163,11 +131,7 @@ export class Pkcs11Keystore implements Keystore {
 
   /** Keys of this CKA_ID are the server's own: no object can be one of them. */
   reserve(id: Uint8Array): void {
-    this.#reserved.add(Buffer.from(id).toString('hex'))
-  }
-
-  #isReserved(id: Uint8Array): boolean {
-    return isWrappingId(id) || this.#reserved.has(Buffer.from(id).toString('hex'))
+    this.#keys.reserve(id)
   }
 
   address(): Address | undefined {
@@ -180,24 +144,37 @@ export class Pkcs11Keystore implements Keystore {
     return why && `HSM "${this.name}": ${why}`
   }
 
-  async generate({ id, spec, place }: MakeRequest): Promise<Made> {
+  async generate(request: MakeRequest): Promise<Made> {
+    const { spec } = request
     await this.#assertCan('generate key', spec, false)
-    const { algorithm, bits } = spec
-    if (isPair(algorithm)) throw new KmsError('invalidField', 'Cannot generate key: it is a pair')
-    const row = secretKeyRow(algorithm)
-    const bytes = (row.materialBits?.[bits] ?? bits) / 8
-    const isFixed = algorithm === 'DES3'
-    const type = makerOf(spec)
-    const { reference, attributes } = this.#newKey('secret', id, spec, place)
-    const length = isFixed ? [] : [{ type: CKA.VALUE_LEN, value: ulongBytes(bytes) }]
-    const pTemplate = [...attributes, ...length]
-    await this.#use('generate key', async (session) => {
-      await this.#assertFree(session, place)
-      const pMechanism = { type, parameter: undefined }
-      const { phKey } = await session.call('C_GenerateKey', { pMechanism, pTemplate })
-      session.handles.set(nameOf(reference), phKey)
-    })
-    return this.#digested('secret', spec, { handle: reference, format: KeyFormatType.Raw })
+    const handle = await this.#maker.generate(request)
+    return this.#digested('secret', spec, { handle, format: KeyFormatType.Raw })
+  }
+
+  async generatePair(request: MakePairRequest): Promise<{
+    readonly privateKey: Made
+    readonly publicKey: Made
+  }> {
+    const { publicId: id, spec } = request
+    await this.#assertCan('generate pair', spec, true)
+    const { handle, publicKey } = await this.#maker.generatePair(request)
+    const format = defaultFormat('public', spec)
+    const bytes = writeKey('public', format, publicKey)
+    const made = await this.#keepBeside({ id, kind: 'public', spec, format, bytes })
+    const privateFormat = defaultFormat('private', spec)
+    return {
+      privateKey: await this.#digested('private', spec, { handle, format: privateFormat }),
+      publicKey: made,
+    }
+  }
+
+  async import(request: ImportRequest): Promise<Made> {
+    const { kind, spec, format, bytes } = request
+    if (kind === 'public' || kind === 'data' || spec === undefined) {
+      return this.#keepBeside(request)
+    }
+    const handle = await this.#maker.import({ ...request, spec })
+    return { handle, format, sha256: nodeHash('sha256', bytes, 'buffer') }
   }
 
   /** With the digest of the material, where that may be read anyway. */
@@ -209,114 +186,6 @@ export class Pkcs11Keystore implements Keystore {
     } catch {
       // The key is there, and is not lost for want of an attribute that it need not have.
       return made
-    }
-  }
-
-  async generatePair({ privateId, publicId, spec, place }: MakePairRequest): Promise<{
-    readonly privateKey: Made
-    readonly publicKey: Made
-  }> {
-    await this.#assertCan('generate pair', spec, true)
-    if (!isPair(spec.algorithm)) {
-      throw new KmsError('invalidField', 'Cannot generate pair: it is a secret key')
-    }
-    const { reference, attributes, id } = this.#newKey('private', privateId, spec, place)
-    const pPublicKeyTemplate = [
-      { type: CKA.TOKEN, value: isTrue },
-      { type: CKA.PRIVATE, value: isFalse },
-      { type: CKA.ID, value: id },
-      { type: CKA.LABEL, value: Buffer.from(place ?? privateId) },
-      ...usageFlags(spec.algorithm, 'public'),
-      ...parametersOf(spec),
-    ]
-    let handle: Buffer = reference
-    const publicKey = await this.#use('generate pair', async (session) => {
-      await this.#assertFree(session, place)
-      const { phPublicKey, phPrivateKey } = await session.call('C_GenerateKeyPair', {
-        pMechanism: { type: pairRow(spec.algorithm as 'RSA').ckm, parameter: undefined },
-        pPublicKeyTemplate,
-        pPrivateKeyTemplate: attributes.filter(({ type }) => type !== CKA.CLASS),
-      })
-      const read = await this.#readPublic(session, phPublicKey, spec)
-      handle = withPublic(reference, read)
-      session.handles.set(nameOf(handle), phPrivateKey)
-      return read
-    })
-    const format = defaultFormat('public', spec)
-    const bytes = writeKey('public', format, publicKey)
-    const made = await this.#keepBeside({ id: publicId, kind: 'public', spec, format, bytes })
-    return {
-      privateKey: await this.#digested('private', spec, {
-        handle,
-        format: defaultFormat('private', spec),
-      }),
-      publicKey: made,
-    }
-  }
-
-  async #readPublic(session: DeviceSession, hObject: number, spec: KeySpec) {
-    const types: readonly number[] = PUBLIC_PARTS[spec.algorithm === 'RSA' ? 'RSA' : 'EC']
-    const values = await attributesOf(session, hObject, types)
-    return publicKeyOf(spec, values)
-  }
-
-  async import(request: ImportRequest): Promise<Made> {
-    const { id, kind, spec, format, bytes, place } = request
-    if (kind === 'public' || kind === 'data' || spec === undefined) {
-      return this.#keepBeside(request)
-    }
-    const key = readKey(kind, format, bytes, spec)
-    assertIs(spec, kind === 'secret' ? undefined : specOfKey(key), key.symmetricKeySize)
-    const { reference: bare, attributes } = this.#newKey(kind, id, spec, place)
-    const isSecret = kind === 'secret'
-    const parts = isSecret ? [{ type: CKA.VALUE, value: key.export() }] : privateTemplate(key, spec)
-    const reference = isSecret ? bare : withPublic(bare, createPublicKey(key))
-    await this.#use('import key', async (session) => {
-      await this.#assertFree(session, place)
-      const pTemplate = [...attributes, ...parts]
-      const { phObject } = await session.call('C_CreateObject', { pTemplate })
-      session.handles.set(nameOf(reference), phObject)
-    })
-    return { handle: reference, format, sha256: nodeHash('sha256', bytes, 'buffer') }
-  }
-
-  /** What every key in the device has, and the reference to it. */
-  #newKey(kind: 'secret' | 'private', label: string, spec: KeySpec, place?: string) {
-    const id = place === undefined ? randomBytes(ID_BYTES) : Buffer.from(place)
-    const refer = place === undefined ? madeReference : namedReference
-    const isReadable = this.#extractable && (kind === 'private' || this.kek === undefined)
-    const attributes: Attribute[] = [
-      { type: CKA.CLASS, value: ulongBytes(CLASSES[kind]) },
-      { type: CKA.KEY_TYPE, value: ulongBytes(ckkOf(spec)) },
-      { type: CKA.TOKEN, value: isTrue },
-      { type: CKA.PRIVATE, value: isTrue },
-      { type: CKA.SENSITIVE, value: isReadable ? isFalse : isTrue },
-      { type: CKA.EXTRACTABLE, value: this.#extractable ? isTrue : isFalse },
-      { type: CKA.ID, value: id },
-      { type: CKA.LABEL, value: Buffer.from(place ?? label) },
-      ...usageFlags(spec.algorithm, 'private'),
-    ]
-    return { id, attributes, reference: refer(CLASSES[kind], id) }
-  }
-
-  /** Nothing in the device may be called so already: the key could not be told from it. */
-  async #assertFree(session: DeviceSession, place: string | undefined): Promise<void> {
-    if (place === undefined) return
-    const value = Buffer.from(place)
-    if (this.#isReserved(value)) {
-      const what = `Cannot make key "${place}" in HSM "${this.name}": the name is the server's own`
-      throw new KmsError('permissionDenied', what)
-    }
-    for (const type of [CKA.LABEL, CKA.ID]) {
-      for (const objectClass of [CLASSES.secret, CLASSES.private, CLASSES.public]) {
-        const template = [
-          { type: CKA.CLASS, value: ulongBytes(objectClass) },
-          { type, value },
-        ]
-        if ((await session.find(template)).length === 0) continue
-        const what = `Cannot make "${place}": HSM "${this.name}" has a key of this name already`
-        throw new KmsError('exists', `${what}; call it by its identifier, or adopt it`)
-      }
     }
   }
 
@@ -350,7 +219,7 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('keyFormat', `Cannot give "${key.id}": its algorithm is not known`)
     }
     const types = spec === undefined || key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
-    const values = await this.#keyed('give key', key, async (session, hObject) => {
+    const values = await this.#keys.keyed('give key', key, async (session, hObject) => {
       return attributesOf(session, hObject, types)
     })
     if (spec === undefined || isBytes) return new Secret(values[0] as Uint8Array)
@@ -365,14 +234,14 @@ export class Pkcs11Keystore implements Keystore {
   /** A device may have gone without anybody having noticed: it is asked. */
   async assertDestroys(handle: Uint8Array): Promise<void> {
     if (innerOf(handle) !== undefined) return
-    await this.#read('destroy key', (session) => session.call('C_GetSessionInfo', {}))
+    await this.#keys.read('destroy key', (session) => session.call('C_GetSessionInfo', {}))
   }
 
   /** A secret key through the key-encrypting key. */
   async #taken(kek: Kek, key: KeyInUse, format: KeyFormatType): Promise<Secret> {
     const { id, spec } = key
     const bytes = spec && bytesOf(spec)
-    const value = await this.#keyed('give key', key, (session, hKey) => {
+    const value = await this.#keys.keyed('give key', key, (session, hKey) => {
       return kek.take(session, id, hKey, bytes)
     })
     if (format === KeyFormatType.Raw) return value
@@ -386,10 +255,10 @@ export class Pkcs11Keystore implements Keystore {
   async destroy(handle: Uint8Array): Promise<void> {
     const inner = innerOf(handle)
     if (inner !== undefined) return this.#beside.destroy(inner)
-    const reference = this.#reference({ id: 'key', handle })
+    const reference = this.#keys.reference({ id: 'key', handle })
     const { isMade } = reference
     // What is gone already is as it should be: it may be done twice.
-    await this.#read('destroy key', async (session) => {
+    await this.#keys.read('destroy key', async (session) => {
       session.handles.delete(nameOf(handle))
       for (const hObject of await session.find(templateOf(reference))) {
         await session.call('C_DestroyObject', { hObject })
@@ -407,9 +276,9 @@ export class Pkcs11Keystore implements Keystore {
    * key-encrypting key, are no objects of anyone.
    */
   async foundlings(called?: string): Promise<readonly Foundling[]> {
-    const all = await this.#read('look through it', (session) => inventory(session, called))
+    const all = await this.#keys.read('look through it', (session) => inventory(session, called))
     return all.filter((one) => {
-      const isOwn = this.#isReserved(Buffer.from(one.pairId ?? '', 'hex'))
+      const isOwn = this.#keys.isReserved(Buffer.from(one.pairId ?? '', 'hex'))
       return !isOwn && this.kek?.isIt(one) !== true
     })
   }
@@ -432,10 +301,10 @@ export class Pkcs11Keystore implements Keystore {
     const { pMechanism, way } = this.#cipher(key, mechanism, data, true)
     const out =
       way === 'keys'
-        ? await this.#keyed('encrypt', key, (session, hKey) => {
+        ? await this.#keys.keyed('encrypt', key, (session, hKey) => {
             return wrapBytes(session, { pMechanism, hKey }, data)
           })
-        : await this.#short('encrypt', key, 'encrypt', pMechanism, data)
+        : await this.#keys.short('encrypt', key, 'encrypt', pMechanism, data)
     if (tagBytes === 0) return { data: out }
     const at = out.length - tagBytes
     return { data: out.subarray(0, at), tag: out.subarray(at) }
@@ -461,7 +330,7 @@ export class Pkcs11Keystore implements Keystore {
     const iv = new Uint8Array(OWN_IV_BYTES)
     const { pMechanism } = this.#cipher(key, { ...mechanism, iv }, data, false)
     const tagBytes = tagBytesOf(mechanism)
-    return this.#keyed('encrypt', key, (session, hKey) => {
+    return this.#keys.keyed('encrypt', key, (session, hKey) => {
       return encryptOwnIv(session, { pMechanism, hKey }, data, tagBytes, mechanism.aad)
     })
   }
@@ -490,8 +359,8 @@ export class Pkcs11Keystore implements Keystore {
       throw new KmsError('missingField', 'Cannot decrypt: the tag is missing')
     }
     const whole = tag === undefined ? data : Buffer.concat([data, tag])
-    if (way !== 'keys') return this.#short('decrypt', key, 'decrypt', pMechanism, whole)
-    return this.#keyed('decrypt', key, async (session, hKey) => {
+    if (way !== 'keys') return this.#keys.short('decrypt', key, 'decrypt', pMechanism, whole)
+    return this.#keys.keyed('decrypt', key, async (session, hKey) => {
       return unwrapBytes(session, { pMechanism, hKey }, whole).catch((error: unknown) => {
         throw asWrongData(error)
       })
@@ -533,7 +402,7 @@ export class Pkcs11Keystore implements Keystore {
     }
     assertScheme(key, mechanism)
     const { mechanism: pMechanism, data: pData } = signatureOf(mechanism, data)
-    const signature = await this.#short('sign', key, 'sign', pMechanism, pData)
+    const signature = await this.#keys.short('sign', key, 'sign', pMechanism, pData)
     const isPair = mechanism.scheme === 'ECDSA' || mechanism.scheme === 'DSA'
     return isPair && mechanism.encoding !== 'raw' ? signatureOfRaw(signature) : signature
   }
@@ -550,22 +419,7 @@ export class Pkcs11Keystore implements Keystore {
     if (key.kind !== 'private') {
       throw new KmsError('illegalOperation', `Cannot verify with "${key.id}": it is of no key pair`)
     }
-    return verify(this.#publicHalf(key), mechanism, data, signature)
-  }
-
-  #publicHalf(key: KeyInUse): KeyObject {
-    const { handle } = key
-    let half = this.#halves.get(handle)
-    if (half === undefined) {
-      const bytes = Buffer.from(this.#reference(key).publicHalf)
-      if (bytes.length === 0) {
-        const what = `Cannot use "${key.id}" so: HSM "${this.name}" has no public key to it`
-        throw new KmsError('keyValueNotPresent', what)
-      }
-      half = createPublicKey({ key: bytes, format: 'der', type: 'spki' })
-      this.#halves.set(handle, half)
-    }
-    return half
+    return verify(this.#keys.publicHalf(key), mechanism, data, signature)
   }
 
   async recover(
@@ -590,7 +444,7 @@ export class Pkcs11Keystore implements Keystore {
       const secret = createSecretKey(value.expose())
       return mac(secret, value.length * 8, mechanism, data)
     }
-    const code = await this.#short('MAC', key, 'sign', pMechanism, data)
+    const code = await this.#keys.short('MAC', key, 'sign', pMechanism, data)
     return code.subarray(0, bytes)
   }
 
@@ -663,10 +517,10 @@ export class Pkcs11Keystore implements Keystore {
     mechanism: Extract<DerivationMechanism, { kdf: 'DH' }>,
     length: number,
   ): Promise<Secret> {
-    const point = pointOf(this.#publicHalf(key), mechanism.peer)
+    const point = pointOf(this.#keys.publicHalf(key), mechanism.peer)
     const bytes = Math.ceil((key.spec?.bits ?? 0) / 8)
     const inOctets = this.#device.quirks.ecdhPoint === 'octets'
-    const shared = await this.#keyed('agree on a secret', key, async (session, hKey) => {
+    const shared = await this.#keys.keyed('agree on a secret', key, async (session, hKey) => {
       return agreeBytes(session, hKey, point, bytes, inOctets)
     })
     return new Secret(ofShared(shared, mechanism, length))
@@ -684,7 +538,7 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   async random(length: number): Promise<Uint8Array> {
-    return this.#read('give random bytes', async (session) => {
+    return this.#keys.read('give random bytes', async (session) => {
       const { pRandomData } = await session.call('C_GenerateRandom', { pRandomData: length })
       return pRandomData
     })
@@ -704,7 +558,7 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   async health(): Promise<void> {
-    await this.#read('look after it', (session) => session.call('C_GetSessionInfo', {}))
+    await this.#keys.read('look after it', (session) => session.call('C_GetSessionInfo', {}))
   }
 
   async close(): Promise<void> {
@@ -718,169 +572,10 @@ export class Pkcs11Keystore implements Keystore {
     const refusal = why ?? this.cannot({ generate: spec })
     if (refusal !== undefined) throw new KmsError('invalidField', `Cannot ${what}: ${refusal}`)
   }
-
-  /** The device's own handle of a key: one look-up by its identifier, and then from memory. */
-  async #find(session: DeviceSession, key: KeyInUse): Promise<number> {
-    const known = session.handles.get(nameOf(key.handle))
-    if (known !== undefined) return known
-    const [handle] = await session.find(templateOf(this.#reference(key)))
-    if (handle === undefined) {
-      const what = `Cannot use "${key.id}": HSM "${this.name}" does not have its key any more`
-      throw new KmsError('keyValueNotPresent', what)
-    }
-    session.handles.set(nameOf(key.handle), handle)
-    return handle
-  }
-
-  #reference({ id, handle }: Pick<KeyInUse, 'id' | 'handle'>): Reference {
-    const reference = readReference(handle)
-    if (reference !== undefined && this.#isReserved(reference.id)) {
-      const what = `Cannot use "${id}": this key of HSM "${this.name}" protects a server's database`
-      throw new KmsError('permissionDenied', what)
-    }
-    if (reference !== undefined) return reference
-    throw new KmsError('tampered', `Cannot use "${id}": its reference is none of "${this.name}"`)
-  }
-
-  /** Init and operation: together with others where the handle of the key is known. */
-  #short(
-    what: string,
-    key: KeyInUse,
-    verb: Verb,
-    pMechanism: Mechanism,
-    data: Uint8Array,
-  ): Promise<Uint8Array> {
-    const inSession = (repeatable: boolean): Promise<Uint8Array> => {
-      const work = async (session: DeviceSession, hKey: number): Promise<Uint8Array> => {
-        return session[verb]({ pMechanism, hKey }, data).catch(thrower)
-      }
-      return this.#keyed(what, key, work, repeatable)
-    }
-    const thrower = (error: unknown): never => {
-      throw verb === 'decrypt' ? asWrongData(error) : error
-    }
-    const quick = this.#device.quick(nameOf(key.handle), verb, pMechanism, data)
-    if (quick === undefined) return inSession(true)
-    return quick.catch((error: unknown) => {
-      if (error instanceof NotBegun || isStale(error)) return inSession(true)
-      // A second time, and not a third.
-      if (isGone(error)) return inSession(false)
-      throw failureOf(this.name, what, verb === 'decrypt' ? asWrongData(error) : error)
-    })
-  }
-
-  /** Work with a key; once more where the device knows it by another handle than it used to. */
-  #keyed<T>(
-    what: string,
-    key: KeyInUse,
-    work: (session: DeviceSession, hKey: number) => Promise<T>,
-    repeatable = true,
-  ): Promise<T> {
-    const found = async (session: DeviceSession): Promise<T> => {
-      try {
-        return await work(session, await this.#find(session, key))
-      } catch (error) {
-        if (!isStale(error)) throw error
-        session.handles.delete(nameOf(key.handle))
-        return work(session, await this.#find(session, key))
-      }
-    }
-    return this.#use(what, found, repeatable)
-  }
-
-  /** Work that may be done twice. */
-  #read<T>(what: string, work: (session: DeviceSession) => Promise<T>): Promise<T> {
-    return this.#use(what, work, true)
-  }
-
-  async #use<T>(
-    what: string,
-    work: (session: DeviceSession) => Promise<T>,
-    repeatable = false,
-  ): Promise<T> {
-    try {
-      return await this.#device.use(work, repeatable)
-    } catch (error) {
-      throw failureOf(this.name, what, error)
-    }
-  }
-}
-
-function withPublic(reference: Uint8Array, key: KeyObject): Buffer {
-  return Buffer.concat([reference, key.export({ format: 'der', type: 'spki' })])
-}
-
-const names = new WeakMap<Uint8Array, string>()
-/** Length of a secret key, with its parity. */
-function bytesOf({ algorithm, bits }: KeySpec): number | undefined {
-  if (isPair(algorithm)) return undefined
-  return (secretKeyRow(algorithm).materialBits?.[bits] ?? bits) / 8
-}
-
-/** The reference without the public half, which is long. */
-function nameOf(handle: Uint8Array): string {
-  const known = names.get(handle)
-  if (known !== undefined) return known
-  const name = Buffer.from(readReference(handle)?.head ?? handle).toString('latin1')
-  names.set(handle, name)
-  return name
 }
 
 function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {
   if (length >= 1 && length <= bytes.length) return new Secret(bytes.subarray(0, length))
   const what = `it gives 1 to ${bytes.length} bytes, ${length} are asked for`
   throw new KmsError('cryptographicFailure', `Cannot derive with ${kdf}: ${what}`)
-}
-
-function assertIs(spec: KeySpec, found: KeySpec | undefined, bytes: number | undefined): void {
-  if (bytes !== undefined && !isPair(spec.algorithm)) {
-    if (bytes === bytesOf(spec)) return
-  } else if (
-    found?.algorithm === spec.algorithm &&
-    found.curve === spec.curve &&
-    found.bits === spec.bits
-  ) {
-    return
-  }
-  const what = `it is not ${spec.algorithm} ${spec.curve ?? `of ${spec.bits} bits`}`
-  throw new KmsError('invalidField', `Cannot import key: ${what}`)
-}
-
-function assertAlgorithm(key: KeyInUse, { cipher }: CipherMechanism): void {
-  const wanted = cipherRow(cipher).key
-  if (key.spec?.algorithm === wanted) return
-  const have = key.spec?.algorithm ?? 'this'
-  const what = `Cannot use ${cipher} with "${key.id}": it is for ${wanted} keys, not ${have}`
-  throw new KmsError('parametersUnsupported', what)
-}
-
-function assertScheme(key: KeyInUse, { scheme }: SignatureMechanism): void {
-  const algorithm = key.spec?.algorithm
-  const type = algorithm !== undefined && isPair(algorithm) ? pairRow(algorithm).node : ''
-  if (schemesOfNode(type).includes(scheme)) return
-  const what = `Cannot use ${scheme} with "${key.id}": its algorithm is ${algorithm ?? 'unknown'}`
-  throw new KmsError('parametersUnsupported', what)
-}
-
-/** RFC 3394 §2.2.1, RFC 5649 §4.1, IEEE 1619, SP 800-38A: the least that there can be. */
-const LEAST: Partial<Readonly<Record<Cipher, number>>> = {
-  AES_KEY_WRAP: 16,
-  AES_KEY_WRAP_KWP: 1,
-  AES_XTS: 16,
-  AES_CTS: 16,
-}
-const CCM_FIELD_BYTES = 15
-
-/** Devices differ in what they say of half blocks and such; the core says it first. */
-function assertLength({ cipher, iv }: CipherMechanism, data: Uint8Array): void {
-  const { blockBytes } = cipherRow(cipher)
-  const { length } = data
-  const fail = (what: string): never => {
-    throw new KmsError('dataLength', `Cannot use ${cipher}: the data has ${length} bytes, ${what}`)
-  }
-  if (blockBytes !== undefined && length % blockBytes !== 0) fail(`no multiple of ${blockBytes}`)
-  const least = LEAST[cipher] ?? 0
-  if (length < least) fail(`${least} are the least`)
-  const most = cipher === 'AES_CCM' && iv ? 2 ** (8 * (CCM_FIELD_BYTES - iv.length)) - 1 : Infinity
-  if (length > most) fail(`${most} are the most with this nonce`)
 }
