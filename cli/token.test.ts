@@ -30,7 +30,7 @@ const COMMAND_MILLISECONDS = 30_000
 describe('users of a token by name', { timeout: 60_000 }, () => {
   let server: OwnServer
   before(async () => {
-    server = await startOwnServer()
+    server = await startOwnServer({ env: { CLAVIGER_ACCESS_SHARERS: '[admin, ann]' } })
   })
   after(async () => {
     await server.stop()
