@@ -118,12 +118,24 @@ describe('a flat program', { timeout: 120_000 }, () => {
   it('is made of modules that import functions of each other', () => {
     const loader = put(
       newFolder({
-        'entry.ts':
-          "import { even } from './even.ts'\n\nexport function main(): void {\n  console.log(even(4), even(7))\n}\n",
-        'even.ts':
-          "import { odd } from './odd.ts'\n\nexport function even(n: number): boolean {\n  return n === 0 || odd(n - 1)\n}\n",
-        'odd.ts':
-          "import { even } from './even.ts'\n\nexport function odd(n: number): boolean {\n  return n !== 0 && even(n - 1)\n}\n",
+        'entry.ts': `import { even } from './even.ts'
+
+export function main(): void {
+  console.log(even(4), even(7))
+}
+`,
+        'even.ts': `import { odd } from './odd.ts'
+
+export function even(n: number): boolean {
+  return n === 0 || odd(n - 1)
+}
+`,
+        'odd.ts': `import { even } from './even.ts'
+
+export function odd(n: number): boolean {
+  return n !== 0 && even(n - 1)
+}
+`,
       }),
     )
     equal(run(loader), 'true false\n')

@@ -8,7 +8,7 @@
  * the program as it stands instead.
  *
  * Nothing is parsed: our own modules are written in one way (see `biome.json`), and what is not
- * found in it (cyclic imports of more than functions, `export default`, top-level await) is refused.
+ * found in it is refused: cyclic imports of more than functions, `export default`, top-level await.
  * Packages are taken as CommonJS.
  *
  * @module
