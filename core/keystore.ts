@@ -48,6 +48,8 @@ export interface KeyInUse {
   /** Format in which the material was registered or made. */
   readonly format: KeyFormatType
   readonly handle: Uint8Array
+  /** Of the object; absent where there is none. */
+  readonly revision?: number | undefined
 }
 
 /** A key that a keystore has made or taken in. */
@@ -176,6 +178,24 @@ export interface WrapMechanism {
    */
   readonly agreement?: { readonly expand?: Expansion | undefined } | undefined
 }
+
+/** Another key, under which keys are kept: stored only as it has wrapped them. */
+export interface Keeper {
+  /** Unique Identifier of the key that unwraps. */
+  readonly id: string
+  /** @param place What is wrapped and whose it is; bound to it where the mechanism can do so. */
+  wrap(place: Uint8Array, material: Secret): Promise<Kept>
+}
+
+/** A key as it is stored under another. */
+export interface Kept {
+  /** Without what is bound to it. */
+  readonly mechanism: WrapMechanism
+  readonly wrapped: Uint8Array
+}
+
+/** What makes keys and takes them in. */
+export type Maker = Pick<Keystore, 'generate' | 'generatePair' | 'import'>
 
 /** Bytes, or the value of another secret key in the same keystore, which does not leave it. */
 export type Ingredient = Uint8Array | KeyInUse
@@ -362,6 +382,15 @@ export interface Keystore {
    * @throws `KmsError` `keyFormat` when it has no such form.
    */
   export(key: KeyInUse, format?: KeyFormatType): Awaitable<Secret>
+
+  /**
+   * Makes keys that are kept under another, of pairs the private half; absent where that is not
+   * offered. The keeper is needed again when such a key is used.
+   */
+  under?(keeper: Keeper): Maker
+
+  /** Unique Identifier of the key that unwraps what this refers to; undefined where none does. */
+  keeperOf?(handle: Uint8Array): string | undefined
 
   /**
    * All that is in it; absent where nothing can be but what was made through it.

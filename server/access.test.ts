@@ -15,8 +15,10 @@ import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import type { AuditEntry } from '#core/audit.ts'
 import {
   BlockCipherMode,
+  EncodingOption,
   CryptographicUsageMask as Mask,
   ResultReason,
+  WrappingMethod,
 } from '#spec/kmip/enumerations.ts'
 import { nameOf } from '#spec/kmip/table.ts'
 import { askServer } from './control.ts'
@@ -52,11 +54,15 @@ describe('rights to single objects', { timeout: 120_000 }, () => {
     await server.stop()
     server = await server.restart()
   }
-  const createAs = async (name: string, bits = 256): Promise<string> => {
+  const createAs = async (
+    name: string,
+    bits = 256,
+    mask: number = Mask.Encrypt | Mask.Decrypt,
+  ): Promise<string> => {
     const attributes = [
       { id: 'cryptographicAlgorithm', value: 3 },
       { id: 'cryptographicLength', value: bits },
-      { id: 'cryptographicUsageMask', value: Mask.Encrypt | Mask.Decrypt },
+      { id: 'cryptographicUsageMask', value: mask },
       { id: 'activationDate', value: 1 },
     ] as const
     const made = await as(name).call('Create', { objectType: 2, attributes: { attributes } })
@@ -117,6 +123,28 @@ describe('rights to single objects', { timeout: 120_000 }, () => {
     deepEqual(Buffer.from((await as('bob').call('Decrypt', open)).data ?? []).toString(), 'letter')
     await getAs('bob', key)
     await refused('ObjectNotFound', encryptAs('cleo', key))
+  })
+
+  it('are asked for from the key that wraps, for what it does', async () => {
+    const [kek, own] = [await createAs('ann', 256, Mask.WrapKey), await createAs('bob')]
+    const wrapped = () =>
+      as('bob').call('Get', {
+        uniqueIdentifier: own,
+        keyWrappingSpecification: {
+          wrappingMethod: WrappingMethod.Encrypt,
+          encryptionKeyInformation: {
+            uniqueIdentifier: kek,
+            cryptographicParameters: { blockCipherMode: BlockCipherMode.AESKeyWrapPadding },
+          },
+          attributeName: [],
+          encodingOption: EncodingOption.NoEncoding,
+        },
+      })
+    await refused('WrappingObjectNotFound', wrapped())
+    await grantAs('ann', kek, 'bob', 'get')
+    await refused('PermissionDenied', wrapped(), /granted get, not encrypt/)
+    await grantAs('ann', kek, 'bob', 'encrypt')
+    await wrapped()
   })
 
   it('let the object be found, with its attributes, by those alone who have any', async () => {

@@ -18,6 +18,7 @@ import {
 import { join } from 'node:path'
 import { z } from 'zod'
 import { failureCode, failureMessage, KmsError } from '#core/errors.ts'
+import { rewrap } from '#core/operations/rewrap.ts'
 import type { WireLog } from '#fronts/kmip/wire-log.ts'
 import { type Token, USER } from '#fronts/pkcs11/token.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
@@ -170,6 +171,10 @@ export const COMMANDS = {
   'hsm.list': command(z.strictObject({}), async ({ house }) => hsmStatus(house)),
   'hsm.adopt': command(z.strictObject({ name: name.optional() }), async ({ house }, input) =>
     adoptKeys(house, input.name),
+  ),
+  'hsm.rewrap': command(
+    z.strictObject({ from: z.string(), to: z.string() }),
+    async ({ house }, { from, to }) => rewrap(house.services, { from, to, by: OPERATOR }),
   ),
   'hsm.kek.show': command(z.strictObject({ name: name.optional() }), async ({ house }, input) =>
     showKek(house, input.name),

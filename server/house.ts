@@ -61,6 +61,7 @@ import {
   openHsmKey,
   reserve,
 } from './rootkey-hsm.ts'
+import { SoftwareKeystores } from './software.ts'
 
 export const ADMIN = 'admin'
 const ADMIN_DAYS = 3_650
@@ -90,6 +91,7 @@ export class House {
   /** Small secrets of the server itself. */
   readonly settings: Settings
   readonly #sealer: Sealer
+  readonly #software: SoftwareKeystores
   readonly #options: HouseOptions
   readonly #unlock: Unlock
   readonly #devices: HsmDevices
@@ -175,15 +177,16 @@ export class House {
     this.#sealer = sealer
     this.credentials = new Credentials(database, sealer, clock)
     this.authority = new Authority(dataDir, this.settings, config.kmip.tls.days)
+    this.#software = new SoftwareKeystores(sealer, limits, clock, () => this.services)
     const known = async (name: string): Promise<boolean> => {
       const credential = await this.credentials.named(name)
       return credential !== undefined && credential.revoked === undefined
     }
     this.services = {
       grants: new Grants(sealer, { clock, known, sharers: config.access.sharers }),
-      store: new Store(database, sealer, limits.objectCacheMax),
+      store: this.#software.watched(new Store(database, sealer, limits.objectCacheMax)),
       keystores: new Keystores(
-        keystoresOf(config, sealer, devices, (keystore, object) => {
+        keystoresOf(config, sealer, this.#software, devices, (keystore, object) => {
           return kekCopy(this, keystore, object)
         }),
       ),
@@ -281,7 +284,8 @@ export class House {
   volatile(services: Services = this.services): Services {
     const { database } = this
     const memory = new MemoryDatabase(undefined, (entries) => database.commit([], entries))
-    return { ...services, store: new Store(memory, this.#sealer, Number.MAX_SAFE_INTEGER) }
+    const store = this.#software.watched(new Store(memory, this.#sealer, Number.MAX_SAFE_INTEGER))
+    return { ...services, store }
   }
 
   /** The tokens of PKCS#11, in the order of their slots. */
@@ -448,6 +452,7 @@ function assertName(name: string): void {
 function keystoresOf(
   config: Config,
   sealer: Sealer,
+  software: SoftwareKeystores,
   devices: HsmDevices,
   kek: KekSource,
 ): [Keystore, ...Keystore[]] {
@@ -456,7 +461,7 @@ function keystoresOf(
     throw new ConfigError('keystores: two of them have the same name')
   }
   const keystores: Keystore[] = config.keystores.map((one) => {
-    if (one.type === 'software') return new SoftwareKeystore(one.name, sealer)
+    if (one.type === 'software') return software.open(one.name)
     return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), devices.of(one), kek)
   })
   return keystores as [Keystore, ...Keystore[]]

@@ -45,7 +45,13 @@ function main([module, lanes, reserved]: readonly string[]): void {
   stdin.once('data', () => {
     stdin.removeAllListeners()
     stdin.destroy()
-    serve(module, reserved, workers)
+    try {
+      serve(module, reserved, workers)
+    } catch (error) {
+      log.error({ module, reason: (error as Error).message }, 'the module cannot be used')
+      process.exitCode = 1
+      unwanted()
+    }
   })
 }
 

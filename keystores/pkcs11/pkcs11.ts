@@ -78,7 +78,7 @@ import { Kek, type KekOptions } from './kek.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { hasLabel, openOaep } from './oaep.ts'
 import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
-import type { Verb } from './quick.ts'
+import { PART_BYTES_MAX, type Verb } from './quick.ts'
 import { NotBegun } from './quick-queue.ts'
 import {
   besideReference,
@@ -506,9 +506,10 @@ export class Pkcs11Keystore implements Keystore {
   #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array, givesIv: boolean) {
     assertAlgorithm(key, mechanism)
     assertLength(mechanism, data)
-    const { partBytesMax = Infinity, model } = this.#device.quirks
-    if (data.length > partBytesMax) {
-      const what = `${model} takes ${partBytesMax} bytes at a time, these are ${data.length}`
+    const { partBytesMax = PART_BYTES_MAX, model } = this.#device.quirks
+    const most = Math.min(partBytesMax, PART_BYTES_MAX)
+    if (data.length > most) {
+      const what = `${model} takes ${most} bytes at a time, these are ${data.length}`
       throw new KmsError('dataLength', `Cannot use ${mechanism.cipher}: ${what}`)
     }
     const { cipher, hash, mgfHash } = mechanism

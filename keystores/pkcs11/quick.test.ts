@@ -23,7 +23,14 @@ import { Writer } from '#wire/pkcs11-rpc/writer.ts'
 import { SoftwareKeystore } from '../software/software.ts'
 import { HostDevice, type HostOptions } from './host-device.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
-import { isQuick, QUICK, QUICK_BYTES_MAX, readQuickAnswers, type Verb } from './quick.ts'
+import {
+  isQuick,
+  PART_BYTES_MAX,
+  QUICK,
+  QUICK_BYTES_MAX,
+  readQuickAnswers,
+  type Verb,
+} from './quick.ts'
 import { NotBegun, type QueuedJob, QuickQueue } from './quick-queue.ts'
 import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
 
@@ -233,6 +240,8 @@ describe('short operations in a host', { skip, timeout: 60_000 }, () => {
       const { data: sealed, tag } = await keystore.encrypt(keyAt(2), mechanism, data)
       ok(data.equals(await keystore.decrypt(keyAt(2), mechanism, sealed, tag)))
     }
+    const beyond = keystore.encrypt(keyAt(2), gcm(), Buffer.alloc(PART_BYTES_MAX + 1))
+    await rejects(beyond, /takes 16776192 bytes at a time, these are 16776193/)
     equal(device.messages, before)
     equal(device.processId, host)
   })
