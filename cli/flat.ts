@@ -8,7 +8,7 @@
  * the program as it stands instead.
  *
  * Nothing is parsed: our own modules are written in one way (see `biome.json`), and what is not
- * found in it is refused: cyclic imports of more than functions, `export default`, top-level await.
+ * found in it is refused: `export *` in a circle, `export default`, top-level await.
  * Packages are taken as CommonJS.
  *
  * @module
@@ -58,7 +58,7 @@ export interface FlatFiles {
 export function flatten({ entry, instead }: FlatProgram): FlatFiles {
   const flat = new Flat()
   const first = flat.add(entry)
-  flat.assertOrder()
+  flat.bindLate()
   const functions = flat.functions().join(',\n')
   const start = `return ${LOAD}(${first})`
   const text = ascii(`(require) => {\nconst modules = [\n${functions}\n]\n${RUNTIME}\n${start}\n}`)
@@ -143,7 +143,14 @@ function ${LOAD}(number) {
   const module = { exports: {} }
   loaded[number] = module
   modules[number](module)
+  module.isMade = true
+  for (const bind of module.waiting ?? []) bind(module.exports)
   return module.exports
+}
+${LOAD}.when = (number, bind) => {
+  const module = loaded[number]
+  if (module.isMade) bind(module.exports)
+  else (module.waiting ??= []).push(bind)
 }
 ${LOAD}.package = (module, path, deps, run) => {
   const require = (name) => {
@@ -156,8 +163,10 @@ ${LOAD}.all = (...parts) => {
   return Object.fromEntries(Object.keys(all).sort().map((name) => [name, all[name]]))
 }`
 
+const cannot = (path: string): string => `Cannot put ${path} into one file`
+
 function unforeseen(path: string): never {
-  throw new Error(`Cannot put ${path} into one file: it is not written as other modules are`)
+  throw new Error(`${cannot(path)}: it is not written as other modules are`)
 }
 
 /** What one of our modules imports of another. */
@@ -175,8 +184,6 @@ class Flat {
   readonly #functions: string[] = []
   readonly #watched = new Set<string>()
   readonly #imports = new Map<string, Import[]>()
-  /** Functions that a module exports: they are there before it has run. */
-  readonly #exported = new Map<string, ReadonlySet<string>>()
 
   functions(): readonly string[] {
     return this.#functions
@@ -204,16 +211,20 @@ class Flat {
   }
 
   /**
-   * Modules may import each other as long as it is functions: whichever runs first, the other finds
-   * them.
+   * Of modules that import each other, the one that runs first has not made everything when the
+   * other one runs: that gets functions at once, and the rest when it is there.
    */
-  assertOrder(): void {
+  bindLate(): void {
     for (const [path, imports] of this.#imports) {
       for (const { target, names } of imports) {
-        const exported = this.#exported.get(target)
-        const isSafe = names?.every((name) => exported?.has(name)) === true
-        if (isSafe || !this.#reaches(target, path)) continue
-        throw new Error(`Cannot put ${path} into one file: it and ${target} import each other`)
+        if (!this.#reaches(target, path)) continue
+        if (names === undefined)
+          throw new Error(`${cannot(path)}: it and ${target} need each other`)
+        const [number, other] = [path, target].map((one) => this.#numbers.get(one) as number)
+        const binding = new RegExp(`^const (\\{[^}]*\\}) = (${LOAD}\\(${other}\\))`, 'gm')
+        const late = `let $1 = $2; ${LOAD}.when(${other}, (made) => { ($1 = made) })`
+        const text = this.#functions[number as number] as string
+        this.#functions[number as number] = text.replace(binding, late)
       }
     }
   }
@@ -249,7 +260,7 @@ class Flat {
     }
     const meta = JSON.stringify({ url: pathToFileURL(path).href, dirname: dirname(path) })
     const { body, functions } = moduleBody(untyped(text), path, load, late)
-    this.#exported.set(path, new Set(functions))
+    // They are there before the module has run.
     const early = `__flatModule.exports = { ${functions.join(', ')} }`
     return `(__flatModule) => { 'use strict'; const ${META} = ${meta}; ${early}\n${body}\n}`
   }
@@ -258,7 +269,7 @@ class Flat {
   #package(path: string, text: string): string {
     if (path.endsWith('.json')) return `(module) => { module.exports = ${text} }`
     if (/^(import|export)\b/m.test(text)) {
-      throw new Error(`Cannot put ${path} into one file: it is no CommonJS`)
+      throw new Error(`${cannot(path)}: it is no CommonJS`)
     }
     const require = createRequire(path)
     const later = text.replace(NAMESPACE, LATER)
