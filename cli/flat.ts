@@ -8,8 +8,8 @@
  * the program as it stands instead.
  *
  * Nothing is parsed: our own modules are written in one way (see `biome.json`), and what is not
- * found in it (cyclic imports, `export default`, top-level await) is refused. Packages are taken as
- * CommonJS.
+ * found in it is refused: `export *` in a circle, `export default`, top-level await.
+ * Packages are taken as CommonJS.
  *
  * @module
  */
@@ -58,6 +58,7 @@ export interface FlatFiles {
 export function flatten({ entry, instead }: FlatProgram): FlatFiles {
   const flat = new Flat()
   const first = flat.add(entry)
+  flat.bindLate()
   const functions = flat.functions().join(',\n')
   const start = `return ${LOAD}(${first})`
   const text = ascii(`(require) => {\nconst modules = [\n${functions}\n]\n${RUNTIME}\n${start}\n}`)
@@ -142,7 +143,14 @@ function ${LOAD}(number) {
   const module = { exports: {} }
   loaded[number] = module
   modules[number](module)
+  module.isMade = true
+  for (const bind of module.waiting ?? []) bind(module.exports)
   return module.exports
+}
+${LOAD}.when = (number, bind) => {
+  const module = loaded[number]
+  if (module.isMade) bind(module.exports)
+  else (module.waiting ??= []).push(bind)
 }
 ${LOAD}.package = (module, path, deps, run) => {
   const require = (name) => {
@@ -155,17 +163,27 @@ ${LOAD}.all = (...parts) => {
   return Object.fromEntries(Object.keys(all).sort().map((name) => [name, all[name]]))
 }`
 
+const cannot = (path: string): string => `Cannot put ${path} into one file`
+
 function unforeseen(path: string): never {
-  throw new Error(`Cannot put ${path} into one file: it is not written as other modules are`)
+  throw new Error(`${cannot(path)}: it is not written as other modules are`)
 }
+
+/** What one of our modules imports of another. */
+interface Import {
+  readonly target: string
+  /** Undefined: all that there is. */
+  readonly names: readonly string[] | undefined
+}
+
+type Load = (name: string, names: readonly string[] | undefined) => string
 
 /** Every module by its number. */
 class Flat {
   readonly #numbers = new Map<string, number>()
   readonly #functions: string[] = []
   readonly #watched = new Set<string>()
-  /** Modules whose imports are being added. */
-  readonly #open = new Set<string>()
+  readonly #imports = new Map<string, Import[]>()
 
   functions(): readonly string[] {
     return this.#functions
@@ -188,20 +206,49 @@ class Flat {
     this.#watched.add(path.includes('/node_modules/') ? manifestOf(path) : path)
     const text = readFileSync(path, 'utf8')
     const isOwn = path.endsWith('.ts')
-    if (isOwn) this.#open.add(path)
     this.#functions[number] = isOwn ? this.#own(path, text) : this.#package(path, text)
-    this.#open.delete(path)
     return number
+  }
+
+  /**
+   * Of modules that import each other, the one that runs first has not made everything when the
+   * other one runs: that gets functions at once, and the rest when it is there.
+   */
+  bindLate(): void {
+    for (const [path, imports] of this.#imports) {
+      for (const { target, names } of imports) {
+        if (!this.#reaches(target, path)) continue
+        if (names === undefined)
+          throw new Error(`${cannot(path)}: it and ${target} need each other`)
+        const [number, other] = [path, target].map((one) => this.#numbers.get(one) as number)
+        const binding = new RegExp(`^const (\\{[^}]*\\}) = (${LOAD}\\(${other}\\))`, 'gm')
+        const late = `let $1 = $2; ${LOAD}.when(${other}, (made) => { ($1 = made) })`
+        const text = this.#functions[number as number] as string
+        this.#functions[number as number] = text.replace(binding, late)
+      }
+    }
+  }
+
+  #reaches(from: string, to: string): boolean {
+    const seen = new Set<string>()
+    const open = [from]
+    for (let path = open.pop(); path !== undefined; path = open.pop()) {
+      if (path === to) return true
+      if (seen.has(path)) continue
+      seen.add(path)
+      for (const { target } of this.#imports.get(path) ?? []) open.push(target)
+    }
+    return false
   }
 
   #own(path: string, text: string): string {
     const require = createRequire(path)
-    const load = (name: string): string => {
+    const imports: Import[] = []
+    this.#imports.set(path, imports)
+    const load = (name: string, names: readonly string[] | undefined): string => {
       if (isBuiltin(name)) return `require('${name}')`
       const target = locate(name, path, require)
-      if (this.#open.has(target)) {
-        throw new Error(`Cannot put ${path} into one file: it and ${target} import each other`)
-      }
+      if (target.endsWith('.ts')) imports.push({ target, names })
       return `${LOAD}(${this.add(target)})`
     }
     const late = (name: string): string => {
@@ -212,15 +259,17 @@ class Flat {
       return isBuiltin(name) ? `import('${name}')` : `import('${import.meta.resolve(name)}')`
     }
     const meta = JSON.stringify({ url: pathToFileURL(path).href, dirname: dirname(path) })
-    const body = moduleBody(untyped(text), path, load, late)
-    return `(__flatModule) => { 'use strict'; const ${META} = ${meta};\n${body}\n}`
+    const { body, functions } = moduleBody(untyped(text), path, load, late)
+    // They are there before the module has run.
+    const early = `__flatModule.exports = { ${functions.join(', ')} }`
+    return `(__flatModule) => { 'use strict'; const ${META} = ${meta}; ${early}\n${body}\n}`
   }
 
   /** Of CommonJS: its imports are those that can be seen, and others are left to Node. */
   #package(path: string, text: string): string {
     if (path.endsWith('.json')) return `(module) => { module.exports = ${text} }`
     if (/^(import|export)\b/m.test(text)) {
-      throw new Error(`Cannot put ${path} into one file: it is no CommonJS`)
+      throw new Error(`${cannot(path)}: it is no CommonJS`)
     }
     const require = createRequire(path)
     const later = text.replace(NAMESPACE, LATER)
@@ -276,22 +325,25 @@ function manifestOf(path: string): string {
 const IMPORT = /^import\s+(?:([^'"]+?)\s+from\s+)?'([^']+)'/gm
 const EXPORT_FROM = /^export\s+(\*|\{[^}]*\})\s+from\s+'([^']+)'/gm
 const EXPORT_NAMES = /^export\s+\{([^}]*)\}/gm
-const EXPORT = /^export\s+(?=(?:const|function\*?|async function\*?|class)\s+([\w$]+))/gm
+const EXPORT = /^export\s+(?=(const|function\*?|async function\*?|class)\s+([\w$]+))/gm
 const LATE = /\bimport\(\s*'([^']+)'\s*\)/g
 
 /** A module without types, as the body of a function. */
 function moduleBody(
   text: string,
   path: string,
-  load: (name: string) => string,
+  load: Load,
   late: (name: string) => string,
-): string {
+): { readonly body: string; readonly functions: readonly string[] } {
+  const functions: string[] = []
   const names: string[] = []
   const stars: string[] = []
   const body = text
-    .replace(IMPORT, (_, what: string | undefined, name: string) => bound(what, load(name), path))
+    .replace(IMPORT, (_, what: string | undefined, name: string) => {
+      return bound(what, load(name, importedNames(what)), path)
+    })
     .replace(EXPORT_FROM, (_, what: string, name: string) => {
-      const from = load(name)
+      const from = load(name, undefined)
       if (what === '*') stars.push(from)
       else for (const one of listed(what)) names.push(`${one.as}: ${from}.${one.name}`)
       return ''
@@ -300,8 +352,9 @@ function moduleBody(
       for (const one of listed(what)) names.push(`${one.as}: ${one.name}`)
       return ''
     })
-    .replace(EXPORT, (_, name: string) => {
+    .replace(EXPORT, (_, kind: string, name: string) => {
       names.push(name)
+      if (kind.includes('function')) functions.push(name)
       return ''
     })
     .replace(LATE, (_, name: string) => late(name))
@@ -309,7 +362,13 @@ function moduleBody(
   if (/^(import|export)\b/m.test(body) || body.includes('import.meta')) unforeseen(path)
   const own = `{ ${names.sort().join(', ')} }`
   const all = stars.length === 0 ? own : `${LOAD}.all(${[...stars, own].join(', ')})`
-  return `${body}\n__flatModule.exports = ${all}`
+  return { body: `${body}\n__flatModule.exports = ${all}`, functions }
+}
+
+/** Undefined: all that there is. */
+function importedNames(what: string | undefined): readonly string[] | undefined {
+  if (what === undefined) return []
+  return what.startsWith('{') ? listed(what).map(({ name }) => name) : undefined
 }
 
 /** What an import binds, as a statement. */
