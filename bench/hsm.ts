@@ -22,6 +22,7 @@ import { better } from './options.ts'
 import { compile, type Module, type Result, startSoftHsm } from './pkcs11/modules.ts'
 import { Load, type LoadJob, processorSeconds, type Target } from './processes.ts'
 import { requestBytes, SCENARIOS, type Scenario, VERSION } from './scenarios.ts'
+import { wrappedRows, wrappedText } from './wrapped.ts'
 
 const ROWS = [
   { scenario: 'encrypt-64', row: 'gcm-64', target: 'the lower of 15,000/s and half of direct' },
@@ -79,8 +80,10 @@ async function main(args: readonly string[]): Promise<void> {
         rows.push(await rowOf(server, load, direct, one, clients, settings))
       }
     }
+    const wrapped = await wrappedRows(server, load, CROWDS, settings.milliseconds)
+    const all = { cpus: cpus().length, rows, wrapped }
     process.stdout.write(
-      values.json ? `${JSON.stringify({ cpus: cpus().length, rows })}\n` : text(rows),
+      values.json ? `${JSON.stringify(all)}\n` : `${text(rows)}${wrappedText(wrapped)}`,
     )
   } finally {
     load.stop()
@@ -135,7 +138,8 @@ async function startServer(folder: string): Promise<OwnServer> {
     sessions: SESSIONS,
   }
   writeFileSync(hsm.pinFile, SOFTHSM_PIN)
-  writeFileSync(config, JSON.stringify({ keystores: [hsm], log: { level: 'error' } }))
+  const keystores = [hsm, { name: 'software', type: 'software' }]
+  writeFileSync(config, JSON.stringify({ keystores, log: { level: 'error' } }))
   return startOwnServer({ config })
 }
 

@@ -12,7 +12,7 @@ import { KmipError } from '#clients/kmip/errors.ts'
 import { ResultReason } from '#spec/kmip/enumerations.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
 import { list, print, table, UsageError } from './output.ts'
-import { locate, nameAttribute } from './references.ts'
+import { isHardware, locate, nameAttribute } from './references.ts'
 
 interface ObjectOptions extends ClientOptions {
   readonly objectUid?: string | undefined
@@ -21,13 +21,13 @@ interface ObjectOptions extends ClientOptions {
 const RIGHTS = `
 Rights: get (export), encrypt (also wrapping), decrypt (also unwrapping), sign, signature_verify,
 mac, derive_key, add_attribute, modify_attribute, set_attribute, delete_attribute, activate,
-revoke, destroy, get_attributes, locate. Any right lets the user find the object and read its
-attributes. Keys called hsm::... are revoked and destroyed by the administrators of their HSM
-alone. The user * means every credential.`
+revoke, destroy, get_attributes, locate. Any right lets the user read the attributes, and find
+the object where a credential of access.sharers has shared it. Keys called hsm::... are revoked
+and destroyed by the administrators of their HSM alone. The user * means every credential.`
 
 /** The object by its identifier, or by a name that it has. */
 async function idIn(client: KmipClient, called: string): Promise<string> {
-  const ids = await locate(client, [nameAttribute(called)])
+  const ids = isHardware(called) ? [] : await locate(client, [nameAttribute(called)])
   if (ids.length <= 1) return ids[0] ?? called
   throw new UsageError(`"${called}" is the name of several objects: ${ids.join(', ')}`)
 }

@@ -165,21 +165,25 @@ describe('the commands of ckms', { timeout: 180_000 }, () => {
     await refused('sym keys unwrap -f kek.bin letter.txt', /the key or the data is wrong/)
   })
 
-  it('keep a key only as it is wrapped, by a symmetric key or a public one', async () => {
+  it('keep a key only as it is wrapped, by a symmetric key or a public one, and use it', async () => {
     await done(
       'sym keys create --wrapping-key-id kek kept',
-      'sym keys export -k kept -f raw kept.wrapped',
-      'sym keys unwrap -i kek kept.wrapped kept.bin',
       'rsa keys create -s 2048 wrapper',
       'sym keys create --wrapping-key-id wrapper_pk kept2',
+      'sym keys export -k kept -f raw kept.bin',
       'sym keys import -f aes kept.bin -w kek kept3',
       'rsa keys create -s 2048 -w kek kept4',
+      'sym encrypt -k kept letter.txt -o letter.kept',
+      'sym decrypt -k kept3 letter.kept -o letter.again',
+      'rsa encrypt -k kept4_pk letter.txt -o letter.kept4',
+      'rsa decrypt -k kept4 letter.kept4 -o letter.again4',
+      'sym encrypt -k kept2 letter.txt',
     )
-    strictEqual(readFileSync(file('kept.wrapped')).length, 40)
-    strictEqual(readFileSync(file('kept.bin')).length, 32)
-    await refused('sym encrypt -k kept letter.txt', /Cannot/)
-    const listed = JSON.parse(await done('keys list --name kept --json'))
-    strictEqual(listed.length, 1)
+    deepStrictEqual(readFileSync(file('letter.again')), readFileSync(file('letter.txt')))
+    deepStrictEqual(readFileSync(file('letter.again4')), readFileSync(file('letter.txt')))
+    match(await done('keys show kept3'), /WrappingKeyLink/)
+    await refused('sym keys create --wrapping-key-id kept kept5', /itself kept under another/)
+    await refused('sym keys create --wrapping-key-id nobody kept6', /nobody/)
   })
 
   it('keep what is sensitive, and make no key in hardware where there is none', async () => {
@@ -248,13 +252,31 @@ describe('the commands of ckms for keys in an HSM', { timeout: 120_000, skip }, 
     match(JSON.stringify(shown.attributes['Protection Storage Mask']), /Hardware/)
   })
 
-  it('keep keys wrapped by one in the HSM', async () => {
-    await done('rsa keys create -s 2048 hsm::4::kek')
+  it('keep keys wrapped by one in the HSM, and use them', async () => {
     await done(
-      'sym keys create --wrapping-key-id hsm::4::kek_pk kept',
-      'sym keys export -k kept -f raw kept.wrapped',
+      'sym keys create -l 256 hsm::4::kek',
+      'rsa keys create -s 2048 hsm::4::kek2',
+      'sym keys create --wrapping-key-id hsm::4::kek kept',
+      'sym keys create --wrapping-key-id hsm::4::kek2_pk kept2',
+      'sym encrypt -k kept letter.txt -o letter.kept',
+      'sym decrypt -k kept letter.kept -o letter.again',
+      'sym encrypt -k kept2 letter.txt',
+      'sym keys create -l 256 hsm::4::kek3',
     )
-    strictEqual(readFileSync(join(folder, 'kept.wrapped')).length, 256)
+    const moved = JSON.parse(await done('hsm rewrap hsm::4::kek2_pk hsm::4::kek3 --json'))
+    deepStrictEqual(moved, { moved: 1, failed: [] })
+    await done(
+      'rsa keys revoke --key-id hsm::4::kek2 ended',
+      'sym encrypt -k kept2 letter.txt',
+      'sym keys revoke --key-id hsm::4::kek ended',
+    )
+    deepStrictEqual(
+      readFileSync(join(folder, 'letter.again')),
+      readFileSync(join(folder, 'letter.txt')),
+    )
+    await refused('sym decrypt -k kept letter.kept', /kept wrapped with .* keystore "hsm"/)
+    const both = 'sym keys create --wrapping-key-id hsm::4::kek3 hsm::4::both'
+    await refused(both, /Cannot keep a key wrapped/)
   })
 
   it('destroy it without revoking it first', async () => {

@@ -16,7 +16,7 @@ import {
   AGREEING,
   bits,
   HARDWARE_NOTE,
-  keptWrapped,
+  keptUnder,
   type Made,
   mask,
   named,
@@ -25,7 +25,6 @@ import {
   placeOf,
   SYM_ALGORITHMS,
   SYM_MASK,
-  tagsOf,
   WRAPPING_NOTE,
 } from './family-made.ts'
 import { activateAll } from './keys-create.ts'
@@ -121,49 +120,38 @@ async function createSecret(
   given: readonly ListedAttribute[],
   options: CreateOptions,
 ): Promise<Made> {
-  const { wrappingKeyId } = options
-  const own = [...named(id), mask(SYM_MASK)]
-  const attributes = [...given, ...(wrappingKeyId === undefined ? own : [mask(SYM_MASK)])]
+  const own = [...named(id), mask(SYM_MASK), ...sensitivity(options)]
+  const kept = await keptUnder(client, options.wrappingKeyId)
   const answer = await client.call('Create', {
     objectType: ObjectType.SymmetricKey,
-    attributes: { attributes: [...attributes, ...sensitivity(options)] },
-    protectionStorageMasks: placeOf(id, wrappingKeyId),
+    attributes: { attributes: [...given, ...own, ...kept] },
+    protectionStorageMasks: placeOf(id),
   })
   const made = String(answer.uniqueIdentifier)
-  if (wrappingKeyId === undefined) {
-    await activateAll(client, [made])
-    return { id: made }
-  }
-  const further = [...own, ...tagsOf(given)]
-  return { id: await keptWrapped(client, made, ObjectType.SymmetricKey, wrappingKeyId, further) }
+  await activateAll(client, [made])
+  return { id: made }
 }
+
 async function createPair(
   client: KmipClient,
   id: string | undefined,
   given: readonly ListedAttribute[],
   options: CreateOptions,
 ): Promise<Made> {
-  const { wrappingKeyId } = options
   const agrees = AGREEING.has(CURVES[(options.curve ?? '') as keyof typeof CURVES] ?? '')
   const privateMask = mask(agrees ? Mask.KeyAgreement : PRIVATE_MASK)
   const publicMask = mask(agrees ? Mask.KeyAgreement : PUBLIC_MASK)
-  const isWrapped = wrappingKeyId !== undefined
+  const kept = await keptUnder(client, options.wrappingKeyId)
   const answer = await client.call('CreateKeyPair', {
     commonAttributes: { attributes: given },
     privateKeyAttributes: {
-      attributes: [privateMask, ...sensitivity(options), ...(isWrapped ? [] : named(id))],
+      attributes: [privateMask, ...sensitivity(options), ...named(id), ...kept],
     },
     publicKeyAttributes: { attributes: [publicMask, ...named(id, PUBLIC_SUFFIX)] },
-    privateProtectionStorageMasks: placeOf(id, wrappingKeyId),
+    privateProtectionStorageMasks: placeOf(id),
   })
   const publicKey = String(answer.publicKeyUniqueIdentifier)
-  const made = String(answer.privateKeyUniqueIdentifier)
-  if (!isWrapped) {
-    await activateAll(client, [made, publicKey])
-    return { privateKey: made, publicKey }
-  }
-  await activateAll(client, [publicKey])
-  const further = [privateMask, ...named(id), ...tagsOf(given)]
-  const privateKey = await keptWrapped(client, made, ObjectType.PrivateKey, wrappingKeyId, further)
+  const privateKey = String(answer.privateKeyUniqueIdentifier)
+  await activateAll(client, [privateKey, publicKey])
   return { privateKey, publicKey }
 }

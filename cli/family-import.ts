@@ -19,7 +19,7 @@ import { chosen } from './algorithms.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
 import { belongs, type Family, gathering, tagAttributes, withTags } from './family.ts'
 import {
-  keptWrapped,
+  keptUnder,
   type Made,
   mask,
   named,
@@ -155,12 +155,12 @@ async function register(
   { wrappingKeyId, tag }: ImportOptions,
 ): Promise<Made> {
   const own = [...named(id), ...tagAttributes(tag)]
-  const given = wrappingKeyId === undefined ? [...attributes, ...own] : attributes
+  const given = [...attributes, ...own, ...(await keptUnder(client, wrappingKeyId))]
   const answer = await client.call('Register', {
     objectType,
     attributes: { attributes: given },
     object,
-    protectionStorageMasks: placeOf(id, wrappingKeyId),
+    protectionStorageMasks: placeOf(id),
   })
   const made = String(answer.uniqueIdentifier)
   const found = { attributes: await attributesOf(client, made) }
@@ -169,10 +169,6 @@ async function register(
     throw new RefusedError(
       `The file has another kind of key; claviger ${family.name} is for ${family.what}`,
     )
-  }
-  if (wrappingKeyId !== undefined) {
-    const further = [...attributes.filter((one) => one.id === 'cryptographicUsageMask'), ...own]
-    return { id: await keptWrapped(client, made, objectType, wrappingKeyId, further) }
   }
   await activateAll(client, [made])
   return { id: made }

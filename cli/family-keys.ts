@@ -15,7 +15,6 @@ import {
   belongs,
   type Family,
   findIn,
-  isHardware,
   type KeyOptions,
   tagAttributes,
   withKey,
@@ -28,7 +27,7 @@ import { bits } from './family-made.ts'
 import { wrapFile } from './family-wrap.ts'
 import { REASONS, revokeKey } from './keys.ts'
 import { list, print, RefusedError } from './output.ts'
-import { attributesOf, locate, valueIn } from './references.ts'
+import { attributesOf, isHardware, locate, valueIn } from './references.ts'
 
 interface DestroyOptions extends KeyOptions {
   readonly remove: boolean

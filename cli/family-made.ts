@@ -1,8 +1,8 @@
 /**
- * What the commands that make and bring in keys have in common: uses, places, and keys that are
- * kept as another wraps them.
+ * What the commands that make and bring in keys have in common: uses, places, and keys that
+ * another one wraps.
  *
- * KMIP 2.1 §6.1.19 (Get with a Key Wrapping Specification) and §6.1.44 (Register).
+ * KMIP 2.1 §6.1.19 (Get with a Key Wrapping Specification).
  *
  * @module
  */
@@ -21,10 +21,10 @@ import {
 } from '#spec/kmip/enumerations.ts'
 import type { ObjectInMessage } from '#spec/kmip/objects.ts'
 import type { CryptographicParameters } from '#spec/kmip/structures.ts'
+import { Tag } from '#spec/kmip/tags.ts'
+import { ItemType } from '#wire/ttlv/item.ts'
 import { wholeNumber } from './bytes.ts'
-import { isHardware } from './family.ts'
-import { activateAll } from './keys-create.ts'
-import { findHalf, nameAttribute, valueIn } from './references.ts'
+import { calling, findHalf, isHardware, nameAttribute, valueIn } from './references.ts'
 
 const LENGTH_MAX = 65_536
 
@@ -36,12 +36,10 @@ export const PUBLIC_MASK = Mask.Verify | Mask.Encrypt | Mask.WrapKey
 export const AGREEING = new Set(['X25519', 'X448'])
 
 const HARDWARE = { protectionStorageMask: [ProtectionStorageMask.Hardware] }
-const SOFTWARE = { protectionStorageMask: [ProtectionStorageMask.Software] }
 
-/** Where a key is made: one that is to be kept wrapped must be able to leave. */
-export function placeOf(id: string | undefined, wrappingKeyId: string | undefined) {
-  if (isHardware(id)) return HARDWARE
-  return wrappingKeyId === undefined ? undefined : SOFTWARE
+/** Where a key is made: where the server likes, unless its name says hardware. */
+export function placeOf(id: string | undefined) {
+  return isHardware(id) ? HARDWARE : undefined
 }
 
 export const HARDWARE_NOTE = `
@@ -49,8 +47,9 @@ An identifier hsm::<slot>::<name>, or hsm::<model>::<slot>::<name>, makes a key 
 that name there. It is for the administrators of the HSM.`
 
 export const WRAPPING_NOTE = `
-With --wrapping-key-id the server keeps the key only as it is wrapped: it leaves wrapped, and
-whoever has the wrapping key can use it. Not there yet: that the server unwraps it to work with it.`
+With --wrapping-key-id the server stores the key only as that key has wrapped it, and has it
+unwrapped when it is used. The wrapping key is an AES key or an RSA pair, usually in an HSM; of a
+pair that is made, the private key is kept so.`
 
 export const SYM_ALGORITHMS = { aes: 'AES', chacha20: 'ChaCha20' } as const
 
@@ -60,17 +59,14 @@ export type Made = Readonly<Record<string, string>>
 /** A Name; a key in an HSM has its identifier instead, and its public half one that follows. */
 export function named(id: string | undefined, suffix = ''): readonly ListedAttribute[] {
   if (id === undefined) return []
-  if (!isHardware(id)) return [nameAttribute(`${id}${suffix}`)]
-  return suffix === '' ? [{ id: 'uniqueIdentifier', value: id }] : []
+  if (isHardware(id)) return suffix === '' ? [calling(id)] : []
+  return [nameAttribute(`${id}${suffix}`)]
 }
 
 export function mask(value: number): ListedAttribute {
   return { id: 'cryptographicUsageMask', value }
 }
 
-export function tagsOf(given: readonly ListedAttribute[]): readonly ListedAttribute[] {
-  return given.filter(({ id }) => id === 'objectGroup')
-}
 /** How a key wraps where nobody says. */
 function usualWrapping(algorithmIsRsa: boolean): CryptographicParameters {
   if (!algorithmIsRsa) return { blockCipherMode: BlockCipherMode.AESKeyWrapPadding }
@@ -107,22 +103,13 @@ export async function wrappedWith(
   return object
 }
 
-/** Registers a key as it is wrapped, in the place of the one in clear, which is destroyed. */
-export async function keptWrapped(
+/** The attribute by which a key is kept under another. */
+export async function keptUnder(
   client: KmipClient,
-  clear: string,
-  objectType: ObjectType,
-  wrappingKey: string,
-  attributes: readonly ListedAttribute[],
-): Promise<string> {
-  try {
-    const object = await wrappedWith(client, clear, wrappingKey)
-    const answer = await client.call('Register', { objectType, attributes: { attributes }, object })
-    const wrapped = String(answer.uniqueIdentifier)
-    await activateAll(client, [wrapped])
-    return wrapped
-  } finally {
-    // It was never activated, so that nothing stands in the way of its end.
-    await client.call('Destroy', { uniqueIdentifier: clear })
-  }
+  wrappingKeyId: string | undefined,
+): Promise<readonly ListedAttribute[]> {
+  if (wrappingKeyId === undefined) return []
+  const { id } = await findHalf(client, wrappingKeyId, 'public')
+  const value = { tag: Tag.AttributeValue, type: ItemType.TextString, value: id }
+  return [{ id: 'x:wrapping_key_id', value }]
 }

@@ -42,11 +42,6 @@ export const FAMILIES: readonly Family[] = [
 /** What the name of a public key has behind that of its private key. */
 export const PUBLIC_SUFFIX = '_pk'
 
-/** Identifiers that ask for hardware: `hsm::SLOT::NAME`, `hsm::MODEL::SLOT::NAME`. */
-export function isHardware(id: string | undefined): boolean {
-  return id?.startsWith('hsm::') === true
-}
-
 export interface KeyOptions extends ClientOptions {
   readonly keyId?: string | undefined
   readonly tag: readonly string[]

@@ -3,9 +3,17 @@
  *
  * @module
  */
-import { deepEqual, equal, match, rejects } from 'node:assert/strict'
+import { deepEqual, doesNotMatch, equal, match, rejects } from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -179,6 +187,8 @@ describe('the flat program of the agent', { timeout: 120_000 }, () => {
     const names = files.map((name) => name.replace(/^[0-9a-f]{32}/, '*'))
     deepEqual(names, ['*.js', 'agent.cjs', 'of somebody else'])
     for (const name of files.slice(0, 2)) equal(statSync(join(folder, name)).mode & 0o777, 0o600)
+    // All of zod would be: it has the words of fifty languages.
+    doesNotMatch(readFileSync(join(folder, files[0] as string), 'latin1'), /locales\/de\.js/)
     // No descriptor of a socket: it gets as far as that.
     const args = [program, 'agent', '--fd', '999', '--data', newFolder()]
     const ran = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })

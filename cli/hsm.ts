@@ -9,6 +9,7 @@
 import { writeFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { stringify } from 'yaml'
+import type { Rewrapped } from '#core/operations/rewrap.ts'
 import { probeModule } from '#server/hsm.ts'
 import { createLog } from '#server/log.ts'
 import { control, type GlobalOptions, pinFrom } from './environment.ts'
@@ -59,6 +60,30 @@ Examples:
     print(options.json, result, () => {
       return lines({ adopted: `${result['adopted']}`, 'known before': `${result['known']}` })
     })
+  })
+
+const rewrap = new Command('rewrap')
+  .description('move all keys that are kept under one wrapping key to another')
+  .argument('<old>', 'Unique Identifier of the wrapping key that they are under')
+  .argument('<new>', 'Unique Identifier of the one that they shall be under')
+  .addHelpText(
+    'after',
+    `
+Both must be Active. The keys can be used all the time. What cannot be moved stays under the old
+one and is named; then the command fails, and can be given again.
+
+Examples:
+  claviger hsm rewrap hsm::4::kek hsm::4::kek2
+  claviger hsm rewrap 01a1ff6a-f3c0-758e-9888-4eb95ccb8b58 hsm::4::kek2 --json`,
+  )
+  .action(async (from: string, to: string, _options, command: Command) => {
+    const options = command.optsWithGlobals<GlobalOptions>()
+    const { moved, failed } = (await control(options, 'hsm.rewrap', { from, to })) as Rewrapped
+    print(options.json, { moved, failed }, () => {
+      const said = [lines({ moved: `${moved}`, failed: `${failed.length}` })]
+      return [...said, ...failed.map(({ id, reason }) => `${id}: ${reason}`)].join('\n')
+    })
+    if (failed.length > 0) process.exitCode = 1
   })
 
 interface ProbeOptions extends GlobalOptions {
@@ -138,5 +163,6 @@ Examples:
   )
   .addCommand(listAll)
   .addCommand(adopt)
+  .addCommand(rewrap)
   .addCommand(probe)
   .addCommand(kek)

@@ -35,7 +35,7 @@ import {
 import { type InputOptions, readInput, wholeNumber, withInput } from './bytes.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
 import { list, print, UsageError } from './output.ts'
-import { nameAttribute } from './references.ts'
+import { calling, isHardware } from './references.ts'
 import { attributeGiven } from './values.ts'
 
 /** What the name of a public key has behind that of its private key. */
@@ -116,7 +116,7 @@ async function createSecret(
   given: readonly ListedAttribute[],
   usages: readonly Usage[],
 ): Promise<Made> {
-  const attributes = [nameAttribute(name), ...given, usageMask(usages, 'secret')]
+  const attributes = [calling(name), ...given, usageMask(usages, 'secret')]
   const { uniqueIdentifier } = await client.call('Create', {
     objectType: ObjectType.SymmetricKey,
     attributes: { attributes },
@@ -130,13 +130,14 @@ async function createPair(
   given: readonly ListedAttribute[],
   usages: readonly Usage[],
 ): Promise<Made> {
-  const half = (kind: 'private' | 'public', called: string) => ({
-    attributes: [nameAttribute(called), usageMask(usages, kind)],
+  const half = (kind: 'private' | 'public', called: string | undefined) => ({
+    attributes: [...(called === undefined ? [] : [calling(called)]), usageMask(usages, kind)],
   })
   const answer = await client.call('CreateKeyPair', {
     commonAttributes: { attributes: given },
     privateKeyAttributes: half('private', name),
-    publicKeyAttributes: half('public', `${name}${PUBLIC_SUFFIX}`),
+    // In an HSM the identifier of the public key follows from that of the private one.
+    publicKeyAttributes: half('public', isHardware(name) ? undefined : `${name}${PUBLIC_SUFFIX}`),
   })
   return {
     privateKey: String(answer.privateKeyUniqueIdentifier),
@@ -182,7 +183,7 @@ Examples:
     const made = await withClient(options, async (client) => {
       const { uniqueIdentifier } = await client.call('Register', {
         objectType: what.objectType,
-        attributes: { attributes: [nameAttribute(options.name), ...what.attributes, ...further] },
+        attributes: { attributes: [calling(options.name), ...what.attributes, ...further] },
         object: what.object,
       })
       const id = String(uniqueIdentifier)

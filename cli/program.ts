@@ -21,6 +21,7 @@ import { families } from './families.ts'
 import { hsm } from './hsm.ts'
 import { importCommand } from './import.ts'
 import { keys } from './keys.ts'
+import { locate } from './locate.ts'
 import { query } from './query.ts'
 import { rootkey } from './rootkey.ts'
 import { init, serve } from './serve.ts'
@@ -56,6 +57,7 @@ const COMMANDS = [
   init,
   keys,
   ...families,
+  locate,
   encrypt,
   decrypt,
   sign,

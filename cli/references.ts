@@ -22,6 +22,16 @@ export function valueIn<K extends AttributeKey>(
   return attributes.find(({ id }) => id === key)?.value as AttributeValues[K] | undefined
 }
 
+/** Identifiers that say in which HSM a key is: `hsm::SLOT::NAME`, `hsm::MODEL::SLOT::NAME`. */
+export function isHardware(id: string | undefined): boolean {
+  return id?.startsWith('hsm::') === true
+}
+
+/** How a new object shall be called: by a Name, or by the identifier that says where it is. */
+export function calling(called: string): ListedAttribute {
+  return isHardware(called) ? { id: 'uniqueIdentifier', value: called } : nameAttribute(called)
+}
+
 /** The attribute Name with this text. */
 export function nameAttribute(nameValue: string): ListedAttribute {
   return { id: 'name', value: { nameValue, nameType: NameType.UninterpretedTextString } }
@@ -70,7 +80,8 @@ const WANTED: readonly AttributeKey[] = [
 
 /** @throws `RefusedError` when there is no such object, or several. */
 export async function findKey(client: KmipClient, called: string): Promise<Found> {
-  const ids = await locate(client, [nameAttribute(called)])
+  // What says where it is in an HSM is no name that anything else could have.
+  const ids = isHardware(called) ? [] : await locate(client, [nameAttribute(called)])
   if (ids.length > 1) {
     const what = `"${called}" is the name of ${ids.length} objects; name one by its identifier:`
     throw new RefusedError([what, ...ids.map((id) => `  ${id}`)].join('\n'))

@@ -4,7 +4,6 @@
  * @module
  */
 import { Command, Option } from 'commander'
-import type { RootName } from '#server/rootkey.ts'
 import { askPassphrase, control, type GlobalOptions } from './environment.ts'
 import { list as lines, print, UsageError } from './output.ts'
 
@@ -18,40 +17,53 @@ Examples:
   )
   .action(async (_options, command: Command) => {
     const options = command.optsWithGlobals<GlobalOptions>()
-    say(options.json, (await control(options, 'rootkey.show', {})) as RootName)
+    say(options.json, (await control(options, 'rootkey.show', {})) as Root)
   })
 
-function say(json: boolean, name: RootName): void {
-  print(json, name, () => lines({ ...name }))
+/** What it is, by name. */
+type Root = Readonly<Record<string, string | number>>
+
+function say(json: boolean, root: Root): void {
+  print(json, root, () => lines(root))
 }
 
 interface RotateOptions extends GlobalOptions {
-  readonly to: 'file' | 'passphrase'
+  readonly to: 'file' | 'passphrase' | 'hsm'
+  readonly keystore?: string | undefined
+  readonly key?: string | undefined
+  readonly make?: boolean | undefined
 }
 
 const rotate = new Command('rotate')
   .description('protect everything with a new root key; the server goes on working meanwhile')
   .addOption(
     new Option('--to <source>', 'where the new one is')
-      .choices(['file', 'passphrase'])
+      .choices(['file', 'passphrase', 'hsm'])
       .default('file'),
   )
+  .option('--keystore <name>', 'hsm: the keystore of the HSM; the only one needs no name')
+  .option('--key <key>', 'hsm: label of the key that wraps, or its CKA_ID after 0x')
+  .option('--make', 'hsm: make that key in the device where it is not there')
   .addHelpText(
     'after',
     `
 A new passphrase is asked for, or taken from CLAVIGER_NEW_PASSPHRASE. Keep a copy of the new key
 file apart from the data: without it nothing can be opened. Backups need the root key of their
-day.
+day, and so the key in the HSM that has wrapped it: the old one stays in the device. Without --key,
+--make makes a new key whose label has the time in it.
 
 Examples:
   claviger rootkey rotate
+  claviger rootkey rotate --to hsm --make
+  claviger rootkey rotate --to hsm --keystore hsm2 --key production-root
   CLAVIGER_NEW_PASSPHRASE=... claviger rootkey rotate --to passphrase`,
   )
   .action(async (_options, command: Command) => {
     const options = command.optsWithGlobals<RotateOptions>()
-    const { to } = options
+    const { to, keystore, key, make } = options
     const passphrase = to === 'passphrase' ? await newPassphrase() : undefined
-    say(options.json, (await control(options, 'rootkey.rotate', { to, passphrase })) as RootName)
+    const wish = { to, passphrase, keystore, key, make }
+    say(options.json, (await control(options, 'rootkey.rotate', wish)) as Root)
   })
 
 async function newPassphrase(): Promise<string> {

@@ -9,10 +9,18 @@ import { execFile } from 'node:child_process'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { KmipClient } from '#clients/kmip/client.ts'
 import { Pkcs11Client } from '#clients/pkcs11-rpc/client.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { template } from '#conformance/pkcs11-workbench.ts'
 import { socketPath } from '#server/sockets.ts'
+import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
+import {
+  CryptographicAlgorithm,
+  CryptographicUsageMask,
+  NameType,
+  ObjectType,
+} from '#spec/kmip/enumerations.ts'
 import { CKF, CKM, CKR, CKS, CKU } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 
@@ -110,6 +118,40 @@ describe('users of a token by name', { timeout: 60_000 }, () => {
     await client.call('C_Logout', { hSession })
     await change('00000000', '00001111')
     client.close()
+  })
+
+  it('have what their token has been granted, not the credential that is called like them', async () => {
+    for (const one of ['ann', 'bob']) await claviger(`credential create ${one}`)
+    const ann = new KmipClient(server.client('ann'))
+    const name = { nameValue: "ann's", nameType: NameType.UninterpretedTextString }
+    const attributes: ListedAttribute[] = [
+      { id: 'cryptographicAlgorithm', value: CryptographicAlgorithm.AES },
+      { id: 'cryptographicLength', value: 128 },
+      { id: 'cryptographicUsageMask', value: CryptographicUsageMask.Encrypt },
+      { id: 'name', value: name },
+    ]
+    const wish = { objectType: ObjectType.SymmetricKey, attributes: { attributes } }
+    const { uniqueIdentifier } = await ann.call('Create', wish)
+    const grant = (principal: string) =>
+      ann.call('GrantAccess', { uniqueIdentifier, principal, right: ['encrypt'] })
+    const found = async (): Promise<number> => {
+      const { client, hSession, login } = await application()
+      await login('bob', '33334444')
+      const pTemplate = template({ LABEL: "ann's" })
+      await client.call('C_FindObjectsInit', { hSession, pTemplate })
+      const { phObject } = await client.call('C_FindObjects', { hSession, phObject: 9 })
+      client.close()
+      return phObject.length
+    }
+    try {
+      await claviger('token pin --user bob', '33334444')
+      await grant('bob')
+      equal(await found(), 0)
+      await grant('admin')
+      equal(await found(), 1)
+    } finally {
+      ann.close()
+    }
   })
 
   it('have PINs that are locked and unlocked one by one', async () => {

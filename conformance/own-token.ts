@@ -106,7 +106,7 @@ export async function newOwnToken(options: OwnTokenOptions = {}): Promise<OwnTok
   const services = (): Services => {
     const database = new MemoryDatabase(undefined, async (more) => void entries.push(...more))
     const store = new Store(database, sealer, limits.objectCacheMax)
-    const grants = new Grants(sealer, clock, async () => true)
+    const grants = new Grants(sealer, { clock, known: async () => true, sharers: [] })
     return { store, keystores, journal, grants, limits, clock, log }
   }
   const lasting = services()

@@ -66,6 +66,16 @@ export function assertKnown(id: AttributeId, what: string): void {
   throw new KmsError('unknownAttribute', `${what}: ${id.slice(1)} is no attribute; ${hint}`)
 }
 
+/** By which a request asks that a key be kept under another: a wish, not stored (`keep.ts`). */
+export const KEEPER_WISH = 'wrapping_key_id'
+
+/** Whoever gave it afterwards would believe that it has an effect. */
+function assertNoWish(id: AttributeId, what: string): void {
+  if (!isVendorKey(id) || splitVendorKey(id).name !== KEEPER_WISH) return
+  const why = 'a key is kept under another key from the start, or not at all'
+  throw new KmsError('readOnlyAttribute', `Cannot ${what} ${attributeLabel(id)}: ${why}`)
+}
+
 /**
  * Server's own, and false where a client has given Original Creation Date: such an object was not
  * made here, although it has the date that made objects have.
@@ -83,6 +93,7 @@ export function asGiven(attributes: AttributeBag, id: AttributeId): AttributeBag
 export function assertMayAdd(object: AttributeBag, id: AttributeId): void {
   const label = attributeLabel(id)
   assertKnown(id, 'Cannot add attribute')
+  assertNoWish(id, 'add')
   assertAlive(object, `Cannot add ${label}`)
   if (!isVendorKey(id)) {
     const { setter } = attributeRow(id)
@@ -112,6 +123,7 @@ export function assertMayChange(
 ): void {
   const label = attributeLabel(id)
   assertKnown(id, 'Cannot change attribute')
+  assertNoWish(id, 'change')
   assertAlive(object, `Cannot change ${label}`)
   if (isVendorKey(id)) {
     if (!ownedByServer(id)) return

@@ -42,6 +42,7 @@ export async function commit(
   granted: readonly RecordChange[] = [],
 ): Promise<void> {
   const { services, principal, front, operation, undo } = context
+  await assertDestroys(context, changes)
   const time = services.clock()
   const entries = changes.map(({ before, after }) => {
     const object = (after ?? before)?.id
@@ -93,6 +94,18 @@ export async function update(
   const after = revised(context, before, attributes)
   await commit(context, [{ before, after }], detail)
   return after
+}
+
+/** An object does not end whose key would stay where it is: nobody could find it there any more. */
+async function assertDestroys(
+  { services }: Context,
+  changes: readonly ObjectChange[],
+): Promise<void> {
+  for (const { before, after } of changes) {
+    if (before?.material === undefined || after?.material !== undefined) continue
+    const keystore = services.keystores.named(before.material.keystore)
+    await keystore.assertDestroys?.(before.material.handle)
+  }
 }
 
 /**

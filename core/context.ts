@@ -11,10 +11,12 @@ import type { ObjectChange, Store } from './store.ts'
 
 /** Who asks. */
 export interface Principal {
-  /** Name of the credential. */
+  /** Name of the credential, or of who works for one; what the audit trail says. */
   readonly name: string
   /** Objects of this scope are visible; what is made belongs to it. */
   readonly scope: string
+  /** The credential that somebody works for who has none of his own; default: of that name. */
+  readonly credential?: string
 }
 
 /** One for the whole server. */

@@ -139,8 +139,13 @@ export interface Database {
    * Replaces all sealed data keys, together.
    *
    * @param rootName Says which root key sealed them; see `server/rootkey.ts`.
+   * @param entries Of the audit trail, written in the same transaction.
    */
-  replaceDataKeys(keys: readonly SealedDataKey[], rootName: string): Promise<void>
+  replaceDataKeys(
+    keys: readonly SealedDataKey[],
+    rootName: string,
+    entries?: readonly AuditEntry[],
+  ): Promise<void>
 
   /**
    * Reads every record and checks it against the ledger; walks over the audit trail.

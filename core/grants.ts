@@ -30,6 +30,18 @@ export interface Grant {
   readonly time: number
 }
 
+export interface GrantsOptions {
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number
+  /** Whether there is such a credential, not revoked. */
+  readonly known: (principal: string) => Promise<boolean>
+  /**
+   * Credentials whose objects come up where others search: nobody else puts a key under the name
+   * that a client looks for.
+   */
+  readonly sharers: readonly string[]
+}
+
 interface Held {
   readonly grant: Grant
   readonly revision: number
@@ -43,25 +55,24 @@ const NONE = { add: [], remove: [] } as const
 
 export class Grants {
   readonly #sealer: Sealer
-  readonly #clock: () => number
-  readonly #known: (principal: string) => Promise<boolean>
+  readonly #options: GrantsOptions
   readonly #byObject = new Map<string, Map<string, Held>>()
   readonly #byPrincipal = new Map<string, Set<string>>()
   #count = 0
 
-  /**
-   * @param clock Milliseconds since the epoch.
-   * @param known Whether there is such a credential, not revoked.
-   */
-  constructor(sealer: Sealer, clock: () => number, known: (principal: string) => Promise<boolean>) {
+  constructor(sealer: Sealer, options: GrantsOptions) {
     this.#sealer = sealer
-    this.#clock = clock
-    this.#known = known
+    this.#options = options
   }
 
   /** Whether there is such a credential, not revoked. */
   knows(principal: string): Promise<boolean> {
-    return this.#known(principal)
+    return this.#options.known(principal)
+  }
+
+  /** Whether what a credential shares comes up where others search. */
+  shows(by: string): boolean {
+    return this.#options.sharers.includes(by)
   }
 
   /** Names of those who have been granted something. */
@@ -86,6 +97,22 @@ export class Grants {
     }
   }
 
+  /** Opens every record. @returns What is wrong with each that does not open. */
+  async verify(database: Database): Promise<readonly string[]> {
+    const problems: string[] = []
+    const { ids } = await database.find({ kind: 'grant', conditions: [], limit: GRANTS_MAX })
+    for (const id of ids) {
+      // What the ledger refuses is the database's own to report.
+      const record = await database.read('grant', id).catch(() => undefined)
+      try {
+        if (record !== undefined) this.#opened(record)
+      } catch (error) {
+        problems.push((error as Error).message)
+      }
+    }
+    return problems
+  }
+
   /** What a principal may do with an object beyond its scope; 0 for nothing. */
   of(object: string, principal: string): DeedSet {
     const held = this.#byObject.get(object)
@@ -93,11 +120,21 @@ export class Grants {
     return (held.get(principal)?.grant.deeds ?? 0) | (held.get(EVERYBODY)?.grant.deeds ?? 0)
   }
 
-  /** Objects of which a principal has been granted something. */
-  objectsFor(principal: string): readonly string[] {
-    const [own, all] = [this.#byPrincipal.get(principal), this.#byPrincipal.get(EVERYBODY)]
-    if (own === undefined && all === undefined) return []
-    return [...new Set([...(own ?? []), ...(all ?? [])])]
+  /** What a principal has been granted, by its name or with everybody. */
+  to(principal: string): readonly Grant[] {
+    return [principal, EVERYBODY].flatMap((name) => {
+      return [...(this.#byPrincipal.get(name) ?? [])].flatMap((object) => {
+        const held = this.#byObject.get(object)?.get(name)
+        return held === undefined ? [] : [held.grant]
+      })
+    })
+  }
+
+  /** Objects that come up where a principal searches, beyond those of its scope. */
+  shownTo(principal: string): readonly string[] {
+    if (!this.#byPrincipal.has(principal) && !this.#byPrincipal.has(EVERYBODY)) return []
+    const shown = this.to(principal).filter(({ by }) => this.shows(by))
+    return [...new Set(shown.map(({ object }) => object))]
   }
 
   on(object: string): readonly Grant[] {
@@ -117,7 +154,7 @@ export class Grants {
       throw new KmsError('limitExceeded', what)
     }
     // Revisions of a record that comes again go on: an old one must not pass for the new one.
-    const revision = Math.max(previous + 1, this.#clock())
+    const revision = Math.max(previous + 1, this.#options.clock())
     const base = { kind: 'grant', id: idOf(grant), scope: RECORD_SCOPE, terms: NONE } as const
     const change = { ...base, claims: NONE, previous, revision }
     if (grant.deeds === 0) return change

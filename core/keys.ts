@@ -97,6 +97,7 @@ export function keyInUse(object: ManagedObject): KeyInUse {
     spec: wrapped ? undefined : specOf(objectType, attributes),
     format: attributes.get('keyFormatType') ?? KeyFormatType.Raw,
     handle: material.handle,
+    revision: object.revision,
   }
   IN_USE.set(object, key)
   return key

@@ -48,6 +48,8 @@ export interface KeyInUse {
   /** Format in which the material was registered or made. */
   readonly format: KeyFormatType
   readonly handle: Uint8Array
+  /** Of the object; absent where there is none. */
+  readonly revision?: number | undefined
 }
 
 /** A key that a keystore has made or taken in. */
@@ -139,7 +141,7 @@ export interface SignatureMechanism {
   readonly mgfHash?: Hash | undefined
   /** PSS. Default: as long as the hash. */
   readonly saltBytes?: number | undefined
-  /** Ed448, Ed25519ph, ML-DSA, SLH-DSA: the context string. */
+  /** EdDSA, ML-DSA, SLH-DSA: the context string; with one, Ed25519 is Ed25519ctx. */
   readonly context?: Uint8Array | undefined
   /** Ed25519ph and Ed448ph: the message is hashed first, RFC 8032 §5.1 and §5.2. */
   readonly prehashed?: boolean | undefined
@@ -176,6 +178,24 @@ export interface WrapMechanism {
    */
   readonly agreement?: { readonly expand?: Expansion | undefined } | undefined
 }
+
+/** Another key, under which keys are kept: stored only as it has wrapped them. */
+export interface Keeper {
+  /** Unique Identifier of the key that unwraps. */
+  readonly id: string
+  /** @param place What is wrapped and whose it is; bound to it where the mechanism can do so. */
+  wrap(place: Uint8Array, material: Secret): Promise<Kept>
+}
+
+/** A key as it is stored under another. */
+export interface Kept {
+  /** Without what is bound to it. */
+  readonly mechanism: WrapMechanism
+  readonly wrapped: Uint8Array
+}
+
+/** What makes keys and takes them in. */
+export type Maker = Pick<Keystore, 'generate' | 'generatePair' | 'import'>
 
 /** Bytes, or the value of another secret key in the same keystore, which does not leave it. */
 export type Ingredient = Uint8Array | KeyInUse
@@ -364,6 +384,15 @@ export interface Keystore {
   export(key: KeyInUse, format?: KeyFormatType): Awaitable<Secret>
 
   /**
+   * Makes keys that are kept under another, of pairs the private half; absent where that is not
+   * offered. The keeper is needed again when such a key is used.
+   */
+  under?(keeper: Keeper): Maker
+
+  /** Unique Identifier of the key that unwraps what this refers to; undefined where none does. */
+  keeperOf?(handle: Uint8Array): string | undefined
+
+  /**
    * All that is in it; absent where nothing can be but what was made through it.
    *
    * @param called Only what is called so there, and the other half of a pair.
@@ -372,6 +401,13 @@ export interface Keystore {
 
   /** How identifiers call it; absent where none do, undefined while nobody knows the slot. */
   address?(): Address | undefined
+
+  /**
+   * Before the object's end is committed; absent where destroying cannot fail.
+   *
+   * @throws `KmsError` `keystoreUnavailable` where the key could not be destroyed now.
+   */
+  assertDestroys?(handle: Uint8Array): Awaitable<void>
 
   /** After the object's end has been committed. Destroying what is gone is no error. */
   destroy(handle: Uint8Array): Awaitable<void>

@@ -37,16 +37,23 @@ export class Keystores {
    *
    * @param masks Protection Storage Masks (KMIP 2.1 §7.26): alternatives, each of which a keystore
    * must fulfil in whole; none given means no wish.
+   * @param kept Whether it is to be kept under another key.
    * @throws {@link KmsError} `protectionStorage` when no keystore fulfils any.
    */
-  forNew(masks: readonly number[] | undefined): Keystore {
-    if (masks === undefined || masks.length === 0) return this.#first
-    for (const mask of masks) {
-      for (const keystore of this.all()) {
+  forNew(masks: readonly number[] | undefined, kept = false): Keystore {
+    const isAny = masks === undefined || masks.length === 0
+    if (isAny && !kept) return this.#first
+    const all = [...this.all()].filter(({ under }) => !kept || under !== undefined)
+    for (const mask of isAny ? [0] : masks) {
+      for (const keystore of all) {
         if ((keystore.can.protectionStorageMask & mask) === mask) return keystore
       }
     }
-    const wanted = masks.map((mask) => `0x${mask.toString(16)}`).join(', ')
+    if (kept) {
+      const what = 'Cannot keep a key wrapped: no keystore of those that are asked for does so'
+      throw new KmsError('protectionStorage', `${what}; a software keystore does`)
+    }
+    const wanted = (masks ?? []).map((mask) => `0x${mask.toString(16)}`).join(', ')
     const what = `Cannot store object: no keystore fulfils the Protection Storage Mask ${wanted}`
     throw new KmsError('protectionStorage', what)
   }

@@ -52,6 +52,8 @@ export const LIMITS = {
   bufferedBytesMax:       { default: 16_777_216, min: 1_024, max: 1_073_741_824, unit: 'bytes',      what: 'Data of an operation in parts that has to be gathered first (AEAD decryption, EdDSA, ML-DSA)' },
   streamsMax:             { default: 100,        min: 1,     max: 100_000,     unit: 'count',        what: 'KMIP operations in parts (Init Indicator) that one client may have begun' },
   streamSeconds:          { default: 300,        min: 1,     max: 86_400,      unit: 'seconds',      what: 'Time that a KMIP operation in parts waits for its next part' },
+  unwrappedKeysMax:       { default: 1_000,      min: 0,     max: 10_000_000,  unit: 'count',        what: 'Keys kept under a wrapping key that are in memory as it has unwrapped them; the one not used longest goes' },
+  unwrappedSeconds:       { default: 900,        min: 1,     max: 2_592_000,   unit: 'seconds',      what: 'Time that such a key is in memory; then it is unwrapped again' },
 } as const satisfies Record<string, LimitRow>
 export type LimitName = keyof typeof LIMITS
 

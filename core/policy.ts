@@ -37,8 +37,16 @@ export function isVisible(
   return isGranted(services, principal, object)
 }
 
-function isGranted({ grants }: Services, { name }: Principal, object: ManagedObject): boolean {
-  return grants.of(object.id, name) !== 0 && !isDestroyed(object.attributes.get('state'))
+/** The credential whose grants and offices a principal has. */
+export function credentialOf({ credential, name }: Principal): string {
+  return credential ?? name
+}
+
+function isGranted({ grants }: Services, principal: Principal, object: ManagedObject): boolean {
+  return (
+    grants.of(object.id, credentialOf(principal)) !== 0 &&
+    !isDestroyed(object.attributes.get('state'))
+  )
 }
 
 /**
@@ -73,7 +81,7 @@ export function permitted(context: Context, object: ManagedObject, need?: Need):
   const { services, principal, operation } = context
   if (object.scope === principal.scope || administers(services, principal, object)) return object
   if (!isGranted(services, principal, object)) throw notFound(object.id)
-  const granted = services.grants.of(object.id, principal.name)
+  const granted = services.grants.of(object.id, credentialOf(principal))
   const needed = need ?? needOf(operation)
   if (needed === 'see' || (needed !== undefined && (granted & bitOf(needed)) !== 0)) return object
   const what = `Cannot do ${operation} with ${labelOf(object)}: you have been granted`
@@ -92,8 +100,10 @@ export function asGranted(
   principal: Principal,
   object: ManagedObject,
 ): ManagedObject {
-  if (administers(services, principal, object)) return object
-  if ((services.grants.of(object.id, principal.name) & bitOf('get')) !== 0) return object
+  const isOwn = object.scope === principal.scope
+  if (isOwn || administers(services, principal, object)) return object
+  const granted = services.grants.of(object.id, credentialOf(principal))
+  if ((granted & bitOf('get')) !== 0) return object
   let kept = KEPT.get(object)
   if (kept === undefined) {
     kept = {
@@ -116,7 +126,7 @@ export function administers(
 }
 
 export function isAdministrator(principal: Principal, keystore: Keystore | undefined): boolean {
-  return keystore?.administrators?.includes(principal.name) === true
+  return keystore?.administrators?.includes(credentialOf(principal)) === true
 }
 
 /**

@@ -26,6 +26,9 @@ export interface ObjectChange {
   readonly after?: ManagedObject | undefined
 }
 
+/** Told of every change of an object, by this process or another, once it is known here. */
+export type Watcher = (change: ObjectChange) => void
+
 /** Objects that are decoded before others get a turn. */
 const CHUNK = 200
 
@@ -33,6 +36,7 @@ export class Store {
   readonly #database: Database
   readonly #sealer: Sealer
   readonly #cacheMax: number
+  readonly #watchers: Watcher[] = []
   /** Oldest use first. */
   readonly #cache = new Map<string, ManagedObject>()
   /** The one used last, which needs no new place in the order. */
@@ -42,6 +46,14 @@ export class Store {
     this.#database = database
     this.#sealer = sealer
     this.#cacheMax = cacheMax
+  }
+
+  watch(watcher: Watcher): void {
+    this.#watchers.push(watcher)
+  }
+
+  #tell(change: ObjectChange): void {
+    for (const watcher of this.#watchers) watcher(change)
   }
 
   /** An object that is in memory; undefined says nothing. */
@@ -59,7 +71,7 @@ export class Store {
     const cached = this.cached(id)
     if (cached !== undefined) return cached
     const record = await this.#database.read('object', id)
-    return record && this.#remember(this.#opened(record))
+    return record && this.#read(record)
   }
 
   /** In the order of `ids`; those that do not exist are left out. */
@@ -77,7 +89,7 @@ export class Store {
     const records = missing.length === 0 ? [] : await this.#database.readAll('object', missing)
     const read = new Map<string, ManagedObject>()
     for (const record of records) {
-      if (record !== undefined) read.set(record.id, this.#remember(this.#opened(record)))
+      if (record !== undefined) read.set(record.id, this.#read(record))
     }
     return ids.flatMap((id) => read.get(id) ?? this.cached(id) ?? [])
   }
@@ -108,12 +120,15 @@ export class Store {
     } catch (error) {
       // Whoever tries again must see what another request has written.
       for (const { id } of records) this.#cache.delete(id)
+      // Nor is it known what has become of them.
+      for (const { before } of changes) if (before !== undefined) this.#tell({ before })
       throw error
     }
     this.#latest = undefined
     changes.forEach(({ before, after }, index) => {
       if (after !== undefined) this.#remember(asWritten(after, records[index]?.bytes))
       else if (before !== undefined) this.#cache.delete(before.id)
+      this.#tell({ before, after })
     })
   }
 
@@ -137,6 +152,15 @@ export class Store {
       }
     }
     return problems
+  }
+
+  #read(record: StoredRecord): ManagedObject {
+    const object = this.#opened(record)
+    const present = this.#cache.get(object.id)
+    if (present !== undefined && present.revision < object.revision) {
+      this.#tell({ before: present, after: object })
+    }
+    return this.#remember(object)
   }
 
   #remember(object: ManagedObject): ManagedObject {

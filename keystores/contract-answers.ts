@@ -143,6 +143,23 @@ export const CIPHER_ANSWERS: readonly CipherAnswer[] = [
     '7162015b',
     { iv: '10111213141516', aad: '0001020304050607', tag: '4dac255d' },
   ),
+  // RFC 3962 has the last two pieces the other way round, which is the variant CBC-CS3.
+  aes(
+    'RFC 3962 appendix B, 17 bytes, in the order of SP 800-38A CBC-CS1',
+    'AES_CTS',
+    '636869636b656e207465726979616b69',
+    '4920776f756c64206c696b652074686520',
+    '97c6353568f2bf8cb4d8a580362da7ff7f',
+    { iv: '00'.repeat(16) },
+  ),
+  aes(
+    'RFC 3962 appendix B, 31 bytes, in the order of SP 800-38A CBC-CS1',
+    'AES_CTS',
+    '636869636b656e207465726979616b69',
+    '4920776f756c64206c696b65207468652047656e6572616c20476175277320',
+    '97687268d6ecccc0c07b25e25ecfe5fc00783e0efdb2c1d445d4c8eff7ed22',
+    { iv: '00'.repeat(16) },
+  ),
   aes(
     'IEEE 1619 vector 2',
     'AES_XTS',

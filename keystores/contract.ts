@@ -253,12 +253,14 @@ function ciphers(the: The): void {
       await refusesMisuse(bench, cipher, spec)
     })
   }
-  it('refuses data that is too short for XTS and key wrap, or too long for CCM', async () => {
+  it('refuses data that is too short for XTS, CTS and key wrap, or too long for CCM', async () => {
     const key = await the().secret(AES)
     const [xts, ccm] = [{ iv: Buffer.alloc(16) }, { iv: Buffer.alloc(13) }]
     const cases: readonly [CipherMechanism, number][] = [
       [{ cipher: 'AES_XTS', ...xts }, 0],
       [{ cipher: 'AES_XTS', ...xts }, 15],
+      [{ cipher: 'AES_CTS', ...xts }, 0],
+      [{ cipher: 'AES_CTS', ...xts }, 15],
       [{ cipher: 'AES_KEY_WRAP' }, 8],
       [{ cipher: 'AES_KEY_WRAP_KWP' }, 0],
       [{ cipher: 'AES_CCM', ...ccm }, 65_536],
@@ -316,7 +318,7 @@ function lengthsOf(cipher: Cipher, row: CipherRow): readonly number[] {
   if (row.key === 'RSA') return [1, 32, 60]
   if (cipher === 'AES_KEY_WRAP') return [16, 24, 64]
   if (row.wraps) return [1, 7, 8, 20, 64]
-  if (cipher === 'AES_XTS') return [16, 17, 64]
+  if (cipher === 'AES_XTS' || cipher === 'AES_CTS') return [16, 17, 64]
   return row.blockBytes === undefined ? [0, 1, 15, 16, 17, 64] : [16, 64]
 }
 
@@ -570,7 +572,6 @@ const WITHOUT_CONTEXT: readonly (readonly [KeySpec, SignatureMechanism])[] = [
   [P256, { scheme: 'ECDSA', hash: 'SHA_256' }],
   [RSA, { scheme: 'RSA_PKCS', hash: 'SHA_256' }],
   [RSA, { scheme: 'RSA_PKCS_PSS', hash: 'SHA_256' }],
-  [{ algorithm: 'Ed25519', bits: 256 }, { scheme: 'EDDSA' }],
 ]
 
 function mechanismsOf(scheme: SignatureScheme, spec: KeySpec): readonly SignatureMechanism[] {

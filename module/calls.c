@@ -239,8 +239,12 @@ static const struct member members_CK_SSL3_KEY_MAT_OUT[] = {
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_OUT, hServerMacSecret)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_OUT, hClientKey)},
     {.kind = ULONG_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_OUT, hServerKey)},
-    {.kind = FOREIGN_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_OUT, pIVClient)},
-    {.kind = FOREIGN_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_OUT, pIVServer)},
+    {.kind = BYTES_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_OUT, pIVClient),
+     .length_offset = offsetof(CK_SSL3_KEY_MAT_PARAMS, ulIVSizeInBits), .is_outer_length = true,
+     .unit = IN_BITS, .direction = WRITTEN},
+    {.kind = BYTES_MEMBER, .offset = offsetof(CK_SSL3_KEY_MAT_OUT, pIVServer),
+     .length_offset = offsetof(CK_SSL3_KEY_MAT_PARAMS, ulIVSizeInBits), .is_outer_length = true,
+     .unit = IN_BITS, .direction = WRITTEN},
 };
 STRUCTURE(CK_SSL3_KEY_MAT_OUT);
 
@@ -2094,7 +2098,7 @@ EXPORT CK_RV C_DeriveKey(CK_SESSION_HANDLE hSession, CK_MECHANISM *pMechanism,
     put_mechanism(&call, pMechanism);
     put_ulong(&call, hBaseKey);
     put_template(&call, pTemplate, ulAttributeCount);
-    need(&call, phKey);
+    need_key(&call, phKey);
     call_run(&call);
     get_ulong(&call, phKey);
     get_mechanism(&call, pMechanism);

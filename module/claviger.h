@@ -182,6 +182,8 @@ struct call {
     bool is_asked, is_answered, is_cancel, is_delivered, is_search;
     CK_MECHANISM_TYPE mechanism;
     enum parameter_use use;
+    /* The structure that points to the one that travels. */
+    const uint8_t *outer;
     /* For answering lengths without asking. */
     CK_ULONG input_length;
     const void *output;
@@ -212,6 +214,8 @@ void put_mechanism_authenticated(struct call *call, const CK_MECHANISM *mechanis
 void put_parameter(struct call *call, const void *parameter, CK_ULONG length);
 /* For what comes back: there must be a place for it. */
 void need(struct call *call, const void *place);
+/* The handle of a key that is made. */
+void need_key(struct call *call, const void *place);
 /* For what the standard reserves. */
 void need_nothing(struct call *call, const void *place);
 
@@ -254,6 +258,8 @@ struct member {
     /* Where the length stands, and whether its address does instead. */
     size_t length_offset;
     bool is_length_pointer;
+    /* The length stands in the structure that points to this one. */
+    bool is_outer_length;
     enum unit unit;
     enum direction direction;
     const struct structure *structure;

@@ -96,6 +96,14 @@ void need(struct call *call, const void *place)
         refuse(call, CKR_ARGUMENTS_BAD);
 }
 
+/* What these make is told in their parameter. */
+void need_key(struct call *call, const void *place)
+{
+    if (call->mechanism != CKM_TLS12_KEY_AND_MAC_DERIVE &&
+        call->mechanism != CKM_TLS12_KEY_SAFE_DERIVE)
+        need(call, place);
+}
+
 void need_nothing(struct call *call, const void *place)
 {
     if (place != NULL)
@@ -217,17 +225,34 @@ static void *load_pointer(const uint8_t *place)
 }
 
 /* The bytes that a member points to: as many as the standard or another member says. */
-static CK_ULONG length_of(const struct member *member, const uint8_t *base)
+static CK_ULONG length_of(const struct call *call, const struct member *member,
+                          const uint8_t *base)
 {
     if (member->kind == POINTED_MEMBER)
         return member->size;
-    const uint8_t *place = base + member->length_offset;
+    if (member->is_outer_length && call->outer == NULL)
+        return 0;
+    const uint8_t *place =
+        (member->is_outer_length ? call->outer : base) + member->length_offset;
     if (member->is_length_pointer)
         place = load_pointer(place);
     const CK_ULONG value = place == NULL ? 0 : load_ulong(place);
     const bool is_bits =
         member->unit == IN_BITS || (member->unit == IN_EITHER && value > NONCE_BYTES_MAX);
     return is_bits ? value / 8 + (value % 8 != 0) : value;
+}
+
+/* Two structures point to the initialisation vectors of TLS, and the tables know one of them. */
+_Static_assert(offsetof(CK_SSL3_KEY_MAT_PARAMS, ulIVSizeInBits) ==
+                   offsetof(CK_TLS12_KEY_MAT_PARAMS, ulIVSizeInBits),
+               "the parameters of SSL 3 and TLS 1.2 begin alike");
+
+/* Goes on in a structure that this one points to. */
+static const uint8_t *enter(struct call *call, const uint8_t *base)
+{
+    const uint8_t *outer = call->outer;
+    call->outer = base;
+    return outer;
 }
 
 static void put_members(struct call *call, const struct structure *structure, const uint8_t *base,
@@ -279,21 +304,24 @@ static void put_member(struct call *call, const struct member *member, const uin
         put_pointed(call, member, load_pointer(place),
                     load_pointer(place) == NULL && member->kind == POINTED_MEMBER
                         ? 0
-                        : length_of(member, base));
+                        : length_of(call, member, base));
         break;
     case STRUCTURE_MEMBER:
         put_members(call, member->structure, place, depth + 1);
         break;
     case STRUCTURE_POINTER_MEMBER:
         put_u8(call, load_pointer(place) != NULL);
-        if (load_pointer(place) != NULL)
+        if (load_pointer(place) != NULL) {
+            const uint8_t *outer = enter(call, base);
             put_members(call, member->structure, load_pointer(place), depth + 1);
+            call->outer = outer;
+        }
         break;
     case ARRAY_MEMBER:
-        put_elements(call, member, load_pointer(place), length_of(member, base), depth);
+        put_elements(call, member, load_pointer(place), length_of(call, member, base), depth);
         break;
     case TEMPLATE_MEMBER:
-        put_attributes(call, load_pointer(place), length_of(member, base), depth + 1);
+        put_attributes(call, load_pointer(place), length_of(call, member, base), depth + 1);
         break;
     case MECHANISM_MEMBER:
         put_nested_mechanism(call, load_pointer(place), OF_MECHANISM, depth + 1);
@@ -434,7 +462,7 @@ void get_ulong(struct call *call, CK_ULONG *value)
     if (!is_reading(call))
         return;
     const CK_ULONG found = read_u64(&call->answer);
-    if (call->answer.is_bad || call->rv != CKR_OK)
+    if (call->answer.is_bad || call->rv != CKR_OK || value == NULL)
         return;
     *value = found;
     if (call->role == OPENS)
@@ -678,7 +706,7 @@ static void get_pointed(struct call *call, const struct member *member, uint8_t 
     uint8_t *place = load_pointer(base + member->offset);
     if (call->answer.is_bad || member->direction == GIVEN || found == NULL || place == NULL)
         return;
-    if (length > length_of(member, base)) {
+    if (length > length_of(call, member, base)) {
         reject(call);
         return;
     }
@@ -693,7 +721,7 @@ static void get_elements(struct call *call, const struct member *member, uint8_t
 {
     uint8_t *elements = load_pointer(base + member->offset);
     const uint32_t count = read_u32(&call->answer);
-    const CK_ULONG given = elements == NULL ? NONE : length_of(member, base);
+    const CK_ULONG given = elements == NULL ? NONE : length_of(call, member, base);
     if (count != given)
         reject(call);
     for (CK_ULONG index = 0; elements != NULL && index < count && !call->answer.is_bad; index++)
@@ -741,9 +769,12 @@ static void get_member(struct call *call, const struct member *member, uint8_t *
     case STRUCTURE_POINTER_MEMBER:
         if (read_u8(&call->answer) != (load_pointer(place) != NULL))
             reject(call);
-        else if (load_pointer(place) != NULL)
+        else if (load_pointer(place) != NULL) {
+            const uint8_t *outer = enter(call, base);
             get_members(call, member->structure, load_pointer(place), member->direction != GIVEN,
                         depth + 1);
+            call->outer = outer;
+        }
         break;
     case ARRAY_MEMBER:
         get_elements(call, member, base, depth);

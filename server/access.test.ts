@@ -15,8 +15,10 @@ import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import type { AuditEntry } from '#core/audit.ts'
 import {
   BlockCipherMode,
+  EncodingOption,
   CryptographicUsageMask as Mask,
   ResultReason,
+  WrappingMethod,
 } from '#spec/kmip/enumerations.ts'
 import { nameOf } from '#spec/kmip/table.ts'
 import { askServer } from './control.ts'
@@ -52,11 +54,15 @@ describe('rights to single objects', { timeout: 120_000 }, () => {
     await server.stop()
     server = await server.restart()
   }
-  const createAs = async (name: string, bits = 256): Promise<string> => {
+  const createAs = async (
+    name: string,
+    bits = 256,
+    mask: number = Mask.Encrypt | Mask.Decrypt,
+  ): Promise<string> => {
     const attributes = [
       { id: 'cryptographicAlgorithm', value: 3 },
       { id: 'cryptographicLength', value: bits },
-      { id: 'cryptographicUsageMask', value: Mask.Encrypt | Mask.Decrypt },
+      { id: 'cryptographicUsageMask', value: mask },
       { id: 'activationDate', value: 1 },
     ] as const
     const made = await as(name).call('Create', { objectType: 2, attributes: { attributes } })
@@ -82,7 +88,7 @@ describe('rights to single objects', { timeout: 120_000 }, () => {
   }
 
   before(async () => {
-    server = await startOwnServer({ dataDir })
+    server = await startOwnServer({ dataDir, env: { CLAVIGER_ACCESS_SHARERS: '[admin, ann]' } })
     for (const name of ['ann', 'bob', 'cleo'])
       await askServer(dataDir, 'credential.create', { name })
   })
@@ -119,6 +125,28 @@ describe('rights to single objects', { timeout: 120_000 }, () => {
     await refused('ObjectNotFound', encryptAs('cleo', key))
   })
 
+  it('are asked for from the key that wraps, for what it does', async () => {
+    const [kek, own] = [await createAs('ann', 256, Mask.WrapKey), await createAs('bob')]
+    const wrapped = () =>
+      as('bob').call('Get', {
+        uniqueIdentifier: own,
+        keyWrappingSpecification: {
+          wrappingMethod: WrappingMethod.Encrypt,
+          encryptionKeyInformation: {
+            uniqueIdentifier: kek,
+            cryptographicParameters: { blockCipherMode: BlockCipherMode.AESKeyWrapPadding },
+          },
+          attributeName: [],
+          encodingOption: EncodingOption.NoEncoding,
+        },
+      })
+    await refused('WrappingObjectNotFound', wrapped())
+    await grantAs('ann', kek, 'bob', 'get')
+    await refused('PermissionDenied', wrapped(), /granted get, not encrypt/)
+    await grantAs('ann', kek, 'bob', 'encrypt')
+    await wrapped()
+  })
+
   it('let the object be found, with its attributes, by those alone who have any', async () => {
     const [one, two] = [await createAs('ann'), await createAs('ann')]
     await grantAs('ann', one, 'cleo', 'sign')
@@ -151,6 +179,19 @@ describe('rights to single objects', { timeout: 120_000 }, () => {
       attributes: { attributes: wanted },
     })
     deepEqual(none.uniqueIdentifier, [])
+  })
+
+  it('put no object where others search but from those who are trusted to', async () => {
+    const key = await createAs('bob')
+    await grantAs('bob', key, 'cleo', 'encrypt', 'locate')
+    equal((await locatedBy('cleo')).includes(key), false)
+    await encryptAs('cleo', key)
+    const { attributes } = await as('cleo').call('GetAttributes', {
+      uniqueIdentifier: key,
+      attributeRefs: ['state'],
+    })
+    equal(attributes?.attributes.length, 1)
+    await refused('PermissionDenied', grantAs('bob', key, '*', 'encrypt'), /access\.sharers/)
   })
 
   it('are granted by the owners of the object alone, to whoever there is', async () => {
@@ -263,5 +304,7 @@ describe('rights to single objects', { timeout: 120_000 }, () => {
     await refused('ObjectNotFound', getAs('bob', key))
     await getAs('bob', other)
     match(server.log(), /a grant was altered/)
+    const checked = (await askServer(dataDir, 'verify', {})) as { problems: string[] }
+    match(checked.problems.join(), /^Cannot use grant .*its record was altered$/)
   })
 })

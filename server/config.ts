@@ -153,14 +153,29 @@ const kmip = z.strictObject({
 
 const rootKey = z.strictObject({
   source: z
-    .enum(['file', 'passphrase'])
+    .enum(['file', 'passphrase', 'hsm'])
     .default('file')
-    .describe('Where the key comes from that protects all others.'),
+    .describe('Where the key comes from that protects all others; see docs/hsm.md for hsm.'),
   file: z.string().optional().describe('The key file; default: root.key in the data directory.'),
   passphraseFile: z
     .string()
     .optional()
     .describe('File with the passphrase; else CLAVIGER_PASSPHRASE, else it is asked for.'),
+  keystore: z
+    .string()
+    .optional()
+    .describe(
+      'hsm: keystore of type pkcs11 with the key that wraps it; the only one needs no name.',
+    ),
+  key: z
+    .string()
+    .min(1)
+    .default('claviger-root')
+    .describe('hsm: CKA_LABEL of that key, or its CKA_ID in hexadecimal after 0x.'),
+  make: z
+    .boolean()
+    .default(false)
+    .describe('hsm: whether the key is made in the device when a new database does not find it.'),
 })
 
 const keystoreName = z.string().min(1).max(64).describe('What objects remember as their place.')
@@ -318,6 +333,15 @@ const log = z.strictObject({
     .describe('text: a line for people; json: an object a line.'),
 })
 
+const access = z.strictObject({
+  sharers: z
+    .array(z.string())
+    .default(['admin'])
+    .describe(
+      'Credentials whose shared objects others find when they search; those of others by identifier.',
+    ),
+})
+
 export const CONFIG = z
   .strictObject({
     kmip: kmip.prefault({}).describe('The KMIP server.'),
@@ -328,6 +352,7 @@ export const CONFIG = z
       .min(1)
       .default([{ name: 'software', type: 'software' }])
       .describe('Who holds the keys; the first takes new ones.'),
+    access: access.prefault({}).describe('Rights to single objects: docs/access.md.'),
     limits: limitsSchema().prefault({}).describe('Every limit of the server.'),
     log: log.prefault({}).describe('The log, on standard error.'),
   })

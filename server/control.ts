@@ -18,6 +18,7 @@ import {
 import { join } from 'node:path'
 import * as z from 'zod'
 import { failureCode, failureMessage, KmsError } from '#core/errors.ts'
+import { rewrap } from '#core/operations/rewrap.ts'
 import type { WireLog } from '#fronts/kmip/wire-log.ts'
 import { type Token, USER } from '#fronts/pkcs11/token.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
@@ -88,16 +89,19 @@ export const COMMANDS = {
     await noted(house, 'RenewAuthority')
     return authorityOf(house)
   }),
-  'rootkey.show': command(z.strictObject({}), async ({ house }) => house.rootName),
+  'rootkey.show': command(z.strictObject({}), async ({ house }) => house.root),
   'rootkey.rotate': command(
     z.strictObject({
-      to: z.enum(['file', 'passphrase']).default('file'),
+      to: z.enum(['file', 'passphrase', 'hsm']).default('file'),
       passphrase: z.string().optional(),
+      keystore: name.optional(),
+      key: z.string().min(1).max(256).optional(),
+      make: z.boolean().optional(),
     }),
-    async ({ house }, { to, passphrase }) => {
-      const root = await house.rotateRootKey(to, passphrase)
-      await noted(house, 'RotateRootKey')
-      return root
+    async ({ house }, { to, passphrase, ...wish }) => {
+      if (to === 'hsm') return house.rotateRootKey({ to, ...wish }, OPERATOR)
+      assertNoHsmWish(to, wish)
+      return house.rotateRootKey({ to, passphrase }, OPERATOR)
     },
   ),
   'wirelog.on': command(
@@ -168,6 +172,10 @@ export const COMMANDS = {
   'hsm.adopt': command(z.strictObject({ name: name.optional() }), async ({ house }, input) =>
     adoptKeys(house, input.name),
   ),
+  'hsm.rewrap': command(
+    z.strictObject({ from: z.string(), to: z.string() }),
+    async ({ house }, { from, to }) => rewrap(house.services, { from, to, by: OPERATOR }),
+  ),
   'hsm.kek.show': command(z.strictObject({ name: name.optional() }), async ({ house }, input) =>
     showKek(house, input.name),
   ),
@@ -188,7 +196,11 @@ export const COMMANDS = {
     },
   ),
   verify: command(z.strictObject({}), async ({ house }) => ({
-    problems: [...(await house.database.verify()), ...(await house.services.store.verify())],
+    problems: [
+      ...(await house.database.verify()),
+      ...(await house.services.store.verify()),
+      ...(await house.services.grants.verify(house.database)),
+    ],
   })),
   status: command(z.strictObject({}), async ({ status }) => status?.() ?? { running: false }),
 } as const
@@ -202,6 +214,14 @@ function authorityOf({ dataDir, authority }: House) {
 async function noted(house: House, operation: string, object?: string): Promise<void> {
   const event = { principal: OPERATOR, front: 'control', operation, object } as const
   await house.services.journal.record({ ...event, outcome: 'success' })
+}
+
+/** What says which key of an HSM is for `to: hsm` alone: nobody shall think that it was used. */
+function assertNoHsmWish(to: string, wish: object): void {
+  const given = Object.entries(wish).flatMap(([key, value]) => (value === undefined ? [] : key))
+  if (given.length === 0) return
+  const what = `Cannot rotate root key: ${given.join(', ')} is for an HSM, not for a ${to}`
+  throw new KmsError('invalidField', what)
 }
 
 /** The token of this name in the configuration; the only one needs no name. */

@@ -10,7 +10,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Journal } from '#core/audit.ts'
+import { entryOf, Journal } from '#core/audit.ts'
 import { retried } from '#core/change.ts'
 import type { Services } from '#core/context.ts'
 import { type Credential, Credentials } from '#core/credentials.ts'
@@ -28,7 +28,7 @@ import { type LockedDatabase, openSqlite } from '#databases/sqlite/sqlite.ts'
 import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { type Config, ConfigError } from './config.ts'
-import { adoptAtStart, hsmKeystore, type PinSources, pinOfObject } from './hsm.ts'
+import { adoptAtStart, hsmKeystore, type KekSource, pinOfObject } from './hsm.ts'
 import { kekAtStart, kekCopy } from './hsm-kek.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
@@ -37,6 +37,7 @@ import { Authority, clientCertificate, fingerprintOf, isIssuedBy, writeFile } fr
 import {
   adoptNext,
   dropNext,
+  dropReplaced,
   eraseFile,
   findFileKey,
   newFileKey,
@@ -50,6 +51,17 @@ import {
   rootNameText,
   writeFileKey,
 } from './rootkey.ts'
+import {
+  assertHsmName,
+  assertNoObject,
+  describeRoot,
+  HsmDevices,
+  type HsmWish,
+  newHsmKey,
+  openHsmKey,
+  reserve,
+} from './rootkey-hsm.ts'
+import { SoftwareKeystores } from './software.ts'
 
 export const ADMIN = 'admin'
 const ADMIN_DAYS = 3_650
@@ -63,8 +75,11 @@ export interface HouseOptions {
   readonly askPassphrase?: ((prompt?: string) => Promise<string>) | undefined
 }
 
-/** Where a root key comes from. */
-export type RootSource = Config['rootKey']['source']
+/** Where a new root key comes from. */
+export type RootWish =
+  | { readonly to: 'file' }
+  | { readonly to: 'passphrase'; readonly passphrase: string | undefined }
+  | ({ readonly to: 'hsm' } & HsmWish)
 
 export class House {
   readonly dataDir: string
@@ -76,8 +91,11 @@ export class House {
   /** Small secrets of the server itself. */
   readonly settings: Settings
   readonly #sealer: Sealer
+  readonly #software: SoftwareKeystores
   readonly #options: HouseOptions
   readonly #unlock: Unlock
+  readonly #devices: HsmDevices
+  #isRotating = false
   #tokens: Promise<readonly Token[]> | undefined
   #root: RootKey
   #dataKeys: ReadonlyMap<number, Secret>
@@ -101,19 +119,38 @@ export class House {
   }
 
   static async #open(options: HouseOptions, unlock: Unlock): Promise<House> {
+    let house: House | undefined
+    // An HSM may be needed to open the database, before anything in it can be read.
+    const devices = new HsmDevices(options.config, options.log, {
+      ask: options.askPassphrase,
+      object: async (id) => pinOfObject((house as House).services, id),
+    })
+    try {
+      house = await House.#unsealed(options, unlock, devices)
+      await house.#startKeystores()
+      await house.#furnish()
+      await house.#loadGrants()
+      await adoptAtStart(house)
+      await kekAtStart(house)
+      return house
+    } catch (error) {
+      await devices.close()
+      throw error
+    }
+  }
+
+  static async #unsealed(
+    options: HouseOptions,
+    unlock: Unlock,
+    devices: HsmDevices,
+  ): Promise<House> {
     const { dataDir, config } = options
     const locked = openSqlite(join(dataDir, 'claviger.db'))
-    const { root, dataKeys } = await unsealed(locked, options)
+    const { root, dataKeys } = await unsealed(locked, options, devices)
     const sealer = new Sealer(dataKeys)
     const keys = { ledgerKey: sealer.subkey('ledger'), auditKey: sealer.subkey('audit') }
     const database = await locked.unlock(keys, { writeQueueMax: config.limits.writeQueueMax })
-    const house = new House(options, unlock, root, dataKeys, sealer, database)
-    await house.#startKeystores()
-    await house.#furnish()
-    await house.#loadGrants()
-    await adoptAtStart(house)
-    await kekAtStart(house)
-    return house
+    return new House(options, unlock, root, dataKeys, sealer, database, devices)
   }
 
   private constructor(
@@ -123,6 +160,7 @@ export class House {
     dataKeys: ReadonlyMap<number, Secret>,
     sealer: Sealer,
     database: Database,
+    devices: HsmDevices,
   ) {
     const { config, dataDir, log } = options
     const { limits } = config
@@ -131,6 +169,7 @@ export class House {
     this.#unlock = unlock
     this.#root = root
     this.#dataKeys = dataKeys
+    this.#devices = devices
     this.dataDir = dataDir
     this.config = config
     this.database = database
@@ -138,18 +177,17 @@ export class House {
     this.#sealer = sealer
     this.credentials = new Credentials(database, sealer, clock)
     this.authority = new Authority(dataDir, this.settings, config.kmip.tls.days)
+    this.#software = new SoftwareKeystores(sealer, limits, clock, () => this.services)
     const known = async (name: string): Promise<boolean> => {
       const credential = await this.credentials.named(name)
       return credential !== undefined && credential.revoked === undefined
     }
     this.services = {
-      grants: new Grants(sealer, clock, known),
-      store: new Store(database, sealer, limits.objectCacheMax),
+      grants: new Grants(sealer, { clock, known, sharers: config.access.sharers }),
+      store: this.#software.watched(new Store(database, sealer, limits.objectCacheMax)),
       keystores: new Keystores(
-        keystoresOf(config, sealer, log, {
-          ask: options.askPassphrase,
-          object: (id) => pinOfObject(this.services, id),
-          kek: (keystore, object) => kekCopy(this, keystore, object),
+        keystoresOf(config, sealer, this.#software, devices, (keystore, object) => {
+          return kekCopy(this, keystore, object)
         }),
       ),
       journal: new Journal((entries) => database.commit([], entries), {
@@ -162,6 +200,7 @@ export class House {
       clock,
       log,
     }
+    reserve(devices, config, this.services.keystores, root.name)
   }
 
   /** One that is away is no reason not to serve the others: it is tried again when it is asked. */
@@ -245,7 +284,8 @@ export class House {
   volatile(services: Services = this.services): Services {
     const { database } = this
     const memory = new MemoryDatabase(undefined, (entries) => database.commit([], entries))
-    return { ...services, store: new Store(memory, this.#sealer, Number.MAX_SAFE_INTEGER) }
+    const store = this.#software.watched(new Store(memory, this.#sealer, Number.MAX_SAFE_INTEGER))
+    return { ...services, store }
   }
 
   /** The tokens of PKCS#11, in the order of their slots. */
@@ -304,31 +344,80 @@ export class House {
   }
 
   /** What the root key is now, without the key. */
-  get rootName(): RootName {
-    return this.#root.name
+  get root(): object {
+    return describeRoot(this.#root.name)
   }
 
   /**
    * Seals the data keys under a new root key; everything goes on working meanwhile.
    *
-   * @param passphrase The new one, where the source is a passphrase.
+   * @param by Who wants it, for the audit trail; its entry is of the same transaction.
    */
-  async rotateRootKey(source: RootSource, passphrase?: string): Promise<RootName> {
-    const path = rootKeyPath(this.#options)
-    if (source === 'passphrase' && (passphrase === undefined || passphrase === '')) {
-      throw new KmsError('invalidField', 'Cannot rotate root key: the new passphrase is missing')
+  async rotateRootKey(wish: RootWish, by: string): Promise<object> {
+    if (this.#isRotating) {
+      throw new KmsError('conflict', 'Cannot rotate root key: another rotation is under way')
     }
-    const next = source === 'file' ? newFileKey() : await newPassphraseKey(passphrase as string)
-    if (source === 'file') {
+    this.#isRotating = true
+    try {
+      await this.#rotate(wish, by)
+      return this.root
+    } finally {
+      this.#isRotating = false
+    }
+  }
+
+  async #rotate(wish: RootWish, by: string): Promise<void> {
+    const next = await this.#nextRootKey(wish)
+    try {
+      await this.#adopt(next, by)
+    } catch (error) {
+      if (this.#root !== next) next.key[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  async #adopt(next: RootKey, by: string): Promise<void> {
+    const { services, config } = this
+    const path = rootKeyPath(this.#options)
+    const { key, name: before } = this.#root
+    if (next.name.kind === 'hsm') {
+      await assertNoObject(services, next.name)
+      reserve(this.#devices, config, services.keystores, next.name)
+    }
+    if (next.name.kind === 'file') {
       dropNext(path)
       writeFileKey(nextPath(path), next)
     }
-    await this.database.replaceDataKeys(sealed(this.#dataKeys, next), rootNameText(next.name))
-    if (source === 'file') adoptNext(path)
-    else eraseFile(path)
-    this.#root.key[Symbol.dispose]()
+    const event = { principal: by, front: 'control', operation: 'RotateRootKey' } as const
+    const detail = `from ${saidRoot(before)} to ${saidRoot(next.name)}`
+    const entry = entryOf({ ...event, outcome: 'success', detail }, services.clock())
+    const keys = sealed(this.#dataKeys, next)
+    await this.database.replaceDataKeys(keys, rootNameText(next.name), [entry])
+    key[Symbol.dispose]()
     this.#root = next
-    return next.name
+    if (next.name.kind === 'file') adoptNext(path)
+    else if (before.kind === 'file') eraseFile(path)
+  }
+
+  async #nextRootKey(wish: RootWish): Promise<RootKey> {
+    const { name } = this.#root
+    const replaces = name.kind === 'file' ? name.id : undefined
+    if (wish.to === 'file') return newFileKey()
+    if (wish.to === 'passphrase') {
+      if (wish.passphrase !== undefined && wish.passphrase !== '') {
+        return newPassphraseKey(wish.passphrase, replaces)
+      }
+      throw new KmsError('invalidField', 'Cannot rotate root key: the new passphrase is missing')
+    }
+    const { rootKey } = this.config
+    const keystore = wish.keystore ?? rootKey.keystore
+    const key = wish.key ?? (wish.make ? freshLabel(rootKey.key) : rootKey.key)
+    try {
+      return await newHsmKey(this.#devices, { ...wish, keystore, key }, replaces)
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      throw new KmsError('invalidField', `Cannot rotate root key: ${error.message}`)
+    }
   }
 
   /** Removes audit entries that are too old or too many; that it did is an entry itself. */
@@ -363,16 +452,17 @@ function assertName(name: string): void {
 function keystoresOf(
   config: Config,
   sealer: Sealer,
-  log: Logger,
-  sources: PinSources,
+  software: SoftwareKeystores,
+  devices: HsmDevices,
+  kek: KekSource,
 ): [Keystore, ...Keystore[]] {
   const names = new Set(config.keystores.map(({ name }) => name))
   if (names.size < config.keystores.length) {
     throw new ConfigError('keystores: two of them have the same name')
   }
   const keystores: Keystore[] = config.keystores.map((one) => {
-    if (one.type === 'software') return new SoftwareKeystore(one.name, sealer)
-    return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), log, sources)
+    if (one.type === 'software') return software.open(one.name)
+    return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), devices.of(one), kek)
   })
   return keystores as [Keystore, ...Keystore[]]
 }
@@ -387,24 +477,29 @@ interface Unsealed {
 }
 
 /** The root key, and the data keys that it opens; both new where the database is. */
-async function unsealed(locked: LockedDatabase, options: HouseOptions): Promise<Unsealed> {
+async function unsealed(
+  locked: LockedDatabase,
+  options: HouseOptions,
+  devices: HsmDevices,
+): Promise<Unsealed> {
   if (locked.rootName === undefined) {
-    const root = await firstRootKey(options)
+    const root = await firstRootKey(options, devices)
     const dataKeys = new Map([[1, new Secret(randomBytes(DATA_KEY_BYTES))]])
     locked.initialise(sealed(dataKeys, root), rootNameText(root.name))
     return { root, dataKeys }
   }
-  const root = await knownRootKey(parseRootName(locked.rootName), options)
+  const root = await knownRootKey(parseRootName(locked.rootName), options, devices)
   const dataKeys = locked.dataKeys.map(({ number, sealed: bytes }) => {
     return [number, openDataKey(root.key, number, bytes)] as const
   })
+  if (root.name.kind !== 'file') dropReplaced(rootKeyPath(options), root.name.replaces)
   return { root, dataKeys: new Map(dataKeys) }
 }
 
-async function firstRootKey(options: HouseOptions): Promise<RootKey> {
-  if (options.config.rootKey.source === 'passphrase') {
-    return newPassphraseKey(await passphraseFor(options))
-  }
+async function firstRootKey(options: HouseOptions, devices: HsmDevices): Promise<RootKey> {
+  const { rootKey } = options.config
+  if (rootKey.source === 'passphrase') return newPassphraseKey(await passphraseFor(options))
+  if (rootKey.source === 'hsm') return newHsmKey(devices, rootKey)
   const path = rootKeyPath(options)
   // A file that is there already was put there to be used.
   if (existsSync(path)) return readFileKey(path)
@@ -413,8 +508,16 @@ async function firstRootKey(options: HouseOptions): Promise<RootKey> {
   return root
 }
 
-async function knownRootKey(name: RootName, options: HouseOptions): Promise<RootKey> {
+async function knownRootKey(
+  name: RootName,
+  options: HouseOptions,
+  devices: HsmDevices,
+): Promise<RootKey> {
   if (name.kind === 'file') return findFileKey(rootKeyPath(options), name)
+  if (name.kind === 'hsm') {
+    assertHsmName(name)
+    return openHsmKey(devices, options.config, name)
+  }
   return { name, key: await passphraseKey(await passphraseFor(options), name) }
 }
 
@@ -437,4 +540,16 @@ function sealed(dataKeys: ReadonlyMap<number, Secret>, root: RootKey): readonly 
     number,
     sealed: sealDataKey(root.key, number, key),
   }))
+}
+
+/** For the audit trail. */
+function saidRoot(name: RootName): string {
+  if (name.kind === 'passphrase') return 'a passphrase'
+  if (name.kind === 'file') return `file key ${name.id}`
+  return `key "${name.key.label}" of HSM "${name.keystore}"`
+}
+
+/** A label that no key of the device has yet. */
+function freshLabel(usual: string): string {
+  return `${usual}-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`
 }

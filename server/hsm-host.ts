@@ -2,18 +2,21 @@
  * The host of an HSM's module: a process of its own that serves PKCS#11 RPC on the pipes it was
  * started with, one thread for each.
  *
- * `node server/hsm-host.ts MODULE LANES [RESERVED]`; the lanes are descriptors from 3 on. It ends
- * when they are closed. A module that crashes takes this process and nothing else.
+ * `node server/hsm-host.ts MODULE LANES [RESERVED]`; the lanes are descriptors from 3 on. The
+ * module is not touched before a word comes on standard input: until then the process is one in
+ * waiting (`keystores/pkcs11/host-processes.ts`), and ends where no word comes any more. Afterwards
+ * it ends when the lanes are closed. A module that crashes takes this process and nothing else.
  *
  * @module
  */
-import { isMainThread, Worker, workerData } from 'node:worker_threads'
-import { limitsWith } from '#core/limits.ts'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { HostLane } from '#keystores/pkcs11/host-lane.ts'
 import { NativeModule } from '#keystores/pkcs11/native.ts'
 import { createLog } from './log.ts'
 
 const FIRST_DESCRIPTOR = 3
+/** The server has its own limits, which are lower: this one is against messages that are none. */
+const MESSAGE_BYTES_MAX = 67_108_864
 
 interface LaneData {
   readonly module: string
@@ -24,21 +27,44 @@ interface LaneData {
 /** The server has gone to great lengths already: what a module does is logged there. */
 const log = createLog({ level: 'error', format: 'text' })
 
-/** Loads the module, and starts a thread for each lane. */
+/** Starts a thread for each lane; loads the module when it is told to. */
 function main([module, lanes, reserved]: readonly string[]): void {
   if (module === undefined || lanes === undefined) {
     throw new Error('usage: hsm-host MODULE LANES [RESERVED]')
   }
+  const workers = Array.from({ length: Number(lanes) }, (_one, lane) => {
+    const data: LaneData = { module, reserved, descriptor: FIRST_DESCRIPTOR + lane }
+    return new Worker(new URL(import.meta.url), { workerData: data })
+  })
+  const { stdin } = process
+  const unwanted = (): void => {
+    for (const worker of workers) void worker.terminate()
+  }
+  stdin.once('end', unwanted)
+  stdin.once('error', unwanted)
+  stdin.once('data', () => {
+    stdin.removeAllListeners()
+    stdin.destroy()
+    try {
+      serve(module, reserved, workers)
+    } catch (error) {
+      log.error({ module, reason: (error as Error).message }, 'the module cannot be used')
+      process.exitCode = 1
+      unwanted()
+    }
+  })
+}
+
+function serve(module: string, reserved: string | undefined, workers: readonly Worker[]): void {
   // The module stays initialised for as long as the process lives.
   const native = new NativeModule(module)
   native.initialise(reserved)
-  let open = Number(lanes)
-  for (let lane = 0; lane < Number(lanes); lane++) {
-    const data: LaneData = { module, reserved, descriptor: FIRST_DESCRIPTOR + lane }
-    const worker = new Worker(new URL(import.meta.url), { workerData: data })
+  let open = workers.length
+  for (const worker of workers) {
     worker.on('exit', () => {
       if (--open === 0) native.finalise()
     })
+    worker.postMessage('serve')
   }
 }
 
@@ -46,11 +72,11 @@ function serveLane({ module, descriptor }: LaneData): void {
   const lane = new HostLane({
     descriptor,
     module: new NativeModule(module),
-    messageBytesMax: limitsWith().callBytesMax,
+    messageBytesMax: MESSAGE_BYTES_MAX,
     failed: (name, err) => log.error({ function: name, err }, 'a call failed'),
   })
   lane.serve()
 }
 
 if (isMainThread) main(process.argv.slice(2))
-else serveLane(workerData as LaneData)
+else parentPort?.once('message', () => serveLane(workerData as LaneData))

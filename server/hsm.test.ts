@@ -306,7 +306,8 @@ describe('a house with an HSM', { skip, timeout: 120_000 }, () => {
     equal(hsmStatus(house)[0]?.state, 'running')
     const given = childrenOf(process.pid).map((pid) => readFileSync(`/proc/${pid}/environ`, 'utf8'))
     const hosts = given.filter((variables) => variables.includes('SOFTHSM2_CONF='))
-    equal(hosts.length, 2, "the house's, and the application's of before")
+    // Those in waiting come a moment later.
+    ok(hosts.length >= 2, "the house's, and the application's of before")
     deepEqual(
       hosts.filter((variables) => /CLAVIGER_PASSPHRASE|MY_HSM_PIN/.test(variables)),
       [],

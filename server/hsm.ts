@@ -29,19 +29,19 @@ const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning']
 
 /**
  * @param beside Keeps public keys and what is no key.
- * @throws `ConfigError` when the token or the PIN is not said.
+ * @param source Who has copies of key-encrypting keys.
  */
 export function hsmKeystore(
   config: HsmConfig,
   beside: Keystore,
-  log: Logger,
-  sources: PinSources,
+  device: Device,
+  source?: KekSource,
 ): Pkcs11Keystore {
   const { name, extractable, administrators, identifierSlot } = config
   const adoptsCalled = config.adopt !== 'never'
-  const kek = kekOptions(config, sources.kek)
+  const kek = kekOptions(config, source)
   const options = { name, extractable, administrators, identifierSlot, adoptsCalled, kek }
-  return new Pkcs11Keystore(options, hsmDevice(config, log, sources), beside)
+  return new Pkcs11Keystore(options, device, beside)
 }
 
 /** Where a PIN may come from that is not in a file. */
@@ -50,8 +50,6 @@ export interface PinSources {
   readonly ask?: ((prompt: string) => Promise<string>) | undefined
   /** The value of a managed object. */
   readonly object?: ((id: string) => Promise<string>) | undefined
-  /** The copy of a keystore's key-encrypting key. */
-  readonly kek?: KekSource | undefined
 }
 
 /** The copy of a keystore's key-encrypting key, or of the object that is it. */
@@ -71,8 +69,12 @@ function kekOptions(
   return { ...rest, id: id === undefined ? undefined : Buffer.from(id, 'hex'), copy }
 }
 
-/** The device of a keystore, or several that have the same keys; not started yet. */
-function hsmDevice(config: HsmConfig, log: Logger, sources: PinSources): Device {
+/**
+ * The device of a keystore, or several that have the same keys; not started yet.
+ *
+ * @throws `ConfigError` when the token or the PIN is not said.
+ */
+export function hsmDevice(config: HsmConfig, log: Logger, sources: PinSources): Device {
   const { name, module, environment, reserved, others } = config
   const pin = pinOf(config, sources)
   const first = member(config, config, pin, log)

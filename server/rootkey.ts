@@ -2,8 +2,9 @@
  * The root key: the one secret that is not in the database.
  *
  * It seals the data keys (`core/sealer.ts`). It is read from a file, or made of a passphrase with
- * Argon2id (RFC 9106, with the parameters of its second recommended option). The database remembers
- * which kind it was and, for a passphrase, the salt; never the key.
+ * Argon2id (RFC 9106, with the parameters of its second recommended option), or unwrapped by an HSM
+ * (`server/rootkey-hsm.ts`). The database remembers which kind it was and, for a passphrase, the
+ * salt, for an HSM, the wrapped key; never the key.
  *
  * Rotation seals the data keys under a new root key. The new file is on the disk before the
  * database speaks of it, and the old one goes when the database does: whenever the machine stops in
@@ -30,6 +31,7 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { KmsError } from '#core/errors.ts'
 import { Secret } from '#core/secret.ts'
+import type { Envelope, WrappingName } from '#keystores/pkcs11/wrapping.ts'
 
 const deriveArgon2 = promisify(argon2)
 
@@ -48,7 +50,23 @@ export type RootName =
       readonly memory: number
       readonly passes: number
       readonly parallelism: number
+      /** Identifier of a file's key that it has replaced. */
+      readonly replaces?: string | undefined
     }
+  | HsmName
+
+/** The root key, wrapped by a key of an HSM; and which that is. */
+export interface HsmName {
+  readonly kind: 'hsm'
+  readonly id: string
+  readonly keystore: string
+  /** Label and serial number of the token, for people: a copy of it is as good. */
+  readonly token: string
+  readonly serial: string
+  readonly key: WrappingName
+  readonly envelope: Envelope
+  readonly replaces?: string | undefined
+}
 
 export interface RootKey {
   readonly name: RootName
@@ -63,8 +81,8 @@ export function rootNameText(name: RootName): string {
   return JSON.stringify(name)
 }
 
-/** Says which key a file holds, without giving it away. */
-function idOf(key: Secret): string {
+/** Says which key it is, without giving it away. */
+export function idOf(key: Secret): string {
   return createHash('sha256')
     .update('claviger root id')
     .update(key.expose())
@@ -72,8 +90,13 @@ function idOf(key: Secret): string {
     .slice(0, 16)
 }
 
+/** A key of which nobody knows yet. */
+export function newRootKey(): Secret {
+  return new Secret(randomBytes(ROOT_KEY_BYTES))
+}
+
 export function newFileKey(): RootKey {
-  const key = new Secret(randomBytes(ROOT_KEY_BYTES))
+  const key = newRootKey()
   return { name: { kind: 'file', id: idOf(key) }, key }
 }
 
@@ -137,6 +160,23 @@ export function adoptNext(path: string): void {
 /** Where the old key is while the new one takes its place. */
 function oldPath(path: string): string {
   return `${path}.old`
+}
+
+/**
+ * Finishes a rotation away from a file that was interrupted: the file goes if it holds the key that
+ * was replaced, and so does one that was never used. Another key is somebody else's.
+ */
+export function dropReplaced(path: string, replaces: string | undefined): void {
+  dropNext(path)
+  for (const one of replaces === undefined ? [] : [path, oldPath(path)]) {
+    try {
+      const { name, key } = readFileKey(one)
+      key[Symbol.dispose]()
+      if (name.kind === 'file' && name.id === replaces) eraseFile(one)
+    } catch {
+      // It is not there, or no key file.
+    }
+  }
 }
 
 export function dropNext(path: string): void {
@@ -208,9 +248,11 @@ function nextKey(path: string, name: FileName): RootKey | undefined {
   }
 }
 
-export async function newPassphraseKey(passphrase: string): Promise<RootKey> {
+/** @param replaces Identifier of a file's key that it replaces. */
+export async function newPassphraseKey(passphrase: string, replaces?: string): Promise<RootKey> {
   const salt = randomBytes(16).toString('base64')
-  const name = { kind: 'passphrase', salt, ...ARGON2 } as const
+  const old = replaces === undefined ? {} : { replaces }
+  const name = { kind: 'passphrase', salt, ...ARGON2, ...old } as const
   return { name, key: await passphraseKey(passphrase, name) }
 }
 

@@ -306,7 +306,7 @@ function fields(structure: string, members: Members, name: string): readonly str
   const offset = `.offset = offsetof(${structure}, ${name})`
   const size = `.size = sizeof(((${structure} *)NULL)->${name})`
   const kind = (text: string): string => `.kind = ${text}_MEMBER`
-  const length = 'length' in member ? [lengthOffset(structure, members, member.length)] : []
+  const length = 'length' in member ? [lengthOffset(structure, members, member)] : []
   switch (member.kind) {
     case 'ulong':
       return [kind('ULONG'), offset]
@@ -349,7 +349,12 @@ function fields(structure: string, members: Members, name: string): readonly str
   }
 }
 
-function lengthOffset(structure: string, members: Members, name: string): string {
+function lengthOffset(
+  structure: string,
+  members: Members,
+  { length: name, of }: { readonly length: string; readonly of?: string },
+): string {
+  if (of !== undefined) return `.length_offset = offsetof(${of}, ${name}), .is_outer_length = true`
   const offset = `.length_offset = offsetof(${structure}, ${name})`
   return members[name]?.kind === 'lengthPointer' ? `${offset}, .is_length_pointer = true` : offset
 }
@@ -486,6 +491,7 @@ function put(name: string, argument: Argument, of: FunctionName): string {
     case 'found':
       return `put_found(&call, ${name}, ${argument.maximum}, ${argument.length});`
     case 'ulongOut':
+      return of === 'C_DeriveKey' ? `need_key(&call, ${name});` : `need(&call, ${name});`
     case 'structure':
       return `need(&call, ${name});`
     case 'pointer':

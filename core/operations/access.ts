@@ -13,7 +13,7 @@ import { KmsError } from '../errors.ts'
 import { EVERYBODY, type Grant } from '../grants.ts'
 import { isPlaced } from '../identifiers.ts'
 import { labelOf, type ManagedObject } from '../objects.ts'
-import { assertMayGrant, livingObject, visibleObject } from '../policy.ts'
+import { assertMayGrant, credentialOf, livingObject, visibleObject } from '../policy.ts'
 
 export interface AccessWish {
   readonly id: string
@@ -36,6 +36,10 @@ export async function grantAccess(context: Context, wish: AccessWish): Promise<G
   if (principal !== EVERYBODY && !(await grants.knows(principal))) {
     const what = `Cannot grant: there is no credential "${principal}", or it is revoked`
     throw new KmsError('notFound', what)
+  }
+  if (principal === EVERYBODY && !grants.shows(context.principal.name)) {
+    const what = 'Cannot grant to everybody: that is for the sharers in access.sharers'
+    throw new KmsError('permissionDenied', `${what} of the configuration`)
   }
   return changed(context, wish, (object, before) => {
     if (isPlaced(object.id) && (deeds & ENDS) !== 0) {
@@ -89,10 +93,5 @@ export async function accessOn(context: Context, id: string): Promise<readonly G
 
 /** What the principal itself has been granted. */
 export function accessObtained({ services, principal }: Context): readonly Grant[] {
-  const { grants } = services
-  return grants.objectsFor(principal.name).flatMap((object) => {
-    return grants.on(object).filter((grant) => {
-      return grant.principal === principal.name || grant.principal === EVERYBODY
-    })
-  })
+  return services.grants.to(credentialOf(principal))
 }

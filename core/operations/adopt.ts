@@ -116,9 +116,13 @@ export async function adoptCalled(
   return objects
 }
 
-/** RFC 9562 §5.8: bits of our own choice. */
 function idOf({ name }: Keystore, { place }: Foundling): string {
-  const bytes = createHash('sha256').update(`adopted\0${name}\0`).update(place).digest()
+  return adoptedId(name, place)
+}
+
+/** What an object of a place in a keystore is called. RFC 9562 §5.8: bits of our own choice. */
+export function adoptedId(keystore: string, place: Uint8Array): string {
+  const bytes = createHash('sha256').update(`adopted\0${keystore}\0`).update(place).digest()
   bytes[6] = ((bytes[6] as number) & 0x0f) | 0x80
   bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80
   const hex = bytes.toString('hex', 0, 16)

@@ -15,9 +15,10 @@ import { commit, retried, revised } from '../change.ts'
 import type { Context } from '../context.ts'
 import { keyInUse } from '../keys.ts'
 import type { Made } from '../keystore.ts'
-import type { ManagedObject, Material } from '../objects.ts'
+import type { ManagedObject } from '../objects.ts'
 import { livingObject, permitted } from '../policy.ts'
 import { assertSize, presentAttributes } from './attributes.ts'
+import { makerLike } from './keep.ts'
 import { enter, newId } from './make.ts'
 
 export interface Amendment {
@@ -58,8 +59,8 @@ async function withValue(
 ): Promise<ManagedObject> {
   const { id } = object
   const format = attributes.get('keyFormatType') ?? KeyFormatType.Opaque
-  const keystore = context.services.keystores.named((object.material as Material).keystore)
-  const made = await keystore.import({ id, kind: 'data', format, bytes: value })
+  const { keystore, maker } = await makerLike(context, object)
+  const made = await maker.import({ id, kind: 'data', format, bytes: value })
   const material = { keystore: keystore.name, handle: made.handle }
   return { ...revised(context, object, withDigest(attributes, made)), material }
 }
@@ -82,14 +83,14 @@ export async function duplicate(
   source: ManagedObject,
   attributes: AttributeBag,
 ): Promise<ManagedObject> {
-  const { services, principal, now } = context
+  const { principal, now } = context
   permitted(context, source, 'get')
   const key = keyInUse(source)
-  const keystore = services.keystores.named((source.material as Material).keystore)
+  const { keystore, maker } = await makerLike(context, source)
   const id = newId()
   const { kind, spec, format } = key
   using bytes = await keystore.export(key)
-  const made = await keystore.import({ id, kind, spec, format, bytes: bytes.expose() })
+  const made = await maker.import({ id, kind, spec, format, bytes: bytes.expose() })
   const copy: ManagedObject = {
     id,
     scope: principal.scope,

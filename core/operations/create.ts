@@ -28,8 +28,16 @@ import { KmsError } from '../errors.ts'
 import { PUBLIC_SUFFIX, withoutIdentifier } from '../identifiers.ts'
 import { algorithmLabel, pairSpec } from '../keys.ts'
 import { type ManagedObject, objectTypeLabel } from '../objects.ts'
+import { keeperWished, placed, withoutKeeper } from './keep.ts'
 import { type Given, type Internal, newId, newObject, resolved } from './make.ts'
-import { enterMade, type MakingPlace, makingAt, placedName, placedObject } from './placed.ts'
+import {
+  enterMade,
+  fixedAt,
+  type MakingPlace,
+  makingAt,
+  placedName,
+  placedObject,
+} from './placed.ts'
 
 export interface CreateWish {
   readonly objectType: ObjectType
@@ -59,16 +67,21 @@ export async function create(context: Context, wish: CreateWish): Promise<Manage
     throw new KmsError('objectType', `${what} and secret data; register it`)
   }
   const chosen = withoutIdentifier(wish.given.attributes)
-  const given = await resolved(context, { ...wish.given, attributes: chosen.attributes })
-  const spec = secretSpec(objectType, given)
-  assertMask(given, 'create key')
+  const all = await resolved(context, { ...wish.given, attributes: chosen.attributes })
+  const spec = secretSpec(objectType, all)
+  assertMask(all, 'create key')
   return makingAt(context, chosen.id, wish.storageMasks, async (at) => {
-    const { keystore, place } = at
+    const {
+      keystore,
+      maker,
+      given,
+      known: kept,
+    } = await placed(context, all, wish.storageMasks, fixedAt(at))
     const id = chosen.id ?? newId()
-    const made = await keystore.generate({ id, spec, place })
+    const made = await maker.generate({ id, spec, place: at.place })
     const body = createdBody(objectType, spec, made.format, given)
     const length = { id: 'cryptographicLength', value: spec.bits } as const
-    const known = [length, ...placedName(at, id, given)]
+    const known = [length, ...placedName(at, id, given), ...kept]
     const { internal } = wish
     const making = { id, objectType, given, body, keystore, made, known, internal } as const
     const object = newObject(context, { ...making, origin: 'created' })
@@ -145,6 +158,7 @@ export async function createKeyPair(context: Context, wish: CreateKeyPairWish): 
   const { spec, number, curve } = pairWanted(forPrivate, forPublic)
   assertMask(forPrivate, 'create private key')
   assertMask(forPublic, 'create public key')
+  assertPrivateKept(forPrivate, forPublic)
   return makingAt(context, chosen.id, wish.storageMasks, (at) => {
     const ids = chosen.id === undefined ? [newId(), newId()] : halvesOf(chosen.id)
     const [privateId, publicId] = ids as [string, string]
@@ -185,12 +199,13 @@ interface PairParts extends PairWanted {
 
 async function makePair(
   context: Context,
-  { internal }: CreateKeyPairWish,
+  { internal, storageMasks }: CreateKeyPairWish,
   { at, privateId, publicId, forPrivate, forPublic, spec, number, curve }: PairParts,
 ): Promise<Pair> {
-  const { keystore, place } = at
+  const { place } = at
+  const { keystore, maker, known } = await placed(context, forPrivate, storageMasks, fixedAt(at))
   const publicExponent = internal?.publicExponent
-  const made = await keystore.generatePair({ privateId, publicId, spec, publicExponent, place })
+  const made = await maker.generatePair({ privateId, publicId, spec, publicExponent, place })
   const half = (
     type: typeof ObjectType.PrivateKey | typeof ObjectType.PublicKey,
     given: readonly ListedAttribute[],
@@ -202,7 +217,7 @@ async function makePair(
       id,
       objectType: type,
       origin: 'created',
-      given,
+      given: withoutKeeper(given),
       body: pairBody(type, own.format, number, spec.bits),
       keystore,
       made: own,
@@ -211,6 +226,7 @@ async function makePair(
         ...(curve === undefined ? [] : [domainParameters(curve)]),
         link(isPrivate ? LinkType.PublicKeyLink : LinkType.PrivateKeyLink, other),
         ...placedName(at, id, given),
+        ...(isPrivate ? known : []),
       ],
       internal: isPrivate ? internal?.privateKey : internal?.publicKey,
     })
@@ -223,6 +239,17 @@ async function makePair(
     privateKey: entered[0] as ManagedObject,
     publicKey: entered[1] as ManagedObject,
   }
+}
+
+/** A wish for both halves is one for the private key; the public one is no secret. */
+function assertPrivateKept(
+  forPrivate: readonly ListedAttribute[],
+  forPublic: readonly ListedAttribute[],
+): void {
+  const wish = keeperWished(forPublic)
+  if (wish === undefined || wish === keeperWished(forPrivate)) return
+  const what = 'Cannot create key pair: its public key is not kept wrapped without the private one'
+  throw new KmsError('invalidField', what)
 }
 
 export function link(linkType: LinkType, linkedObjectIdentifier: string): ListedAttribute {

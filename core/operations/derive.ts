@@ -33,6 +33,7 @@ import { keyInUse, USES, type UsableKey, usableKey } from '../keys.ts'
 import type { DerivationMechanism } from '../keystore.ts'
 import { type ManagedObject, objectTypeLabel, objectTypeOf } from '../objects.ts'
 import { link, valueIn } from './create.ts'
+import { placed } from './keep.ts'
 import { type Given, newId, newObject, resolved } from './make.ts'
 import { cipherMechanism, hashNamed } from './parameters.ts'
 
@@ -50,8 +51,8 @@ export async function deriveKey(context: Context, wish: DeriveWish): Promise<Man
     const what = `Cannot derive ${objectTypeLabel(objectType)}: only symmetric keys and secret data`
     throw new KmsError('objectType', what)
   }
-  const given = await resolved(context, wish.given)
-  const { spec, bits } = wanted(objectType, given)
+  const all = await resolved(context, wish.given)
+  const { spec, bits } = wanted(objectType, all)
   const bases = await Promise.all(ids.map((id) => usableKey(context, id, USES.derive)))
   const [base, second] = bases
   if (base === undefined) {
@@ -59,11 +60,12 @@ export async function deriveKey(context: Context, wish: DeriveWish): Promise<Man
   }
   const data = await derivationData(parameters, second)
   const mechanism = mechanismOf(wish, base, data)
+  const { maker, given, known } = await placed(context, all, undefined, base.keystore)
   using secret = await base.keystore.derive(base.key, mechanism, bits / 8)
   const id = newId()
   const format = KeyFormatType.Raw
   const bytes = secret.expose()
-  const made = await base.keystore.import({ id, kind: 'secret', spec, format, bytes })
+  const made = await maker.import({ id, kind: 'secret', spec, format, bytes })
   const derived = newObject(context, {
     id,
     objectType,
@@ -72,7 +74,7 @@ export async function deriveKey(context: Context, wish: DeriveWish): Promise<Man
     body: derivedBody(objectType, given, bits),
     keystore: base.keystore,
     made,
-    known: ids.map((one) => link(LinkType.DerivationBaseObjectLink, one)),
+    known: [...ids.map((one) => link(LinkType.DerivationBaseObjectLink, one)), ...known],
   })
   await commit(context, [...linked(context, bases, id), { after: derived }])
   return derived

@@ -20,7 +20,7 @@ import type { Context } from '../context.ts'
 import type { Query } from '../database.ts'
 import { KmsError } from '../errors.ts'
 import type { ManagedObject } from '../objects.ts'
-import { isVisible, scopesOf } from '../policy.ts'
+import { credentialOf, isVisible, scopesOf } from '../policy.ts'
 import { conditionsOf, isDate, matches, storageStatus, storedAs, type Wanted } from '../search.ts'
 import { sweep } from '../sweep.ts'
 
@@ -72,7 +72,7 @@ export async function locate(context: Context, wish: LocateWish): Promise<Locate
     const isStored = (storageStatus(attributes) & status) !== 0 && matches(attributes, wanted)
     return isStored && isVisible(services, principal, object)
   }
-  const shared = services.grants.objectsFor(principal.name)
+  const shared = services.grants.shownTo(credentialOf(principal))
   if (shared.length > 0) return withShared(context, page, shared, fits)
   const found = await services.store.find(page)
   const objects = await services.store.objects(found.ids)

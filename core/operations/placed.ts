@@ -29,6 +29,11 @@ export interface MakingPlace {
   readonly replaced: readonly ManagedObject[]
 }
 
+/** The keystore, where the identifier says it; undefined where another would do. */
+export function fixedAt({ keystore, place }: MakingPlace): Keystore | undefined {
+  return place === undefined ? undefined : keystore
+}
+
 /** Keys that are being made: nobody else begins one of the same name meanwhile. */
 const MAKING = new Set<string>()
 

@@ -30,8 +30,9 @@ import { kindOf, pairSpec } from '../keys.ts'
 import type { MaterialKind } from '../keystore.ts'
 import { isKeyed, type KeyedObject, type ManagedObject, objectTypeLabel } from '../objects.ts'
 import { domainParameters, link, valueIn } from './create.ts'
+import { placed } from './keep.ts'
 import { type Given, type Internal, newId, newObject, resolved } from './make.ts'
-import { enterMade, makingAt, placedName, placedObject } from './placed.ts'
+import { enterMade, fixedAt, makingAt, placedName, placedObject } from './placed.ts'
 
 export interface RegisterWish {
   readonly objectType: ObjectType
@@ -61,22 +62,33 @@ export async function register(context: Context, wish: RegisterWish): Promise<Ma
     throw new KmsError('objectType', what)
   }
   const chosen = withoutIdentifier(wish.given.attributes)
-  const given = await resolved(context, { ...wish.given, attributes: chosen.attributes })
-  const taken = await take(objectType, object, given)
+  const all = await resolved(context, { ...wish.given, attributes: chosen.attributes })
+  const taken = await take(objectType, object, all)
   const { kind, spec, format, bytes, body } = taken
+  const isForDevice = bytes !== undefined && spec !== undefined && kind !== 'public'
+  if (chosen.id !== undefined && !isForDevice) {
+    const what = `Cannot register "${chosen.id}": such identifiers are for secret and private keys`
+    throw new KmsError('invalidField', `${what} that come unwrapped`)
+  }
   return makingAt(context, chosen.id, storageMasks, async (at) => {
-    const { keystore, place } = at
+    const {
+      keystore,
+      maker,
+      given,
+      known: kept,
+    } = await placed(context, all, storageMasks, fixedAt(at))
     const id = chosen.id ?? newId()
-    const request = { id, kind, spec, format, place }
-    const made = bytes === undefined ? undefined : await keystore.import({ ...request, bytes })
+    const request = { id, kind, spec, format, place: at.place }
+    const made = bytes === undefined ? undefined : await maker.import({ ...request, bytes })
     // The keystore has it now; the message that brought it must not keep it.
     bytes?.fill(0)
     const { internal } = wish
-    const known = [...taken.known, ...placedName(at, id, given)]
+    const own = bytes === undefined ? [] : kept
+    const known = [...taken.known, ...placedName(at, id, given), ...own]
     const making = { id, objectType, origin: 'registered', given, body, known, internal } as const
     const registered = newObject(context, { ...making, ...(made && { keystore, made }) })
-    const placed = placedObject(context, at, registered)
-    return (await enterMade(context, at, [placed], internal))[0] as ManagedObject
+    const next = placedObject(context, at, registered)
+    return (await enterMade(context, at, [next], internal))[0] as ManagedObject
   })
 }
 

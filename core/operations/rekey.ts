@@ -19,6 +19,7 @@ import { isKeyed, labelOf, type ManagedObject, objectTypeOf } from '../objects.t
 import { assertMayEnd, livingObject } from '../policy.ts'
 import type { ObjectChange } from '../store.ts'
 import { link, type Pair } from './create.ts'
+import { makerLike } from './keep.ts'
 import { type Given, newId, newObject, resolved } from './make.ts'
 
 export interface ReKeyWish {
@@ -68,9 +69,9 @@ export async function reKey(context: Context, wish: ReKeyWish): Promise<ManagedO
     const given = await resolved(context, wish.given)
     const spec = specOf(ObjectType.SymmetricKey, old.attributes)
     if (spec === undefined) throw cannot(old, 'its algorithm is not offered')
-    const keystore = context.services.keystores.named(keystoreOf(old))
+    const { keystore, maker, known } = await makerLike(context, old)
     const id = newId()
-    const made = await keystore.generate({ id, spec })
+    const made = await maker.generate({ id, spec })
     const replacement = newObject(context, {
       id,
       objectType: ObjectType.SymmetricKey,
@@ -79,7 +80,7 @@ export async function reKey(context: Context, wish: ReKeyWish): Promise<ManagedO
       body: old.body,
       keystore,
       made,
-      known: [link(LinkType.ReplacedObjectLink, old.id)],
+      known: [link(LinkType.ReplacedObjectLink, old.id), ...known],
     })
     await commit(context, [replaced(context, old, id), { after: replacement }])
     return replacement
@@ -94,9 +95,9 @@ export async function reKeyKeyPair(context: Context, wish: ReKeyKeyPairWish): Pr
     const forPublic = await resolved(context, wish.common, wish.publicKey)
     const spec = specOf(ObjectType.PrivateKey, oldPrivate.attributes)
     if (spec === undefined) throw cannot(oldPrivate, 'its algorithm is not offered')
-    const keystore = context.services.keystores.named(keystoreOf(oldPrivate))
+    const { keystore, maker, known } = await makerLike(context, oldPrivate)
     const [privateId, publicId] = [newId(), newId()]
-    const made = await keystore.generatePair({ privateId, publicId, spec })
+    const made = await maker.generatePair({ privateId, publicId, spec })
     const half = (old: ManagedObject, id: string, given: readonly ListedAttribute[]) => {
       const isPrivate = old === oldPrivate
       const [type, other] = isPrivate
@@ -110,7 +111,11 @@ export async function reKeyKeyPair(context: Context, wish: ReKeyKeyPairWish): Pr
         body: old.body,
         keystore,
         made: isPrivate ? made.privateKey : made.publicKey,
-        known: [link(LinkType.ReplacedObjectLink, old.id), link(type, other)],
+        known: [
+          link(LinkType.ReplacedObjectLink, old.id),
+          link(type, other),
+          ...(isPrivate ? known : []),
+        ],
       })
     }
     const privateKey = half(oldPrivate, privateId, forPrivate)
@@ -150,10 +155,6 @@ async function otherHalf(context: Context, privateKey: ManagedObject): Promise<M
   const id = found?.linkedObjectIdentifier
   if (typeof id !== 'string') throw cannot(privateKey, 'it has no link to its public key')
   return livingObject(context, id)
-}
-
-function keystoreOf(object: ManagedObject): string {
-  return (object.material as { readonly keystore: string }).keystore
 }
 
 /** The old key loses its names to the new one. */

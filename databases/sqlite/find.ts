@@ -32,23 +32,49 @@ export function findRecords(
   const scopes = scopeNumbers(query.scopes, prepare, known)
   if (scopes !== undefined && scopes.length === 0)
     return { ids: [], ...(query.count && { total: 0 }) }
-  const matching = matchingSeqs(query, scopes, prepare)
-  const order = query.oldestFirst ? 'ASC' : 'DESC'
-  // The page of entries comes first, one look-up of a record for each: a set of them would be
-  // sorted.
-  const page = `${matching.sql} ORDER BY seq ${order} LIMIT ? OFFSET ?`
-  const sql = `SELECT r.id AS id FROM (${page}) m CROSS JOIN records r ON r.seq = m.seq
-    ORDER BY m.seq ${order}`
-  const rows = prepare(sql).all(...matching.values, query.limit, query.offset ?? 0)
+  const { sql, values } = entriesOfOne(query, scopes) ?? page(query, scopes, prepare)
+  const offset = query.offset ?? 0
+  const rows = prepare(sql).all(...values, query.limit, offset)
   const ids = rows.map((row) => row['id'] as string)
   if (!query.count) return { ids }
-  const offset = query.offset ?? 0
   // A page that is not full tells the total by itself.
   if (ids.length < query.limit && (ids.length > 0 || offset === 0)) {
     return { ids, total: offset + ids.length }
   }
+  const matching = matchingSeqs(query, scopes, prepare)
   const count = prepare(`SELECT count(*) AS n FROM (${matching.sql})`).get(...matching.values)
   return { ids, total: Number(count?.['n']) }
+}
+
+/** A term in a scope: its entries stand in their order already. */
+const ONE = `SELECT r.id AS id FROM terms t CROSS JOIN records r ON r.seq = t.seq
+  WHERE t.kind = ? AND t.scope = ? AND t.term = ?`
+const ONE_OLDEST_FIRST = `${ONE} ORDER BY t.seq LIMIT ? OFFSET ?`
+const ONE_NEWEST_FIRST = `${ONE} ORDER BY t.seq DESC LIMIT ? OFFSET ?`
+
+/** The most frequent question: what has this name. It is answered in half the time. */
+function entriesOfOne(
+  { kind, conditions, oldestFirst }: Query,
+  scopes: readonly number[] | undefined,
+): Piece | undefined {
+  const [condition] = conditions
+  const [scope] = scopes ?? []
+  const isOne = conditions.length === 1 && scopes?.length === 1 && scope !== undefined
+  if (!isOne || condition === undefined || !('is' in condition)) return undefined
+  const sql = oldestFirst ? ONE_OLDEST_FIRST : ONE_NEWEST_FIRST
+  return { sql, values: [kind, scope, condition.is] }
+}
+
+/**
+ * The page of entries comes first, one look-up of a record for each: a set of them would be sorted.
+ */
+function page(query: Query, scopes: readonly number[] | undefined, prepare: Prepare): Piece {
+  const { sql, values } = matchingSeqs(query, scopes, prepare)
+  const order = query.oldestFirst ? 'ASC' : 'DESC'
+  const entriesOfPage = `${sql} ORDER BY seq ${order} LIMIT ? OFFSET ?`
+  const records = `SELECT r.id AS id FROM (${entriesOfPage}) m CROSS JOIN records r
+    ON r.seq = m.seq ORDER BY m.seq ${order}`
+  return { sql: records, values }
 }
 
 /** Numbers of the scopes that exist; undefined for all. */

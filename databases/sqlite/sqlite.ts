@@ -185,8 +185,12 @@ class SqliteDatabase implements Database {
     return this.#write({ changes, entries })
   }
 
-  replaceDataKeys(keys: readonly SealedDataKey[], rootName: string): Promise<void> {
-    return this.#write({ changes: [], entries: [], dataKeys: { keys, rootName } })
+  replaceDataKeys(
+    keys: readonly SealedDataKey[],
+    rootName: string,
+    entries: readonly AuditEntry[] = [],
+  ): Promise<void> {
+    return this.#write({ changes: [], entries, dataKeys: { keys, rootName } })
   }
 
   #write(request: WriteRequest): Promise<void> {

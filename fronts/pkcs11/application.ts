@@ -272,9 +272,7 @@ export class Application implements Contract {
 
   /** An object of another scope whose value has not been granted is shown as one that stays. */
   shown(token: Token, object: ManagedObject): ManagedObject {
-    const principal = this.principalOf(token)
-    if (object.scope === principal.scope) return object
-    return asGranted(token.services, principal, object)
+    return asGranted(token.services, this.principalOf(token), object)
   }
 
   /** Whether an object is in the keystore that was chosen. */

@@ -7,8 +7,8 @@
  * bytes there are, and where a shorter key is cut from.
  *
  * The curves have a cofactor of 1, or their function takes care of it: `ECDH1_COFACTOR_DERIVE` is
- * `ECDH1_DERIVE`. TLS 1.0 and 1.1, X9.42 and the key blocks of TLS, whose initialisation vectors
- * come back through the caller's pointers, are not offered.
+ * `ECDH1_DERIVE`. The key block of TLS, which is several keys, is in `functions/key-block.ts`. TLS
+ * 1.0 and 1.1 and X9.42 are not offered.
  *
  * @module
  */

@@ -46,6 +46,7 @@ const PARAMETERS: Readonly<Record<string, Mechanism['parameter']>> = {
   },
   CK_SALSA20_CHACHA20_POLY1305_PARAMS: { ...CHACHA_NONCE, pAAD: Buffer.from('a') },
   CK_RSA_PKCS_OAEP_PARAMS: { hashAlg: CKM.SHA256, mgf: 2, source: 1, pSourceData: undefined },
+  CK_TLS_MAC_PARAMS: { prfHashMechanism: CKM.SHA256, ulMacLength: 12, ulServerOrClient: 2 },
   CK_HASH_SIGN_ADDITIONAL_CONTEXT: {
     hedgeVariant: 0,
     pContext: Buffer.from('context'),

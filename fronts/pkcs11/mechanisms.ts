@@ -152,6 +152,9 @@ const KEY_MECHANISMS: readonly KeyMechanism[] = [
     algorithms,
     keyBits,
   })),
+  // Several keys at once: functions/key-block.ts.
+  { ckm: CKM.TLS12_KEY_AND_MAC_DERIVE, serves: ['derive'], algorithms: [] },
+  { ckm: CKM.TLS12_KEY_SAFE_DERIVE, serves: ['derive'], algorithms: [] },
   { ckm: CKM.PKCS5_PBKD2, serves: ['generate'], algorithms: [] },
   {
     ckm: CKM.PUB_KEY_FROM_PRIV_KEY,

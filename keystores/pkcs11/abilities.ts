@@ -22,6 +22,7 @@ import {
 } from '#spec/algorithms.ts'
 import { CKF, CKM } from '#spec/pkcs11/constants.ts'
 import type { Device, Need } from './device.ts'
+import { OPENS_OAEP } from './oaep.ts'
 import { type Padded, paddedOver } from './padded.ts'
 import { DES2_BITS } from './templates.ts'
 
@@ -75,7 +76,7 @@ export class Abilities {
 
   /** Whether OAEP is done here over the device's bare RSA, which does not take it so itself. */
   opensOaep(mechanism: Omit<Generic<'cipher'>, 'label'> & { readonly label: boolean }): boolean {
-    if (mechanism.cipher !== 'RSA_PKCS_OAEP') return false
+    if (mechanism.cipher !== 'RSA_PKCS_OAEP' || !OPENS_OAEP) return false
     return this.#cannotOaep(mechanism) !== undefined && this.wayOf('RSA_X_509') === 'data'
   }
 

@@ -5,15 +5,15 @@
  * The host serves PKCS#11 RPC on a few lanes (pipes), each of which is a thread there and one
  * logged-in session here. When the host ends, when a call is not answered in time, or when the
  * device says that session or login are gone, everything is set up anew: at once the first time,
- * then after growing pauses. After several failures in a row nothing is tried for a while, and
- * whoever asks is told why at once.
+ * then after growing pauses; a host in waiting makes the first time short. After several failures
+ * in a row nothing is tried for a while, and whoever asks is told why at once.
  *
  * Work that changes nothing in the device is tried a second time by itself; other work is not,
  * because nobody knows how far it had come.
  *
  * @module
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Pkcs11Client, Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.ts'
@@ -23,6 +23,7 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession, DeviceStatus, Need } from './device.ts'
 import { isLost, isStale } from './failures.ts'
+import { HostProcesses } from './host-processes.ts'
 import { type Calls, Lane } from './lane.ts'
 import { mechanismName } from './mechanisms.ts'
 import { isQuick, type QuickAnswer, type Verb } from './quick.ts'
@@ -73,6 +74,7 @@ interface MechanismInfo {
 
 export class HostDevice implements Device {
   readonly #options: HostOptions
+  readonly #processes: HostProcesses
   #host: ChildProcess | undefined
   #lanes: Lane[] = []
   #waiting: { resolve: (lane: Lane) => void; reject: (error: Error) => void }[] = []
@@ -100,6 +102,7 @@ export class HostDevice implements Device {
   /** Nothing is started before the device is asked for something. */
   constructor(options: HostOptions) {
     this.#options = options
+    this.#processes = new HostProcesses(options)
     this.#quirks = options.quirks ?? generic()
   }
 
@@ -308,6 +311,7 @@ export class HostDevice implements Device {
       try {
         await this.#launch()
         this.#starts++
+        this.#processes.prepare()
         log.info({ keystore: name, process: this.processId }, 'HSM host runs')
         return
       } catch (error) {
@@ -323,11 +327,7 @@ export class HostDevice implements Device {
   }
 
   async #launch(): Promise<void> {
-    const { command, environment, lanes } = this.#options
-    const [program, ...args] = command
-    const pipes = Array.from({ length: lanes }, () => 'pipe' as const)
-    const env = { ...process.env, ...environment }
-    const host = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit', ...pipes], env })
+    const host = this.#processes.take()
     this.#host = host
     const epoch = ++this.#epoch
     host.once('error', (error) => this.#fail(epoch, error))
@@ -448,6 +448,7 @@ export class HostDevice implements Device {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#processes.close()
     const host = this.#host
     this.#host = undefined
     for (const lane of this.#lanes) lane.client.close()

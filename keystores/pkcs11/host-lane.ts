@@ -127,6 +127,8 @@ export class HostLane {
     bytes.fill(0, rest, this.#to)
     this.#from = 0
     this.#to = rest
+    // What one long message needed is not kept for the short ones behind it.
+    if (rest === 0 && bytes.length > MEMORY_BYTES) this.#in = new FixedBytes(MEMORY_BYTES)
   }
 
   #send(): void {

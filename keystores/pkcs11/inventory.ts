@@ -28,7 +28,7 @@ import { foundReference, readReference } from './references.ts'
 import { isTrue, PUBLIC_PARTS, publicKeyOf } from './templates.ts'
 
 /** Attributes of an object, by type; what the device does not give is not there. */
-type Values = ReadonlyMap<number, Uint8Array>
+export type Values = ReadonlyMap<number, Uint8Array>
 
 const KINDS: ReadonlyMap<number, MaterialKind> = new Map([
   [CKO.SECRET_KEY, 'secret'],
@@ -124,7 +124,7 @@ async function see(session: DeviceSession, hObject: number): Promise<Seen | unde
 }
 
 /** Attributes that the device gives; it need not have all. */
-async function valuesOf(
+export async function valuesOf(
   session: DeviceSession,
   hObject: number,
   types: readonly number[],
@@ -244,7 +244,7 @@ function usageOf({ values, kind }: Seen): number {
 }
 
 /** What a key is; undefined where no row of `spec/algorithms` is like it. */
-function specOf({ values, kind }: Seen): KeySpec | undefined {
+export function specOf({ values, kind }: Pick<Seen, 'values' | 'kind'>): KeySpec | undefined {
   const type = ulongOf(values.get(CKA.KEY_TYPE))
   if (type === undefined) return undefined
   return kind === 'secret' ? secretSpec(type, values) : pairSpec(type, values)

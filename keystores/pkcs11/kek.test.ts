@@ -24,7 +24,9 @@ import { GroupDevice } from './group-device.ts'
 import { HostDevice, type HostOptions } from './host-device.ts'
 import type { Kek, KekOptions } from './kek.ts'
 import { inspectKek, installKek, removeKek } from './kek-setup.ts'
+import { softHsmWithManners, withoutManners } from './manners.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
+import { generic, models, type Quirks } from './quirks.ts'
 import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
 
 const skip = SOFTHSM === undefined ? 'softhsm2 is not installed' : false
@@ -191,6 +193,58 @@ describe('a key-encrypting key in an HSM', { skip, timeout: 60_000 }, () => {
       await removeKek(kek, devices[1])
       equal((await inspectKek(kek, devices[0], KEK)).present, true)
       equal((await inspectKek(kek, devices[1], KEK)).present, false)
+    } finally {
+      await keystore.close()
+    }
+  })
+
+  it('is found again when the host has been killed', async () => {
+    const device = await HostDevice.open(newToken())
+    const keystore = keystoreOn(device)
+    try {
+      await installKek(keystore.kek as Kek, device, KEK)
+      const key = await newKey(keystore)
+      const before = Buffer.from((await keystore.export(key)).expose())
+      process.kill(device.processId as number, 'SIGKILL')
+      const all = await Promise.all(Array.from({ length: 8 }, () => keystore.export(key)))
+      for (const value of all) deepEqual(Buffer.from(value.expose()), before)
+      equal(device.status().starts, 2)
+    } finally {
+      await keystore.close()
+    }
+  })
+})
+
+describe('a device with numbers of its own', { skip: withoutManners, timeout: 60_000 }, () => {
+  it('wraps by its mechanism, as the file of its model says', async () => {
+    const quirks = models().get('aws-cloudhsm') as Quirks
+    const command = hostCommand(softHsmWithManners(folder), 2)
+    const device = await HostDevice.open({ ...newToken(), command, quirks })
+    const keystore = keystoreOn(device)
+    try {
+      await installKek(keystore.kek as Kek, device, KEK)
+      const { mechanism, unwrap, agrees } = await inspectKek(keystore.kek as Kek, device, KEK)
+      match(mechanism ?? '', /8000216f/i)
+      equal(unwrap, 'rfc5649')
+      equal(agrees, true)
+      equal((await keystore.export(await newKey(keystore))).length, 32)
+    } finally {
+      await keystore.close()
+    }
+  })
+
+  it('is refused where it offers nothing of what its model is said to have', async () => {
+    const quirks = generic()
+    const command = hostCommand(softHsmWithManners(folder), 2)
+    const device = await HostDevice.open({ ...newToken(), command, quirks })
+    const keystore = keystoreOn(device)
+    try {
+      const key = await newKey(keystore)
+      await rejects(keystore.export(key), /has no mechanism of its kekWrap .*kek\.mechanism/)
+      const mechanism = 0x8000_216f
+      const named = keystoreOn(device, { mechanism, unwrap: 'rfc5649' })
+      await installKek(named.kek as Kek, device, KEK)
+      equal((await named.export(key)).length, 32)
     } finally {
       await keystore.close()
     }

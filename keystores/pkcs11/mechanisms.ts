@@ -51,6 +51,7 @@ const asIs: MakeParameter = (mechanism) => ivOf(mechanism)
 const PARAMETERS: Partial<Readonly<Record<Cipher, MakeParameter>>> = {
   AES_CBC: asIs,
   AES_CBC_PAD: asIs,
+  AES_CTS: asIs,
   AES_CFB128: asIs,
   AES_CFB8: asIs,
   AES_CFB1: asIs,

@@ -34,13 +34,12 @@ import {
   writeWord,
 } from './memory.ts'
 import { OwnIv } from './own-iv.ts'
+import { OUTPUT_BYTES_MAX } from './quick.ts'
 
 type Ffi = typeof import('node:ffi')
 const ffi = createRequire(import.meta.url)('node:ffi') as Ffi
 
 const WORD = 8
-/** Longest answer that a module is given room for: `wanted` buffers come from clients. */
-const OUTPUT_BYTES_MAX = 16_777_216
 
 /** A C function; numbers and addresses as bigints. */
 export type Native = (...values: (bigint | number)[]) => bigint

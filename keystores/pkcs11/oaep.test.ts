@@ -16,7 +16,7 @@ import {
 import { describe, it } from 'node:test'
 import type { CipherMechanism } from '#core/keystore.ts'
 import { type Hash, hashRow } from '#spec/algorithms.ts'
-import { mask, openOaep, xored } from './oaep.ts'
+import { openOaep } from './oaep.ts'
 
 const BYTES = 128
 const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: BYTES * 8 })
@@ -110,4 +110,20 @@ describe('OAEP over bare RSA', () => {
 
 function mechanism(hash: Hash, label?: Uint8Array): CipherMechanism {
   return { cipher: 'RSA_PKCS_OAEP', hash, mgfHash: hash, label }
+}
+
+/** MGF1 of RFC 8017, appendix B.2.1. */
+function mask(seed: Uint8Array, length: number, hash: Hash): Buffer {
+  const { node, bytes } = hashRow(hash)
+  const rounds = Array.from({ length: Math.ceil(length / bytes) }, (_, round) => {
+    return createHash(node)
+      .update(seed)
+      .update(Buffer.of(0, 0, 0, round))
+      .digest()
+  })
+  return Buffer.concat(rounds).subarray(0, length)
+}
+
+function xored(one: Uint8Array, two: Uint8Array): Buffer {
+  return Buffer.from(one.map((byte, at) => byte ^ (two[at] as number)))
 }

@@ -1,19 +1,17 @@
 /**
  * AES-GCM with IVs that the device makes, on SoftHSM2 with the manners of such devices
- * (`own-iv.c`), and through a real server and client.
+ * (`manners.c`), and through a real server and client.
  *
  * Skipped where Debian's softhsm2 or a C compiler is not installed.
  *
  * @module
  */
 import { deepEqual, equal, match, notDeepEqual, ok, rejects } from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { KmipClient } from '#clients/kmip/client.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import type { KeyInUse } from '#core/keystore.ts'
@@ -27,29 +25,23 @@ import {
 } from '#spec/kmip/enumerations.ts'
 import { SoftwareKeystore } from '../software/software.ts'
 import { HostDevice } from './host-device.ts'
+import { softHsmWithManners, withoutManners } from './manners.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
 import { generic } from './quirks.ts'
-import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
+import { hostCommand, newSoftHsmToken, SOFTHSM_PIN } from './softhsm.ts'
 
-const SOURCE = fileURLToPath(new URL('./own-iv.c', import.meta.url))
-const hasCompiler = spawnSync('cc', ['--version']).status === 0
-const without = SOFTHSM === undefined ? 'softhsm2' : 'cc'
-const skip = SOFTHSM !== undefined && hasCompiler ? false : `${without} is not installed`
+const skip = withoutManners
 const AES = { algorithm: 'AES', bits: 256 } as const
 const DATA = Buffer.from('what the device encrypts')
 const AAD = Buffer.from('and what it only vouches for')
 
 describe('AES-GCM with an IV of the device', { skip, timeout: 120_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'claviger-own-iv-'))
-  const module = join(folder, 'own-iv.so')
+  let module: string
   const quirks = { ...generic(), model: 'own-iv', gcmIv: 'device', finalise: false } as const
   let environment: Readonly<Record<string, string>>
   before(() => {
-    const path = SOFTHSM as string
-    // Whatever it does not have itself is found in SoftHSM2.
-    const find = `-Wl,--no-as-needed,-rpath,${dirname(path)}`
-    const link = ['-shared', '-fPIC', '-o', module, SOURCE, find, path]
-    execFileSync('cc', [`-DSOFTHSM="${path}"`, '-Wall', '-Werror', ...link], { stdio: 'inherit' })
+    module = softHsmWithManners(folder)
     environment = newSoftHsmToken(folder, 'iv')
   })
   after(() => rmSync(folder, { recursive: true, force: true }))

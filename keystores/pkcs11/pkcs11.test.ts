@@ -7,7 +7,7 @@
  * @module
  */
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -251,6 +251,33 @@ describe('what a model says of itself', { skip, timeout: 60_000 }, () => {
     const call = keystore.encrypt(key, { cipher: 'AES_GCM', iv }, Buffer.alloc(1))
     await rejects(call, /makes the IV of AES-GCM by itself/)
     await keystore.close()
+  })
+})
+
+describe('the digest of a new key', { skip, timeout: 60_000 }, () => {
+  it('is that of the material, where that may leave, and unknown where not', async (test) => {
+    for (const extractable of [true, false]) {
+      const device = await HostDevice.open(newToken())
+      const keystore = new Pkcs11Keystore({ name: 'hsm', extractable }, device, beside())
+      test.after(() => keystore.close())
+      const aes = { algorithm: 'AES', bits: 256 } as const
+      const rsa = { algorithm: 'RSA', bits: 2048 } as const
+      const secret = await keystore.generate({ id: 'a', spec: aes })
+      const { privateKey } = await keystore.generatePair({
+        privateId: 'b',
+        publicId: 'c',
+        spec: rsa,
+      })
+      for (const [kind, spec, made] of [
+        ['secret', aes, secret],
+        ['private', rsa, privateKey],
+      ] as const) {
+        equal(made.sha256 !== undefined, extractable, kind)
+        if (made.sha256 === undefined) continue
+        using value = await keystore.export({ id: 'a', kind, spec, ...made })
+        deepEqual(Buffer.from(made.sha256), hash('sha256', value.expose(), 'buffer'), kind)
+      }
+    }
   })
 })
 

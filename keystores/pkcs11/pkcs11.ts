@@ -78,7 +78,7 @@ import { Kek, type KekOptions } from './kek.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { hasLabel, openOaep } from './oaep.ts'
 import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
-import type { Verb } from './quick.ts'
+import { PART_BYTES_MAX, type Verb } from './quick.ts'
 import { NotBegun } from './quick-queue.ts'
 import {
   besideReference,
@@ -104,6 +104,7 @@ import {
   usageFlags,
 } from './templates.ts'
 import { agreeBytes, attributesOf, unwrapBytes, wrapBytes } from './temporaries.ts'
+import { isWrappingId } from './wrapping.ts'
 
 export interface HsmKeystoreOptions {
   readonly name: string
@@ -134,6 +135,8 @@ export class Pkcs11Keystore implements Keystore {
   /** References of what lies beside, without their first byte. */
   readonly #inner = new WeakMap<Uint8Array, Uint8Array>()
   readonly #halves = new WeakMap<Uint8Array, KeyObject>()
+  /** CKA_ID in hexadecimal of keys that are the server's own. */
+  readonly #reserved = new Set<string>()
 
   /** @param beside Keeps what is no secret of the device. */
   constructor(options: HsmKeystoreOptions, device: Device, beside: Keystore) {
@@ -156,6 +159,15 @@ export class Pkcs11Keystore implements Keystore {
   /** How the device does. */
   status(): DeviceStatus {
     return this.#device.status()
+  }
+
+  /** Keys of this CKA_ID are the server's own: no object can be one of them. */
+  reserve(id: Uint8Array): void {
+    this.#reserved.add(Buffer.from(id).toString('hex'))
+  }
+
+  #isReserved(id: Uint8Array): boolean {
+    return isWrappingId(id) || this.#reserved.has(Buffer.from(id).toString('hex'))
   }
 
   address(): Address | undefined {
@@ -185,7 +197,19 @@ export class Pkcs11Keystore implements Keystore {
       const { phKey } = await session.call('C_GenerateKey', { pMechanism, pTemplate })
       session.handles.set(nameOf(reference), phKey)
     })
-    return { handle: reference, format: KeyFormatType.Raw }
+    return this.#digested('secret', spec, { handle: reference, format: KeyFormatType.Raw })
+  }
+
+  /** With the digest of the material, where that may be read anyway. */
+  async #digested(kind: 'secret' | 'private', spec: KeySpec, made: Made): Promise<Made> {
+    if (!this.#extractable || (kind === 'secret' && this.kek !== undefined)) return made
+    try {
+      using value = await this.export({ id: 'new key', kind, spec, ...made })
+      return { ...made, sha256: nodeHash('sha256', value.expose(), 'buffer') }
+    } catch {
+      // The key is there, and is not lost for want of an attribute that it need not have.
+      return made
+    }
   }
 
   async generatePair({ privateId, publicId, spec, place }: MakePairRequest): Promise<{
@@ -222,7 +246,10 @@ export class Pkcs11Keystore implements Keystore {
     const bytes = writeKey('public', format, publicKey)
     const made = await this.#keepBeside({ id: publicId, kind: 'public', spec, format, bytes })
     return {
-      privateKey: { handle, format: defaultFormat('private', spec) },
+      privateKey: await this.#digested('private', spec, {
+        handle,
+        format: defaultFormat('private', spec),
+      }),
       publicKey: made,
     }
   }
@@ -276,6 +303,10 @@ export class Pkcs11Keystore implements Keystore {
   async #assertFree(session: DeviceSession, place: string | undefined): Promise<void> {
     if (place === undefined) return
     const value = Buffer.from(place)
+    if (this.#isReserved(value)) {
+      const what = `Cannot make key "${place}" in HSM "${this.name}": the name is the server's own`
+      throw new KmsError('permissionDenied', what)
+    }
     for (const type of [CKA.LABEL, CKA.ID]) {
       for (const objectClass of [CLASSES.secret, CLASSES.private, CLASSES.public]) {
         const template = [
@@ -331,6 +362,12 @@ export class Pkcs11Keystore implements Keystore {
     return new Secret(writeKey(key.kind, format, read))
   }
 
+  /** A device may have gone without anybody having noticed: it is asked. */
+  async assertDestroys(handle: Uint8Array): Promise<void> {
+    if (innerOf(handle) !== undefined) return
+    await this.#read('destroy key', (session) => session.call('C_GetSessionInfo', {}))
+  }
+
   /** A secret key through the key-encrypting key. */
   async #taken(kek: Kek, key: KeyInUse, format: KeyFormatType): Promise<Secret> {
     const { id, spec } = key
@@ -351,7 +388,8 @@ export class Pkcs11Keystore implements Keystore {
     if (inner !== undefined) return this.#beside.destroy(inner)
     const reference = this.#reference({ id: 'key', handle })
     const { isMade } = reference
-    await this.#use('destroy key', async (session) => {
+    // What is gone already is as it should be: it may be done twice.
+    await this.#read('destroy key', async (session) => {
       session.handles.delete(nameOf(handle))
       for (const hObject of await session.find(templateOf(reference))) {
         await session.call('C_DestroyObject', { hObject })
@@ -364,10 +402,16 @@ export class Pkcs11Keystore implements Keystore {
     })
   }
 
-  /** All that is in the device, whoever made it; its key-encrypting key is no object of anyone. */
+  /**
+   * All that is in the device, whoever made it. Keys that protect a server's database, and its
+   * key-encrypting key, are no objects of anyone.
+   */
   async foundlings(called?: string): Promise<readonly Foundling[]> {
-    const found = await this.#read('look through it', (session) => inventory(session, called))
-    return found.filter((one) => this.kek?.isIt(one) !== true)
+    const all = await this.#read('look through it', (session) => inventory(session, called))
+    return all.filter((one) => {
+      const isOwn = this.#isReserved(Buffer.from(one.pairId ?? '', 'hex'))
+      return !isOwn && this.kek?.isIt(one) !== true
+    })
   }
 
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
@@ -462,9 +506,10 @@ export class Pkcs11Keystore implements Keystore {
   #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array, givesIv: boolean) {
     assertAlgorithm(key, mechanism)
     assertLength(mechanism, data)
-    const { partBytesMax = Infinity, model } = this.#device.quirks
-    if (data.length > partBytesMax) {
-      const what = `${model} takes ${partBytesMax} bytes at a time, these are ${data.length}`
+    const { partBytesMax = PART_BYTES_MAX, model } = this.#device.quirks
+    const most = Math.min(partBytesMax, PART_BYTES_MAX)
+    if (data.length > most) {
+      const what = `${model} takes ${most} bytes at a time, these are ${data.length}`
       throw new KmsError('dataLength', `Cannot use ${mechanism.cipher}: ${what}`)
     }
     const { cipher, hash, mgfHash } = mechanism
@@ -689,6 +734,10 @@ export class Pkcs11Keystore implements Keystore {
 
   #reference({ id, handle }: Pick<KeyInUse, 'id' | 'handle'>): Reference {
     const reference = readReference(handle)
+    if (reference !== undefined && this.#isReserved(reference.id)) {
+      const what = `Cannot use "${id}": this key of HSM "${this.name}" protects a server's database`
+      throw new KmsError('permissionDenied', what)
+    }
     if (reference !== undefined) return reference
     throw new KmsError('tampered', `Cannot use "${id}": its reference is none of "${this.name}"`)
   }
@@ -739,7 +788,7 @@ export class Pkcs11Keystore implements Keystore {
     return this.#use(what, found, repeatable)
   }
 
-  /** Work that changes nothing in the device, and may be done twice. */
+  /** Work that may be done twice. */
   #read<T>(what: string, work: (session: DeviceSession) => Promise<T>): Promise<T> {
     return this.#use(what, work, true)
   }
@@ -813,11 +862,12 @@ function assertScheme(key: KeyInUse, { scheme }: SignatureMechanism): void {
   throw new KmsError('parametersUnsupported', what)
 }
 
-/** RFC 3394 §2.2.1, RFC 5649 §4.1, IEEE 1619: the least that there can be. */
+/** RFC 3394 §2.2.1, RFC 5649 §4.1, IEEE 1619, SP 800-38A: the least that there can be. */
 const LEAST: Partial<Readonly<Record<Cipher, number>>> = {
   AES_KEY_WRAP: 16,
   AES_KEY_WRAP_KWP: 1,
   AES_XTS: 16,
+  AES_CTS: 16,
 }
 const CCM_FIELD_BYTES = 15
 

@@ -21,13 +21,13 @@ import { CKA, CKF, CKK, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute, Mechanism } from '#spec/pkcs11/types.ts'
+import { rsaEncrypt } from '../software/ciphers.ts'
 import type { DeviceSession } from './device.ts'
 import type { HostDevice } from './host-device.ts'
 import type { KekWrap } from './kek.ts'
 import { newIv, openWrapped, UNWRAPPINGS } from './kek-forms.ts'
 import { kekFindings } from './kek-probe.ts'
 import { cipherOf, mechanismName, signatureOf } from './mechanisms.ts'
-import { mask, xored } from './oaep.ts'
 import { type Identity, QUIRKS } from './quirks.ts'
 import { isFalse, isTrue, parametersOf, publicKeyOf } from './templates.ts'
 import { agreeBytes, attributesOf, wrapBytes } from './temporaries.ts'
@@ -356,8 +356,8 @@ async function tryOaep(session: DeviceSession): Promise<readonly [Findings, stri
   return withPair(session, RSA, [CKA.DECRYPT], async (hKey, half) => {
     const opens = (hash: Hash, mgfHash: Hash, label?: Buffer): Promise<boolean> =>
       works(async () => {
-        const sealed = oaep(half, hash, mgfHash, label)
         const mechanism = { cipher: 'RSA_PKCS_OAEP', hash, mgfHash, label } as const
+        const sealed = rsaEncrypt(half, mechanism, TEXT)
         const pMechanism = cipherOf(mechanism, sealed.length, CKM.RSA_PKCS_OAEP)
         return TEXT.equals(await session.decrypt({ pMechanism, hKey }, sealed))
       })
@@ -369,25 +369,6 @@ async function tryOaep(session: DeviceSession): Promise<readonly [Findings, stri
     const said = `${hashes.join(', ') || 'no hash'}; label: ${label}; other mask: ${otherMask}`
     return [{ oaep: limited(hashes, { label, otherMask }) }, said]
   })
-}
-
-/** EME-OAEP of RFC 8017 §7.1.1: node:crypto has one hash for both. */
-function oaep(
-  half: crypto.KeyObject,
-  hash: Hash,
-  mgfHash: Hash,
-  label: Uint8Array = Buffer.alloc(0),
-): Buffer {
-  const size = (half.asymmetricKeyDetails?.modulusLength ?? 0) / 8
-  const { node, bytes } = hashRow(hash)
-  const room = size - TEXT.length - 2 * bytes - 2
-  const digest = crypto.hash(node, label, 'buffer')
-  const block = Buffer.concat([digest, Buffer.alloc(room), Buffer.of(1), TEXT])
-  const seed = crypto.randomBytes(bytes)
-  const masked = xored(block, mask(seed, block.length, mgfHash))
-  const maskedSeed = xored(seed, mask(masked, bytes, mgfHash))
-  const key = { key: half, padding: crypto.constants.RSA_NO_PADDING }
-  return crypto.publicEncrypt(key, Buffer.concat([Buffer.of(0), maskedSeed, masked]))
 }
 
 async function tryPss(session: DeviceSession): Promise<readonly [Findings, string]> {

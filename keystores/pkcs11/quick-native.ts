@@ -13,7 +13,7 @@ import type { FunctionName } from '#spec/pkcs11/functions.ts'
 import { malformed } from '#wire/pkcs11-rpc/reader.ts'
 import { layoutOf, NULL, readWord, writeWord } from './memory.ts'
 import type { Native } from './native.ts'
-import { FORMS, FUNCTIONS_OF, QUICK, VERBS } from './quick.ts'
+import { FORMS, FUNCTIONS_OF, OUTPUT_BYTES_MAX, QUICK, VERBS } from './quick.ts'
 
 type Ffi = typeof import('node:ffi')
 const ffi = createRequire(import.meta.url)('node:ffi') as Ffi
@@ -34,10 +34,13 @@ export class FixedBytes {
 
 /** Bytes that are written one after the other, into memory that grows. */
 export class Output {
+  readonly #size: number
   #memory: FixedBytes
   length = 0
 
+  /** @param size Of the memory that is kept. */
   constructor(size: number) {
+    this.#size = size
     this.#memory = new FixedBytes(size)
   }
 
@@ -74,6 +77,7 @@ export class Output {
   clear(): void {
     this.#memory.bytes.fill(0, 0, this.length)
     this.length = 0
+    if (this.#memory.bytes.length > this.#size) this.#memory = new FixedBytes(this.#size)
   }
 }
 
@@ -81,7 +85,7 @@ const GCM = layoutOf('CK_GCM_PARAMS')
 const PSS = layoutOf('CK_RSA_PKCS_PSS_PARAMS')
 const WORD = 8
 const MECHANISM_WORDS = 3
-const BYTES_MAX = 16_777_216
+const MICROS_MAX = 0xffff_ffff
 /** Of an answer, before its output. */
 const HEAD_BYTES = 12
 
@@ -145,7 +149,7 @@ export class QuickRunner {
     const capacity = this.#u32()
     const dataBytes = this.#u32()
     const dataAt = this.#skip(dataBytes)
-    if (capacity > BYTES_MAX) throw malformed(`${capacity} bytes of output are wanted`)
+    if (capacity > OUTPUT_BYTES_MAX) throw malformed(`${capacity} bytes of output are wanted`)
     out.need(HEAD_BYTES + capacity)
     const head = out.length
     out.length += HEAD_BYTES
@@ -156,7 +160,7 @@ export class QuickRunner {
     // What is longer than there was room for was not written.
     const isWhole = length <= capacity
     out.bytes.writeUInt32BE(isWhole ? rv : CKR.BUFFER_TOO_SMALL, head)
-    out.bytes.writeUInt32BE(Math.min((performance.now() - begun) * 1_000, BYTES_MAX), head + 4)
+    out.bytes.writeUInt32BE(Math.min((performance.now() - begun) * 1_000, MICROS_MAX), head + 4)
     out.bytes.writeUInt32BE(isWhole ? length : 0, head + 8)
     out.length += isWhole ? length : 0
     this.#scratch.bytes.fill(0)

@@ -23,7 +23,14 @@ import { Writer } from '#wire/pkcs11-rpc/writer.ts'
 import { SoftwareKeystore } from '../software/software.ts'
 import { HostDevice, type HostOptions } from './host-device.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
-import { isQuick, QUICK, QUICK_BYTES_MAX, readQuickAnswers, type Verb } from './quick.ts'
+import {
+  isQuick,
+  PART_BYTES_MAX,
+  QUICK,
+  QUICK_BYTES_MAX,
+  readQuickAnswers,
+  type Verb,
+} from './quick.ts'
 import { NotBegun, type QueuedJob, QuickQueue } from './quick-queue.ts'
 import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
 
@@ -226,15 +233,17 @@ describe('short operations in a host', { skip, timeout: 60_000 }, () => {
   })
 
   it('go the ordinary way where they are long', async () => {
-    const before = device.messages
-    const data = randomBytes(QUICK_BYTES_MAX + 1)
-    const mechanism = gcm()
-    const sealed = await keystore.encrypt(keyAt(2), mechanism, data)
-    deepEqual(
-      Buffer.from(await keystore.decrypt(keyAt(2), mechanism, sealed.data, sealed.tag)),
-      data,
-    )
+    const [before, host] = [device.messages, device.processId]
+    for (const bytes of [QUICK_BYTES_MAX + 1, 1_000_000, 6_000_000]) {
+      const data = randomBytes(bytes)
+      const mechanism = gcm()
+      const { data: sealed, tag } = await keystore.encrypt(keyAt(2), mechanism, data)
+      ok(data.equals(await keystore.decrypt(keyAt(2), mechanism, sealed, tag)))
+    }
+    const beyond = keystore.encrypt(keyAt(2), gcm(), Buffer.alloc(PART_BYTES_MAX + 1))
+    await rejects(beyond, /takes 16776192 bytes at a time, these are 16776193/)
     equal(device.messages, before)
+    equal(device.processId, host)
   })
 
   it('find a key again whose handle has changed', async () => {

@@ -26,6 +26,10 @@ export const QUICK = 0x400
 export const QUICK_BYTES_MAX = 16_384
 /** More than any mechanism adds to its input. */
 export const GROWTH_BYTES = 1_024
+/** Longest output that a host has room for. */
+export const OUTPUT_BYTES_MAX = 16_777_216
+/** Longest data that a device is given: what comes of it must have room. */
+export const PART_BYTES_MAX = OUTPUT_BYTES_MAX - GROWTH_BYTES
 
 /** By their number in messages. */
 export const VERBS = ['encrypt', 'decrypt', 'sign'] as const

@@ -4,9 +4,9 @@
  * node:crypto hashes before it signs with ECDSA, DSA and PSS, and has one hash for OAEP and PSS and
  * their mask generation function; PKCS#11's CKM_ECDSA, KMIP's Digested Data and Mask Generator
  * Hashing Algorithm want otherwise; and it signs with ML-DSA and SLH-DSA in their pure form only.
- * This module calls `EVP_PKEY_sign`, `EVP_PKEY_verify`, `EVP_PKEY_encrypt` and `EVP_PKEY_decrypt`
- * of the same OpenSSL that node:crypto is made of, through node:ffi. Nothing is computed here. See
- * `decisions/`.
+ * This module calls `EVP_PKEY_sign`, `EVP_PKEY_verify`, `EVP_PKEY_encrypt`, `EVP_PKEY_decrypt` and
+ * the check of OAEP's padding (for devices that do no more than bare RSA) of the same OpenSSL that
+ * node:crypto is made of, through node:ffi. Nothing is computed here. See `decisions/`.
  *
  * Where the runtime has no node:ffi or does not show its OpenSSL, {@link openssl} is undefined, and
  * the keystore says which mechanisms it lacks for that reason.
@@ -42,12 +42,27 @@ const SIGNATURES = {
   EVP_SIGNATURE_fetch: { arguments: ['pointer', 'string', 'pointer'], return: 'pointer' },
   EVP_PKEY_sign_message_init: { arguments: ['pointer', 'pointer', 'pointer'], return: 'i32' },
   EVP_PKEY_verify_message_init: { arguments: ['pointer', 'pointer', 'pointer'], return: 'i32' },
+  RSA_padding_check_PKCS1_OAEP_mgf1: {
+    arguments: [
+      ...(['buffer', 'i32', 'buffer', 'i32', 'i32'] as const),
+      ...(['buffer', 'i32', 'pointer', 'pointer'] as const),
+    ],
+    return: 'i32',
+  },
+  EVP_get_digestbyname: { arguments: ['string'], return: 'pointer' },
   ERR_clear_error: { arguments: [], return: 'void' },
   RAND_seed: { arguments: ['buffer', 'i32'], return: 'void' },
 } as const
 
 /** Settings as `EVP_PKEY_CTX_ctrl_str` takes them: `['rsa_padding_mode', 'pss']`. */
 export type Setting = readonly [name: string, value: string]
+
+/** Hashes by the names that node:crypto has for them. */
+export interface Oaep {
+  readonly hash: string
+  readonly mgfHash: string
+  readonly label: Uint8Array
+}
 
 export interface OpenSsl {
   /** Signs a digest as it is. */
@@ -78,6 +93,13 @@ export interface OpenSsl {
   ): boolean
   encrypt(key: KeyObject, settings: readonly Setting[], data: Uint8Array): Buffer
   decrypt(key: KeyObject, settings: readonly Setting[], data: Uint8Array): Buffer
+  /**
+   * The message in a block that RSA has opened without looking into it.
+   *
+   * @param bytes Length of the modulus; the block may lack its zeros in front.
+   * @returns Undefined whatever is wrong with the block, after the same time.
+   */
+  openOaep(block: Uint8Array, bytes: number, oaep: Oaep): Buffer | undefined
   /** Mixes bytes into the random number generator. */
   seed(bytes: Uint8Array): void
 }
@@ -177,7 +199,7 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
   ): Buffer {
     const out = bytesMax === OUTPUT_BYTES_MAX ? room : Buffer.alloc(bytesMax)
     length.writeBigUInt64LE(BigInt(out.length))
-    const input = Buffer.from(data.buffer, data.byteOffset, data.length)
+    const input = bufferOf(data)
     if (call(context, out, length, input, BigInt(input.length)) !== 1) throw failed('finish')
     const written = out.subarray(0, Number(length.readBigUInt64LE()))
     if (out !== room) return written
@@ -200,6 +222,26 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
     const [sig, message] = [Buffer.from(signature), Buffer.from(data)]
     const sizes = [BigInt(sig.length), BigInt(message.length)] as const
     return ssl.EVP_PKEY_verify(context, sig, sizes[0], message, sizes[1]) === 1
+  }
+
+  /** RFC 8017 §7.1.2, step 3. */
+  function openOaep(
+    block: Uint8Array,
+    bytes: number,
+    { hash, mgfHash, label }: Oaep,
+  ): Buffer | undefined {
+    const out = Buffer.alloc(bytes)
+    const md = ssl.EVP_get_digestbyname(hash)
+    const mgf = ssl.EVP_get_digestbyname(mgfHash)
+    if (md === 0n || mgf === 0n) throw failed(`find ${hash} and ${mgfHash}`)
+    const [from, param] = [bufferOf(block), Buffer.from(label)]
+    const [given, said] = [block.length, param.length]
+    const check = ssl.RSA_padding_check_PKCS1_OAEP_mgf1
+    const length = check(out, bytes, from, given, bytes, param, said, md, mgf)
+    ssl.ERR_clear_error()
+    const message = length < 0 ? undefined : Buffer.from(out.subarray(0, length))
+    out.fill(0)
+    return message
   }
 
   return {
@@ -235,8 +277,14 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
       withContext(key, ssl.EVP_PKEY_decrypt_init, settings, (context) =>
         output(ssl.EVP_PKEY_decrypt, context, data),
       ),
+    openOaep,
     seed: (bytes) => ssl.RAND_seed(Buffer.from(bytes), bytes.length),
   }
+}
+
+/** The same memory. */
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 function createPublicKeyDer(key: KeyObject): Buffer {

@@ -155,7 +155,7 @@ function assertContext(type: string, row: SignatureRow, mechanism: SignatureMech
   const bytes = mechanism.context?.length ?? 0
   if (bytes === 0) return
   if (!mechanism.prehashed && !isNodeType(row.context ?? [], type)) {
-    const takers = 'Ed448, ML-DSA and SLH-DSA do'
+    const takers = 'EdDSA, ML-DSA and SLH-DSA do'
     throw unsupported(mechanism, `a key of type ${type} takes no context string; ${takers}`)
   }
   if (bytes > CONTEXT_BYTES_MAX) {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { deepEqual, rejects } from 'node:assert/strict'
+import { deepEqual, equal, rejects } from 'node:assert/strict'
 import { createPrivateKey, randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
@@ -68,13 +68,39 @@ describe('software keystore', () => {
     )
   })
 
-  it('says what takes a context string where the key does not', async () => {
+  it('gives the answer of RFC 8032 §7.2 for Ed25519ctx', async () => {
     const keystore = new SoftwareKeystore('software', new Sealer(new Map([[1, dataKey()]])))
     const spec = { algorithm: 'Ed25519', bits: 256 } as const
+    const seed = '0305334e381af78f141cb666f6199f57bc3495335a256a95bd2a55bf546663f6'
+    const bytes = Buffer.from(`302e020100300506032b657004220420${seed}`, 'hex')
+    const format = KeyFormatType.PKCS_8
+    const made = await keystore.import({ id: 'ctx', kind: 'private', spec, format, bytes })
+    const key = { id: 'ctx', kind: 'private', spec, ...made } as const
+    const message = Buffer.from('f726936d19c800494e3fdaff20b276a8', 'hex')
+    const signed = async (context: string) => {
+      const mechanism = { scheme: 'EDDSA', context: Buffer.from(context) } as const
+      return Buffer.from(await keystore.sign(key, mechanism, message)).toString('hex')
+    }
+    equal(
+      await signed('foo'),
+      '55a4cc2f70a54e04288c5f4cd1e45a7bb520b36292911876cada7323198dd87a' +
+        '8b36950b95130022907a7fb7c4e9b2d5f6cca685a587b4b21f4b888e4e7edb0d',
+    )
+    equal(
+      await signed('bar'),
+      'fc60d5872fc46b3aa69f8b5b4351d5808f92bcc044606db097abab6dbcb1aee3' +
+        '216c48e8b3b66431b5b186d1d28f8ee15a5ca2df6668346291c2043d4eb3e90d',
+    )
+  })
+
+  it('says what takes a context string where the key does not', async () => {
+    const keystore = new SoftwareKeystore('software', new Sealer(new Map([[1, dataKey()]])))
+    const spec = { algorithm: 'EC', bits: 256, curve: 'P_256' } as const
     const pair = await keystore.generatePair({ privateId: 'one', publicId: 'two', spec })
     const key = { id: 'one', kind: 'private', spec, ...pair.privateKey } as const
-    const mechanism = { scheme: 'EDDSA', context: Buffer.from('context') } as const
-    const why = /type ed25519 takes no context string; Ed448, ML-DSA and SLH-DSA do/
+    const hash = 'SHA_256'
+    const mechanism = { scheme: 'ECDSA', hash, context: Buffer.from('context') } as const
+    const why = /type ec takes no context string; EdDSA, ML-DSA and SLH-DSA do/
     await rejects(async () => keystore.sign(key, mechanism, Buffer.from('x')), why)
   })
 })

@@ -168,6 +168,13 @@ export class SoftwareKeystore implements Keystore {
     return new Secret(writeKey(key.kind, format, this.#open(key).key))
   }
 
+  /** Erases what is remembered by a reference, and the reference. */
+  forget(handle: Uint8Array): void {
+    this.#opened.get(handle)?.bytes?.fill(0)
+    this.#opened.delete(handle)
+    handle.fill(0)
+  }
+
   /** Nothing to do: the reference was the key. */
   destroy(): void {}
 

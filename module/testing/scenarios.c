@@ -926,6 +926,56 @@ static void engine_derive(CK_SESSION_HANDLE session)
     engine_sign(session, other);
 }
 
+/*
+ * The keys of a connection: handles and initialisation vectors are told in the parameter, and no
+ * handle is asked for. The vectors are those of `openssl kdf ... TLS1-PRF`.
+ */
+static void engine_tls(CK_SESSION_HANDLE session)
+{
+    static const CK_BYTE expected[] = {0x4c, 0x9f, 0xae, 0x0e, 0x9f, 0x68, 0x9e, 0xae};
+    CK_BYTE master[48], client[32], server[32], one[6], two[6], value[16];
+    CK_OBJECT_HANDLE base;
+    CK_ULONG class = CKO_SECRET_KEY, type = CKK_GENERIC_SECRET, aes = CKK_AES;
+    CK_BBOOL no = CK_FALSE;
+    memset(master, 0x5a, sizeof master);
+    memset(client, 1, sizeof client);
+    memset(server, 2, sizeof server);
+    memset(one, 0xee, sizeof one);
+    memset(two, 0xee, sizeof two);
+    CK_ATTRIBUTE given[] = {
+        {CKA_CLASS, &class, sizeof class},       {CKA_KEY_TYPE, &type, sizeof type},
+        {CKA_VALUE, master, sizeof master},      {CKA_DERIVE, &yes, 1},
+        {CKA_SENSITIVE, &no, 1},                 {CKA_EXTRACTABLE, &yes, 1},
+    };
+    CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof class},
+                               {CKA_KEY_TYPE, &aes, sizeof aes}};
+    OK(f->C_CreateObject(session, given, 6, &base));
+    CK_SSL3_KEY_MAT_OUT out = {9, 9, 9, 9, one, two};
+    CK_TLS12_KEY_MAT_PARAMS parameter = {
+        0, 128, 32, CK_FALSE, {client, sizeof client, server, sizeof server}, &out, CKM_SHA256};
+    CK_MECHANISM mechanism = {CKM_TLS12_KEY_AND_MAC_DERIVE, &parameter, sizeof parameter};
+    OK(f->C_DeriveKey(session, &mechanism, base, template, 2, NULL));
+    CHECK(out.hClientMacSecret == 0 && out.hServerMacSecret == 0);
+    CHECK(out.hClientKey != 9 && out.hServerKey != 9 && out.hClientKey != out.hServerKey);
+    CHECK(memcmp(one, expected, 4) == 0 && memcmp(two, expected + 4, 4) == 0);
+    CHECK(one[4] == 0xee && one[5] == 0xee && two[4] == 0xee && two[5] == 0xee);
+    OK(f->C_GetAttributeValue(session, out.hServerKey,
+                              &(CK_ATTRIBUTE){CKA_VALUE, value, sizeof value}, 1));
+    parameter.ulMacSizeInBits = 256;
+    mechanism.mechanism = CKM_TLS12_KEY_SAFE_DERIVE;
+    out = (CK_SSL3_KEY_MAT_OUT){0, 0, 0, 0, NULL, NULL};
+    OK(f->C_DeriveKey(session, &mechanism, base, template, 2, NULL));
+    CHECK(out.hClientMacSecret != 0 && out.hServerMacSecret != 0 && out.hServerKey != 0);
+    mechanism.mechanism = CKM_TLS12_KEY_AND_MAC_DERIVE;
+    RV(CKR_MECHANISM_PARAM_INVALID, f->C_DeriveKey(session, &mechanism, base, template, 2, NULL));
+    parameter.pReturnedKeyMaterial = NULL;
+    RV(CKR_MECHANISM_PARAM_INVALID, f->C_DeriveKey(session, &mechanism, base, template, 2, NULL));
+    /* Other mechanisms have one handle to tell. */
+    CK_KEY_DERIVATION_STRING_DATA more = {client, sizeof client};
+    mechanism = (CK_MECHANISM){CKM_CONCATENATE_BASE_AND_DATA, &more, sizeof more};
+    RV(CKR_ARGUMENTS_BAD, f->C_DeriveKey(session, &mechanism, base, template, 2, NULL));
+}
+
 static CK_OBJECT_HANDLE shared_key;
 
 static void *engine_work(void *unused)
@@ -954,6 +1004,7 @@ static void engine(void)
     engine_encrypt(session, cipher);
     engine_objects(session, shared_key);
     engine_derive(session);
+    engine_tls(session);
     for (int index = 0; index < THREADS; index++)
         CHECK(pthread_create(&all[index], NULL, engine_work, NULL) == 0);
     const pid_t child = fork();

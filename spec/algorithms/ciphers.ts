@@ -3,7 +3,8 @@
  *
  * KMIP 2.1 §11.5 (Block Cipher Mode) and §11.37 (Padding Method); PKCS#11 3.2 §6.1 (RSA), §6.13
  * (AES), §6.17 (DES), §6.62 (ChaCha20); RFC 3394 and RFC 5649 (key wrap), RFC 8439
- * (ChaCha20-Poly1305).
+ * (ChaCha20-Poly1305); NIST SP 800-38A, addendum of 2010 (ciphertext stealing, variant CBC-CS1: the
+ * stolen block stands before the last, and whole blocks give what CBC gives).
  *
  * Paddings but PKCS#5 are compositions over the mode without padding: `paddings.ts` of the software
  * keystore has them.
@@ -54,6 +55,7 @@ export const CIPHERS = {
   AES_CBC_PAD:       { key: 'AES',  mode: Mode.CBC, padding: Padding.PKCS5,     ckm: CKM.AES_CBC_PAD, node: 'aes-*-cbc', keyBits: AES_BITS, ivBytes: [16] },
   AES_CBC_X9_23:     { key: 'AES',  mode: Mode.CBC, padding: Padding.ANSIX9_23,                       node: 'aes-*-cbc', keyBits: AES_BITS, ivBytes: [16] },
   AES_CBC_10126:     { key: 'AES',  mode: Mode.CBC, padding: Padding.ISO10126,                        node: 'aes-*-cbc', keyBits: AES_BITS, ivBytes: [16] },
+  AES_CTS:           { key: 'AES',                                              ckm: CKM.AES_CTS,     node: 'aes-*-cbc-cts', keyBits: AES_BITS, ivBytes: [16], oneShot: true },
   AES_CFB128:        { key: 'AES',  mode: Mode.CFB, padding: Padding.None,      ckm: CKM.AES_CFB128,  node: 'aes-*-cfb', keyBits: AES_BITS, ivBytes: [16] },
   AES_CFB8:          { key: 'AES',                                              ckm: CKM.AES_CFB8,    node: 'aes-*-cfb8', keyBits: AES_BITS, ivBytes: [16] },
   AES_CFB1:          { key: 'AES',                                              ckm: CKM.AES_CFB1,    node: 'aes-*-cfb1', keyBits: AES_BITS, ivBytes: [16] },

@@ -13,7 +13,7 @@ import type { Hash } from './hashes.ts'
 export interface SignatureRow {
   /** Types of keys of node:crypto that can do it; a prefix counts for the whole family. */
   readonly node: readonly string[]
-  /** Those of them that take a context string: RFC 8032 gives Ed25519 none, and Ed448 one. */
+  /** Those of them that take a context string; with one, Ed25519 is Ed25519ctx (RFC 8032 §5.1). */
   readonly context?: readonly string[]
   /** Padding Method of KMIP, where that names the scheme. */
   readonly padding?: Padding
@@ -58,7 +58,7 @@ export const SIGNATURES = {
       SHA3_224: CKM.DSA_SHA3_224, SHA3_256: CKM.DSA_SHA3_256, SHA3_384: CKM.DSA_SHA3_384, SHA3_512: CKM.DSA_SHA3_512 },
     kmipWith: { SHA_1: Dsa.DSAWithSHA_1, SHA_224: Dsa.DSAWithSHA224, SHA_256: Dsa.DSAWithSHA256 },
   },
-  EDDSA:   { node: ['ed25519', 'ed448'], context: ['ed448'],    input: 'whole', ckm: CKM.EDDSA },
+  EDDSA:   { node: ['ed25519', 'ed448'], context: ['ed25519', 'ed448'], input: 'whole', ckm: CKM.EDDSA },
   ML_DSA: {
     node: ['ml-dsa-'], input: 'whole', ckm: CKM.ML_DSA, ckmHash: CKM.HASH_ML_DSA, context: ['ml-dsa-'],
     ckmWith: { SHA_224: CKM.HASH_ML_DSA_SHA224, SHA_256: CKM.HASH_ML_DSA_SHA256, SHA_384: CKM.HASH_ML_DSA_SHA384, SHA_512: CKM.HASH_ML_DSA_SHA512,

@@ -88,7 +88,8 @@ describe('the structures of PKCS#11', () => {
       for (const [pointer, member] of Object.entries(row)) {
         if (!('length' in member)) continue
         const wanted = 'unit' in member && member.unit === 'bits' ? ['ulong'] : LENGTHS
-        ok(wanted.includes(row[member.length]?.kind ?? ''), `${name}.${pointer}`)
+        const of = 'of' in member ? rows.find(([other]) => other === member.of)?.[1] : row
+        ok(wanted.includes(of?.[member.length]?.kind ?? ''), `${name}.${pointer}`)
       }
     }
   })

@@ -19,6 +19,8 @@
  * lengthPointer do not travel, and a structure that has a `pointer` never does. A response that
  * brings a parameter back has it in the same form.
  *
+ * The lengths of the initialisation vectors of TLS stand in the structure that points to theirs.
+ *
  * Which mechanism takes which structure is not said here: that is `mechanisms.ts`.
  *
  * @module
@@ -43,6 +45,8 @@ export type Member =
       readonly type: string
       readonly unit: Unit
       readonly direction: Direction
+      /** The length stands in this structure, which points to the member's own. */
+      readonly of?: string
     }
   | { readonly kind: 'pointed'; readonly bytes: number; readonly direction: Direction }
   | { readonly kind: 'structure'; readonly type: string }
@@ -87,6 +91,9 @@ const bytes = <L extends string>(length: L, type: string = BYTE, direction: Dire
 /** Bytes elsewhere, whose length another member says in bits. */
 const bits = <L extends string>(length: L, direction: Direction = 'in') =>
   ({ kind: 'bytes', length, type: BYTE, unit: 'bits', direction }) as const
+/** The same, but the length is a member of the structure that points to this one. */
+const bitsOf = <S extends string>(of: S, length: string, direction: Direction) =>
+  ({ kind: 'bytes', length, type: BYTE, unit: 'bits', direction, of }) as const
 /** A nonce, whose length the text counts in bits and its users in bytes: above 24 it is bits. */
 const bytesOrBits = <L extends string>(length: L) =>
   ({ kind: 'bytes', length, type: BYTE, unit: 'either', direction: 'in' }) as const
@@ -420,7 +427,8 @@ export const STRUCTURES = {
   CK_SSL3_KEY_MAT_OUT: {
     hClientMacSecret: ulong('CK_OBJECT_HANDLE'), hServerMacSecret: ulong('CK_OBJECT_HANDLE'),
     hClientKey: ulong('CK_OBJECT_HANDLE'), hServerKey: ulong('CK_OBJECT_HANDLE'),
-    pIVClient: pointer('CK_BYTE *'), pIVServer: pointer('CK_BYTE *'),
+    pIVClient: bitsOf('CK_SSL3_KEY_MAT_PARAMS', 'ulIVSizeInBits', 'out'),
+    pIVServer: bitsOf('CK_SSL3_KEY_MAT_PARAMS', 'ulIVSizeInBits', 'out'),
   },
   CK_SSL3_RANDOM_DATA: {
     pClientRandom: bytes('ulClientRandomLen'), ulClientRandomLen: length,

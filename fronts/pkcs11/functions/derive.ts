@@ -39,6 +39,7 @@ import { assertAgrees, assertFits, Template } from '../objects/template.ts'
 import { assertNeedsNoConsent, type HeldKey, keyFor, use } from '../objects/use.ts'
 import { assertNoParameter } from '../parameters.ts'
 import type { Session } from '../session.ts'
+import { deriveKeyBlock, makesKeyBlock } from './key-block.ts'
 import { objects } from './objects.ts'
 import { withoutLength } from './wrap.ts'
 
@@ -52,10 +53,15 @@ export const derive = {
       const base = await keyFor(session, hBaseKey, 'derive', offered)
       return { phKey: await publicFromPrivate(session, base, new Template(pTemplate)) }
     }
-    const { plan: planned } = derivationOf(pMechanism.type) as Derivation
     const held = await keyFor(session, hBaseKey, 'derive', offered)
     assertNeedsNoConsent(held)
     const list = new Template(pTemplate).and(templateOf(held.seen, CKA.DERIVE_TEMPLATE)).list()
+    if (makesKeyBlock(pMechanism.type)) {
+      assertSecret(held.key)
+      const back = await deriveKeyBlock(application, session, held, pMechanism, list)
+      return { phKey: 0, pMechanism: back }
+    }
+    const { plan: planned } = derivationOf(pMechanism.type) as Derivation
     const asked = askedOf(held, pMechanism, list)
     const plan = await planned(asked)
     const bytes = lengthOf(plan, asked.wantedBytes)

@@ -184,7 +184,7 @@ function claimOf(token: Token, name: string, pin: Uint8Array | undefined): Claim
 
 async function principalFor({ principal, options }: Token, name: string): Promise<Principal> {
   if (name === USER) return principal
-  return options.principalOf?.(name) ?? { name, scope: principal.scope }
+  return options.principalOf?.(name) ?? { ...principal, name, credential: principal.name }
 }
 
 function userOfType({ manner }: Token, userType: number): Exclude<User, 'none'> {

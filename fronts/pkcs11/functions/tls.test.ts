@@ -6,13 +6,13 @@
  *
  * @module
  */
-import { deepEqual } from 'node:assert/strict'
+import { deepEqual, equal } from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
-import { refuses, Workbench } from '#conformance/pkcs11-workbench.ts'
+import { refuses, template, type Wishes, Workbench } from '#conformance/pkcs11-workbench.ts'
 import { CKK, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
-import type { Fields } from '#spec/pkcs11/types.ts'
+import type { Fields, Mechanism } from '#spec/pkcs11/types.ts'
 
 const absent = spawnSync('openssl', ['version']).status === 0 ? false : 'openssl is not installed'
 
@@ -126,6 +126,147 @@ describe('TLS 1.2', { timeout: 60_000, skip: absent }, () => {
       await refuses(CKR.KEY_TYPE_INCONSISTENT, async () =>
         bench.call.C_SignInit(bench.app, { hSession, hKey: aes, pMechanism }),
       )
+    })
+  })
+
+  describe('the key block', () => {
+    const [client, server] = [randomBytes(32), randomBytes(32)]
+    const seed = Buffer.concat([Buffer.from('key expansion'), server, client])
+    const room = (bytes: number) => ({
+      hClientMacSecret: 7,
+      hServerMacSecret: 7,
+      hClientKey: 7,
+      hServerKey: 7,
+      pIVClient: bytes,
+      pIVServer: bytes,
+    })
+    const fields = (given: Fields = {}): Fields => ({
+      ulMacSizeInBits: 256,
+      ulKeySizeInBits: 128,
+      ulIVSizeInBits: 0,
+      bIsExport: false,
+      RandomInfo: { pClientRandom: client, pServerRandom: server },
+      pReturnedKeyMaterial: room(0),
+      prfHashMechanism: CKM.SHA256,
+      ...given,
+    })
+    const AES = { CLASS: CKO.SECRET_KEY, KEY_TYPE: CKK.AES }
+    const derive = async (
+      parameter: Fields | undefined,
+      wishes: Wishes = AES,
+      type: number = CKM.TLS12_KEY_AND_MAC_DERIVE,
+      hBaseKey = key,
+    ) => {
+      const pMechanism = { type, parameter }
+      const args = { hSession, pMechanism, hBaseKey, pTemplate: template(wishes) }
+      const { phKey, pMechanism: back } = await bench.call.C_DeriveKey(bench.app, args)
+      equal(phKey, 0)
+      const { pReturnedKeyMaterial: material } = (back as Mechanism).parameter as Fields
+      return material as unknown as Record<keyof ReturnType<typeof room>, number> & {
+        readonly pIVClient: Uint8Array | undefined
+        readonly pIVServer: Uint8Array | undefined
+      }
+    }
+    const bytesIn = async (handle: number) => {
+      return Buffer.from((await bench.read(hSession, handle, 'VALUE')).VALUE as Uint8Array)
+    }
+    const count = async () => {
+      const parameter = { hSession, pTemplate: template({ CLASS: CKO.SECRET_KEY }) }
+      await bench.call.C_FindObjectsInit(bench.app, parameter)
+      const found = await bench.call.C_FindObjects(bench.app, { hSession, phObject: 1_000 })
+      await bench.call.C_FindObjectsFinal(bench.app, { hSession })
+      return found.phObject.length
+    }
+
+    it('is that of OpenSSL for a suite with a MAC', async () => {
+      const made = await derive(fields())
+      const block = prf('SHA256', master, seed, 96)
+      deepEqual(await bytesIn(made.hClientMacSecret), block.subarray(0, 32))
+      deepEqual(await bytesIn(made.hServerMacSecret), block.subarray(32, 64))
+      deepEqual(await bytesIn(made.hClientKey), block.subarray(64, 80))
+      deepEqual(await bytesIn(made.hServerKey), block.subarray(80, 96))
+      deepEqual([made.pIVClient, made.pIVServer], [undefined, undefined])
+      for (const mac of [made.hClientMacSecret, made.hServerMacSecret]) {
+        equal(await bench.number(hSession, mac, 'KEY_TYPE'), CKK.GENERIC_SECRET)
+        deepEqual(
+          [await bench.flag(hSession, mac, 'SIGN'), await bench.flag(hSession, mac, 'LOCAL')],
+          [true, false],
+        )
+      }
+      for (const cipher of [made.hClientKey, made.hServerKey]) {
+        equal(await bench.number(hSession, cipher, 'KEY_TYPE'), CKK.AES)
+        equal(await bench.flag(hSession, cipher, 'ENCRYPT'), true)
+      }
+    })
+
+    it('has initialisation vectors and no MAC for a suite with GCM', async () => {
+      const given = {
+        ulMacSizeInBits: 0,
+        ulKeySizeInBits: 256,
+        ulIVSizeInBits: 32,
+        prfHashMechanism: CKM.SHA384,
+        pReturnedKeyMaterial: room(4),
+      }
+      const made = await derive(fields(given))
+      const block = prf('SHA384', master, seed, 72)
+      deepEqual([made.hClientMacSecret, made.hServerMacSecret], [0, 0])
+      deepEqual(await bytesIn(made.hClientKey), block.subarray(0, 32))
+      deepEqual(await bytesIn(made.hServerKey), block.subarray(32, 64))
+      deepEqual(Buffer.from(made.pIVClient as Uint8Array), block.subarray(64, 68))
+      deepEqual(Buffer.from(made.pIVServer as Uint8Array), block.subarray(68, 72))
+      const safe = await derive(fields(given), AES, CKM.TLS12_KEY_SAFE_DERIVE)
+      deepEqual(await bytesIn(safe.hServerKey), block.subarray(32, 64))
+      deepEqual([safe.pIVClient, safe.pIVServer], [undefined, undefined])
+    })
+
+    it('is no easier to read than the master secret', async () => {
+      const hidden = await bench.create(hSession, {
+        CLASS: CKO.SECRET_KEY,
+        KEY_TYPE: CKK.GENERIC_SECRET,
+        VALUE: master,
+        DERIVE: true,
+        SENSITIVE: true,
+        EXTRACTABLE: false,
+      })
+      const type = CKM.TLS12_KEY_AND_MAC_DERIVE
+      for (const wish of [{ SENSITIVE: false }, { EXTRACTABLE: true }]) {
+        await refuses(CKR.TEMPLATE_INCONSISTENT, () => {
+          return derive(fields(), { ...AES, ...wish }, type, hidden)
+        })
+      }
+      const made = await derive(fields(), { ...AES, SENSITIVE: true }, type, hidden)
+      for (const one of [made.hClientMacSecret, made.hServerKey]) {
+        equal(await bench.flag(hSession, one, 'SENSITIVE'), true)
+        equal(await bench.flag(hSession, one, 'EXTRACTABLE'), false)
+        equal((await bench.read(hSession, one, 'VALUE')).VALUE, undefined)
+      }
+    })
+
+    it('is refused for what does not fit, and then there is no key more', async () => {
+      const before = await count()
+      const wrong: readonly (Fields | undefined)[] = [
+        undefined,
+        fields({ bIsExport: true }),
+        fields({ ulKeySizeInBits: 0 }),
+        fields({ ulKeySizeInBits: 129 }),
+        fields({ ulKeySizeInBits: 65 * 8 }),
+        fields({ ulMacSizeInBits: 65 * 8 }),
+        fields({ ulIVSizeInBits: 17 * 8, pReturnedKeyMaterial: room(17) }),
+        fields({ ulIVSizeInBits: 32, pReturnedKeyMaterial: { ...room(4), pIVClient: undefined } }),
+        fields({ pReturnedKeyMaterial: undefined }),
+        fields({ RandomInfo: { pClientRandom: client, pServerRandom: undefined } }),
+        fields({ prfHashMechanism: CKM.TLS_PRF }),
+      ]
+      for (const parameter of wrong) {
+        await refuses(CKR.MECHANISM_PARAM_INVALID, () => derive(parameter))
+      }
+      const short = fields({ ulKeySizeInBits: 120 })
+      for (const wishes of [{ VALUE_LEN: 32 }, { KEY_TYPE: CKK.DES3 }, { CLASS: CKO.DATA }]) {
+        await refuses(CKR.TEMPLATE_INCONSISTENT, () => derive(fields(), { ...AES, ...wishes }))
+      }
+      // The keys of the MACs are made first, and an AES key of 15 bytes there is not.
+      await refuses(CKR.ATTRIBUTE_VALUE_INVALID, () => derive(short))
+      equal(await count(), before)
     })
   })
 })

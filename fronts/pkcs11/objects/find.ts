@@ -11,7 +11,7 @@
 import type { Services } from '#core/context.ts'
 import type { Condition } from '#core/database.ts'
 import type { ManagedObject } from '#core/objects.ts'
-import { isVisible, scopesOf } from '#core/policy.ts'
+import { credentialOf, isVisible, scopesOf } from '#core/policy.ts'
 import { conditionsOf, storageStatus, storedAs } from '#core/search.ts'
 import { PAIRS, type PairRow, SECRET_KEYS, type SecretKeyRow } from '#spec/algorithms.ts'
 import type { AttributeId } from '#spec/kmip/attribute-list.ts'
@@ -183,7 +183,7 @@ export class Search implements Operation {
 
 /** Objects of other scopes of which something has been granted. */
 function sharedWith({ application, token }: Session): readonly string[] {
-  return token.services.grants.objectsFor(application.principalOf(token).name)
+  return token.services.grants.shownTo(credentialOf(application.principalOf(token)))
 }
 
 /** Whether an object has every attribute of a template with just that value. */
