@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { flatten } from './flat.ts'
+import { type FlatProgram, flatten } from './flat.ts'
 
 const folders: string[] = []
 
@@ -46,11 +46,14 @@ import * as numbers from './numbers.ts'
 import { parcel } from 'parcel'
 import { crate } from '@port/crate'
 
-const kind: Kind = 'text'
-log(hello(kind), Object.keys(numbers).join(), parcel(), crate, typeof process.pid)
-log(process.env['CLAVIGER_FLAT'] === undefined ? 'flat' : 'as it stands')
-void import('./late.ts').then(({ late }) => log(late))
+export function main(): void {
+  const kind: Kind = 'text'
+  log(hello(kind), Object.keys(numbers).join(), parcel(), crate, typeof process.pid)
+  log(process.env['CLAVIGER_FLAT'] === undefined ? 'flat' : 'as it stands')
+  void import('./late.ts').then(({ late }) => log(late))
+}
 `,
+  'instead.ts': "import { main } from './entry.ts'\n\nmain()\n",
   'package.json': '{ "type": "module", "imports": { "#inner/*": "./inner/*" } }',
   'inner/words.ts': `import { basename } from 'node:path'
 
@@ -93,10 +96,16 @@ late is loaded
 late
 `
 
+function programIn(source: string): FlatProgram {
+  return { entry: join(source, 'entry.ts'), instead: join(source, 'instead.ts') }
+}
+
 /** Puts a flat program into a folder of its own; returns the path of its loader. */
 async function put(source: string): Promise<string> {
-  const { loader, name, text } = await flatten(join(source, 'entry.ts'))
-  return join(newFolder({ 'run.cjs': loader, [name]: text }), 'run.cjs')
+  const { loader, beside } = await flatten(programIn(source))
+  const folder = newFolder({ 'run.cjs': loader })
+  for (const [name, content] of beside) writeFileSync(join(folder, name), content)
+  return join(folder, 'run.cjs')
 }
 
 function run(program: string): string {
@@ -108,7 +117,7 @@ describe('a flat program', { timeout: 120_000 }, () => {
   it('does what its modules do', async () => {
     const source = newFolder(PROGRAM)
     equal(run(await put(source)), OUTPUT)
-    equal(run(join(source, 'entry.ts')), OUTPUT.replace('flat', 'as it stands'))
+    equal(run(join(source, 'instead.ts')), OUTPUT.replace('flat', 'as it stands'))
   })
 
   it('keeps what was compiled of it, and compiles it again when that is broken or old', async () => {
@@ -161,7 +170,7 @@ describe('a flat program', { timeout: 120_000 }, () => {
   for (const [what, text, why] of refused) {
     it(`is not made of ${what}`, async () => {
       const source = newFolder({ ...PROGRAM, 'first.ts': text })
-      await rejects(flatten(join(source, 'entry.ts')), why)
+      await rejects(flatten(programIn(source)), why)
     })
   }
 })
@@ -185,10 +194,10 @@ describe('the flat program of the agent', { timeout: 120_000 }, () => {
     equal(make(program).status, 0)
     const files = readdirSync(folder).sort()
     const names = files.map((name) => name.replace(/^[0-9a-f]{32}/, '*'))
-    deepEqual(names, ['*.js', 'agent.cjs', 'of somebody else'])
-    for (const name of files.slice(0, 2)) equal(statSync(join(folder, name)).mode & 0o777, 0o600)
+    deepEqual(names, ['*.evaluated', '*.js', 'agent.cjs', 'of somebody else'])
+    for (const name of files.slice(0, 3)) equal(statSync(join(folder, name)).mode & 0o777, 0o600)
     // All of zod would be: it has the words of fifty languages.
-    doesNotMatch(readFileSync(join(folder, files[0] as string), 'latin1'), /locales\/de\.js/)
+    doesNotMatch(readFileSync(join(folder, files[1] as string), 'latin1'), /locales\/de\.js/)
     // No descriptor of a socket: it gets as far as that.
     const args = [program, 'agent', '--fd', '999', '--data', newFolder()]
     const ran = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })

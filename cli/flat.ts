@@ -11,8 +11,10 @@
  */
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, extname } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { Script } from 'node:vm'
 import { build, type Loader, type Plugin, stop } from 'esbuild'
 
 /** Times and sizes of the files that a flat program is made of. */
@@ -29,19 +31,25 @@ const DIGEST_LETTERS = 32
 /** By when the program has compiled what starting takes. */
 const SETTLED_MILLISECONDS = 1_000
 
-/** What Node runs, and the text beside it, whose name no other loader knows. */
 export interface FlatProgram {
+  /** Module whose `main()` is called. */
+  readonly entry: string
+  /** Program that is run instead when a source has changed. */
+  readonly instead: string
+}
+
+/** What Node runs, and the files beside it, whose names no other loader knows. */
+export interface FlatFiles {
   readonly loader: string
-  readonly name: string
-  readonly text: string
+  readonly beside: ReadonlyMap<string, string | Uint8Array>
 }
 
 /**
- * Makes a flat program of a module and all that it imports.
+ * Makes a flat program of a module and all that it imports, which are evaluated.
  *
  * @throws Where that cannot be done, and where esbuild is not installed or does not run.
  */
-export async function flatten(entry: string): Promise<FlatProgram> {
+export async function flatten({ entry, instead }: FlatProgram): Promise<FlatFiles> {
   const sources: Sources = new Map()
   try {
     const { outputFiles } = await build({
@@ -62,9 +70,16 @@ export async function flatten(entry: string): Promise<FlatProgram> {
       logOverride: { 'empty-import-meta': 'error' },
       write: false,
     })
-    const text = `(require, module) => {${outputFiles[0]?.text}}`
+    const text = `(require, module) => {${outputFiles[0]?.text}\nreturn module.exports.main}`
+    const script = new Script(text)
+    script.runInThisContext()(createRequire(entry), { exports: {} })
     const digest = createHash('sha256').update(text).digest('hex').slice(0, DIGEST_LETTERS)
-    return { loader: loaderOf(entry, digest, sources), name: `${digest}.js`, text }
+    const beside = new Map<string, string | Uint8Array>([
+      [`${digest}.js`, text],
+      // What V8 compiles when all modules are evaluated, and nothing is done with them yet.
+      [`${digest}.evaluated`, script.createCachedData()],
+    ])
+    return { loader: loaderOf(instead, digest, sources), beside }
   } finally {
     await stop()
   }
@@ -102,9 +117,9 @@ function placed(path: string, text: string): string {
   return `const __metaUrl = ${url}, __metaDirname = ${JSON.stringify(dirname(path))}; ${text}`
 }
 
-function loaderOf(entry: string, digest: string, sources: Sources): string {
-  const instead = pathToFileURL(entry).href
-  const made = { version: process.version, digest, instead, sources: [...sources] }
+function loaderOf(instead: string, digest: string, sources: Sources): string {
+  const { version } = process
+  const made = { version, digest, instead: pathToFileURL(instead).href, sources: [...sources] }
   return `'use strict'
 // Made by claviger, which makes it anew when a file that it was made of has changed.
 const made = ${JSON.stringify(made)}
@@ -113,8 +128,9 @@ ${LOADER}`
 
 const LOADER = `const { readFileSync, renameSync, statSync, writeFileSync } = require('node:fs')
 const { constants, Script } = require('node:vm')
-const filename = __dirname + '/' + made.digest + '.js'
-const compiled = __dirname + '/' + made.digest + '.compiled'
+const [filename, compiled, evaluated] = ['.js', '.compiled', '.evaluated'].map((ending) => {
+  return __dirname + '/' + made.digest + ending
+})
 function isFresh() {
   return process.version === made.version && made.sources.every(([path, [modified, bytes]]) => {
     const found = statSync(path, { throwIfNoEntry: false })
@@ -128,11 +144,12 @@ function read(file, encoding) {
 }
 function run(text) {
   delete process.env.CLAVIGER_FLAT
-  const cachedData = read(compiled)
+  const kept = read(compiled)
+  const cachedData = kept ?? read(evaluated)
   const importModuleDynamically = constants.USE_MAIN_CONTEXT_DEFAULT_LOADER
   const script = new Script(text, { filename, cachedData, importModuleDynamically })
-  if (cachedData === undefined || script.cachedDataRejected) keep(script)
-  script.runInThisContext()(require, module)
+  if (kept === undefined || script.cachedDataRejected) keep(script)
+  script.runInThisContext()(require, module)()
 }
 function keep(script) {
   const write = () => {
