@@ -7,15 +7,15 @@
  * @module
  */
 import { spawn } from 'node:child_process'
-import { createWriteStream, mkdirSync } from 'node:fs'
+import { createWriteStream, mkdirSync, renameSync, statSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { Socket } from 'node:net'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { runAgent } from '#server/agent.ts'
-import { createLog } from '#server/log.ts'
+import { createLog, type Logger } from '#server/log.ts'
 import { loadConfig } from './configured.ts'
 import { fail } from './output.ts'
 
@@ -30,6 +30,9 @@ const PRIVATE_UMASK = 0o077
 
 /** By when it has compiled what starting takes, and its application has what it asked for. */
 const SETTLED_MILLISECONDS = 500
+
+/** A log that has grown larger makes way for a new one. */
+const LOG_BYTES_MAX = 1_048_576
 
 const FLAT_MAKER = fileURLToPath(new URL('./flat-make.ts', import.meta.url))
 
@@ -81,23 +84,35 @@ export async function startAgent(options: AgentOptions): Promise<void> {
   mkdirSync(join(data, 'run'), { recursive: true, mode: 0o700 })
   const config = loadConfig(options)
   const file = join(data, 'run', 'agent.log')
+  makeRoom(file)
   const log = createLog(config.log, createWriteStream(file, { flags: 'a', mode: 0o600 }))
   // The application may close its end whenever it likes.
   const stream = new Socket({ fd }).on('error', () => {})
   process.on('SIGHUP', () => {})
-  const served = (): void => void setTimeout(prepareNext, SETTLED_MILLISECONDS).unref()
+  const served = (): void => void setTimeout(prepareNext, SETTLED_MILLISECONDS, log).unref()
   await runAgent({ dataDir: data, config, log, stream, served })
 }
 
+/** One log that is full is kept; the one before it goes. */
+function makeRoom(file: string): void {
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  if (size > LOG_BYTES_MAX) renameSync(file, `${file}.1`)
+}
+
 /** The next agent finds what this one had to compile, and all modules in one file. */
-function prepareNext(): void {
+function prepareNext(log: Logger): void {
   flushCompileCache()
   // Given by bin/claviger, and taken away by a flat program that could be used.
   const flat = process.env['CLAVIGER_FLAT']
   if (flat === undefined) return
-  // What is compiled with other options is of no use.
-  const args = [...process.execArgv, FLAT_MAKER, flat]
-  const maker = spawn(process.execPath, args, { stdio: 'ignore', detached: true })
+  const args = ['--disable-warning=ExperimentalWarning', FLAT_MAKER, flat]
+  // The folder in which the application was started may be gone.
+  const cwd = dirname(FLAT_MAKER)
+  const maker = spawn(process.execPath, args, { stdio: 'ignore', detached: true, cwd })
   maker.on('error', () => {})
+  maker.on('exit', (status) => {
+    const command = ['node', FLAT_MAKER, flat].join(' ')
+    if (status !== 0) log.debug({ status, command }, 'agents go on starting without a flat program')
+  })
   maker.unref()
 }

@@ -20,7 +20,8 @@ export const agent = new Command('agent')
     `
 Without --data and CLAVIGER_DATA the keys are in $XDG_DATA_HOME/claviger (or
 ~/.local/share/claviger), which is furnished when it is new. The agent ends when nobody has been
-connected for limits.agentIdleSeconds. It logs to run/agent.log in the data directory.
+connected for limits.agentIdleSeconds. It logs to run/agent.log in the data directory; one that
+starts and finds more than 1 MiB there makes it agent.log.1.
 
 Examples:
   claviger agent --fd 3 --data /var/lib/claviger`,

@@ -21,12 +21,11 @@ const INSTEAD = fileURLToPath(new URL('./agent-main.ts', import.meta.url))
 const [, , path] = process.argv
 if (path === undefined) throw new Error('Cannot make a flat program: say which file')
 setPriority(LOW_PRIORITY)
-const { loader, beside } = flatten({ entry: ENTRY, instead: INSTEAD })
+const { loader, beside } = await flatten({ entry: ENTRY, instead: INSTEAD })
 const folder = dirname(path)
 mkdirSync(folder, { recursive: true, mode: 0o700 })
 for (const old of readdirSync(folder)) {
-  const isOurs = BESIDE.test(old) && !beside.has(old)
-  if (isOurs) rmSync(join(folder, old), { force: true })
+  if (BESIDE.test(old) && !beside.has(old)) rmSync(join(folder, old), { force: true })
 }
 for (const [name, content] of beside) put(join(folder, name), content)
 put(path, loader)

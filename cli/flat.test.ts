@@ -3,14 +3,22 @@
  *
  * @module
  */
-import { deepEqual, equal, match, ok, throws } from 'node:assert/strict'
+import { deepEqual, doesNotMatch, equal, match, rejects } from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { flatten } from './flat.ts'
+import { type FlatProgram, flatten } from './flat.ts'
 
 const folders: string[] = []
 
@@ -29,27 +37,33 @@ after(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 
-/** Modules that say what they are when their `main()` is called. */
+/** Modules that say what they are. */
 const PROGRAM = {
   'entry.ts': `import { log } from 'node:console'
-import { greeting as hello, type Kind } from './words.ts'
+import process from 'node:process'
+import { greeting as hello, type Kind } from '#inner/words.ts'
 import * as numbers from './numbers.ts'
 import { parcel } from 'parcel'
-import process from 'node:process'
+import { crate } from '@port/crate'
 
 export function main(): void {
   const kind: Kind = 'text'
-  log(hello(kind), Object.keys(numbers).join(), parcel(), typeof process.pid)
-  log(import.meta.url.endsWith('/entry.ts'))
+  log(hello(kind), Object.keys(numbers).join(), parcel(), crate, typeof process.pid)
+  log(process.env['CLAVIGER_FLAT'] === undefined ? 'flat' : 'as it stands')
   void import('./late.ts').then(({ late }) => log(late))
 }
 `,
-  'words.ts': `export type Kind = 'text'
+  'instead.ts': "import { main } from './entry.ts'\n\nmain()\n",
+  'package.json': '{ "type": "module", "imports": { "#inner/*": "./inner/*" } }',
+  'inner/words.ts': `import { basename } from 'node:path'
 
-export const GREETING = 'grüß dich'
+export type Kind = 'text'
+
+const file = basename(import.meta.url)
+const folder = basename(import.meta.dirname)
 
 export function greeting(kind: Kind): string {
-  return \`\${GREETING}, \${kind}\`
+  return \`grüß dich, \${kind} of \${file} in \${folder}\`
 }
 `,
   'numbers.ts': `import { first } from './first.ts'
@@ -59,122 +73,104 @@ export { first as one }
 
 export const two = first + 1
 `,
-  'first.ts': 'export const first = 1\n',
+  'first.ts': `import { two } from './numbers.ts'
+
+export const first = 1
+export const second = (): number => two
+`,
   'more.ts': 'export const three = 3\nexport class Four {}\n',
   'late.ts': "console.log('late is loaded')\n\nexport const late = 'late'\n",
-  'instead.mjs': "console.log('as it stands')\n",
   'node_modules/parcel/package.json': '{ "name": "parcel", "main": "main.js" }',
   'node_modules/parcel/main.js': `const inner = require('./inner')
 exports.parcel = () => inner.name + require('node:path').basename('/x/y')
 `,
   'node_modules/parcel/inner.js': "exports.name = 'parcel of '\n",
+  'node_modules/@port/crate/package.json': `{ "name": "@port/crate", "type": "module", "exports": {
+  "module": "./bundled.js", "import": "./crate.js", "default": "./other.js" } }`,
+  'node_modules/@port/crate/crate.js': "export const crate = 'crate'\n",
 } as const
 
-const OUTPUT = `grüß dich, text Four,one,three,two parcel of y number
-true
+const OUTPUT = `grüß dich, text of words.ts in inner Four,one,three,two parcel of y crate number
+flat
 late is loaded
 late
 `
 
-/** Puts a flat program into a folder of its own; returns its loader. */
-function put(source: string, replaced: Readonly<Record<string, string>> = {}): string {
-  const entry = join(source, 'entry.ts')
-  const { loader, beside } = flatten({ entry, instead: join(source, 'instead.mjs') })
-  const folder = newFolder({ 'run.cjs': loader, ...replaced })
+function programIn(source: string): FlatProgram {
+  return { entry: join(source, 'entry.ts'), instead: join(source, 'instead.ts') }
+}
+
+/** Puts a flat program into a folder of its own; returns the path of its loader. */
+async function put(source: string): Promise<string> {
+  const { loader, beside } = await flatten(programIn(source))
+  const folder = newFolder({ 'run.cjs': loader })
   for (const [name, content] of beside) writeFileSync(join(folder, name), content)
   return join(folder, 'run.cjs')
 }
 
-function run(loader: string): string {
-  return execFileSync(process.execPath, [loader], { encoding: 'utf8', timeout: 20_000 })
+function run(program: string): string {
+  const env = { ...process.env, CLAVIGER_FLAT: program }
+  return execFileSync(process.execPath, [program], { encoding: 'utf8', timeout: 20_000, env })
 }
 
 describe('a flat program', { timeout: 120_000 }, () => {
-  it('does what its modules do, and keeps what was compiled of them', () => {
-    const loader = put(newFolder(PROGRAM))
-    equal(run(loader), OUTPUT)
-    const kept = readdirSync(join(loader, '..')).filter((name) => name.endsWith('.compiled'))
-    equal(kept.length, 1)
-    equal(statSync(join(loader, '..', kept[0] as string)).mode & 0o777, 0o600)
-    equal(run(loader), OUTPUT)
+  it('does what its modules do', async () => {
+    const source = newFolder(PROGRAM)
+    equal(run(await put(source)), OUTPUT)
+    equal(run(join(source, 'instead.ts')), OUTPUT.replace('flat', 'as it stands'))
   })
 
-  const changes: readonly (readonly [what: string, file: string])[] = [
+  it('keeps what was compiled of it, and compiles it again when that is broken or old', async () => {
+    const program = await put(newFolder(PROGRAM))
+    const beside = (ending: string): string => {
+      const name = readdirSync(join(program, '..')).find((one) => one.endsWith(ending))
+      return join(program, '..', name as string)
+    }
+    equal(run(program), OUTPUT)
+    const { mode, size } = statSync(beside('.compiled'))
+    equal(mode & 0o777, 0o600)
+    equal(run(program), OUTPUT)
+    writeFileSync(beside('.compiled'), Buffer.alloc(5_000, 7))
+    equal(run(program), OUTPUT)
+    equal(statSync(beside('.compiled')).size, size)
+    rmSync(beside('.js'))
+    equal(run(program), OUTPUT.replace('flat', 'as it stands'))
+  })
+
+  const changes: readonly (readonly [what: string, file: keyof typeof PROGRAM])[] = [
     ['a module', 'first.ts'],
     ['a module that is wanted late', 'late.ts'],
     ['a package', 'node_modules/parcel/package.json'],
+    ['a package of an organisation', 'node_modules/@port/crate/package.json'],
   ]
   for (const [what, file] of changes) {
-    it(`is not run when ${what} has changed, or is gone`, () => {
+    it(`runs the modules as they stand when ${what} has changed`, async () => {
       const source = newFolder(PROGRAM)
-      const loader = put(source)
-      writeFileSync(join(source, file), `${PROGRAM[file as keyof typeof PROGRAM]} `)
-      equal(run(loader), 'as it stands\n')
-      rmSync(join(source, file))
-      equal(run(loader), 'as it stands\n')
+      const program = await put(source)
+      writeFileSync(join(source, file), `${PROGRAM[file]} `)
+      equal(run(program), OUTPUT.replace('flat', 'as it stands'))
     })
   }
 
-  it('is made of modules that import each other', () => {
-    const loader = put(
-      newFolder({
-        'entry.ts': `import { even } from './even.ts'
-
-export function main(): void {
-  console.log(even(4), even(7))
-}
-`,
-        'even.ts': `import { odd } from './odd.ts'
-
-export const ZERO = 0
-
-export function even(n: number): boolean {
-  return n === ZERO || odd(n - 1)
-}
-`,
-        'odd.ts': `import { even, ZERO as nothing } from './even.ts'
-
-export function odd(n: number): boolean {
-  return n !== nothing && even(n - 1)
-}
-`,
-      }),
-    )
-    equal(run(loader), 'true false\n')
+  it('notices that a module is gone', async () => {
+    const source = newFolder(PROGRAM)
+    const program = await put(source)
+    rmSync(join(source, 'more.ts'))
+    const { stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' })
+    equal(stdout, '')
+    match(stderr, /ERR_MODULE_NOT_FOUND/)
   })
 
-  it('is not run when it has lost its text, and is when what was compiled is broken', () => {
-    const loader = put(newFolder(PROGRAM))
-    const beside = (ending: string): string => {
-      const name = readdirSync(join(loader, '..')).find((one) => one.endsWith(ending))
-      return join(loader, '..', name as string)
-    }
-    writeFileSync(beside('.evaluated'), Buffer.alloc(5_000, 7))
-    equal(run(loader), OUTPUT)
-    rmSync(beside('.js'))
-    equal(run(loader), 'as it stands\n')
-  })
-
-  const refused: readonly (readonly [what: string, file: string, text: string, why: RegExp])[] = [
-    [
-      'all exports in a circle',
-      'first.ts',
-      "export * from './numbers.ts'\nexport const first = 1",
-      /each other/,
-    ],
-    ['a default export', 'first.ts', 'export default 1', /not written as other modules/],
-    ['top-level await', 'first.ts', 'export const first = await 1', /await/],
-    [
-      'a package that is no CommonJS',
-      'node_modules/parcel/main.js',
-      'export const parcel = 1',
-      /no CommonJS/,
-    ],
+  const refused: readonly (readonly [what: string, text: string, why: RegExp])[] = [
+    ['top-level await', 'export const first = await 1', /await/],
+    ['what is no program', 'export const first = = 1', /Unexpected/],
+    ['what is not there', "export { first } from './gone.ts'", /resolve/],
+    ['a module that asks for more of itself', 'export const first = import.meta.main', /meta/],
   ]
-  for (const [what, file, text, why] of refused) {
-    it(`is not made of ${what}`, () => {
-      const source = newFolder({ ...PROGRAM, [file]: text })
-      throws(() => flatten({ entry: join(source, 'entry.ts'), instead: source }), why)
+  for (const [what, text, why] of refused) {
+    it(`is not made of ${what}`, async () => {
+      const source = newFolder({ ...PROGRAM, 'first.ts': text })
+      await rejects(flatten(programIn(source)), why)
     })
   }
 })
@@ -182,31 +178,37 @@ export function odd(n: number): boolean {
 describe('the flat program of the agent', { timeout: 120_000 }, () => {
   const maker = fileURLToPath(new URL('./flat-make.ts', import.meta.url))
 
+  function make(program: string, environment: Readonly<Record<string, string>> = {}) {
+    const env = { ...process.env, ...environment }
+    return spawnSync(process.execPath, [maker, program], { encoding: 'utf8', env })
+  }
+
   it('is made for nobody else, and without what was there before', () => {
-    const folder = newFolder()
-    const old = `${'0'.repeat(32)}.js`
-    writeFileSync(join(folder, old), '')
-    writeFileSync(join(folder, 'of somebody else'), '')
-    const loader = join(folder, 'agent.cjs')
-    const { stderr, status } = spawnSync(process.execPath, [maker, loader], { encoding: 'utf8' })
+    const program = join(newFolder(), 'claviger', 'flat', 'agent.cjs')
+    const folder = join(program, '..')
+    const { status, stderr } = make(program)
     equal(status, 0, stderr)
+    equal(statSync(folder).mode & 0o777, 0o700)
+    writeFileSync(join(folder, `${'0'.repeat(32)}.js`), '')
+    writeFileSync(join(folder, 'of somebody else'), '')
+    equal(make(program).status, 0)
     const files = readdirSync(folder).sort()
-    deepEqual(files.map((name) => name.replace(/^[0-9a-f]{32}/, '*')).sort(), [
-      '*.evaluated',
-      '*.js',
-      'agent.cjs',
-      'of somebody else',
-    ])
-    ok(!files.includes(old))
-    for (const name of files.slice(0, 2)) {
-      equal(statSync(join(folder, name)).mode & 0o777, 0o600, name)
-    }
+    const names = files.map((name) => name.replace(/^[0-9a-f]{32}/, '*'))
+    deepEqual(names, ['*.evaluated', '*.js', 'agent.cjs', 'of somebody else'])
+    for (const name of files.slice(0, 3)) equal(statSync(join(folder, name)).mode & 0o777, 0o600)
+    // All of zod would be: it has the words of fifty languages.
+    doesNotMatch(readFileSync(join(folder, files[1] as string), 'latin1'), /locales\/de\.js/)
     // No descriptor of a socket: it gets as far as that.
-    const ran = spawnSync(process.execPath, [loader, 'agent', '--fd', '999', '--data', folder], {
-      encoding: 'utf8',
-      timeout: 20_000,
-    })
+    const args = [program, 'agent', '--fd', '999', '--data', newFolder()]
+    const ran = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
     equal(ran.status, 1)
     match(ran.stderr, /EBADF|fd/i)
+  })
+
+  it('is not made where esbuild does not run', () => {
+    const folder = newFolder()
+    const { status } = make(join(folder, 'agent.cjs'), { ESBUILD_BINARY_PATH: '/dev/null' })
+    equal(status, 1)
+    deepEqual(readdirSync(folder), [])
   })
 })

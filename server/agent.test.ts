@@ -3,9 +3,17 @@
  *
  * @module
  */
-import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -19,6 +27,7 @@ import { socketPath } from './sockets.ts'
 
 const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
 const IDLE_SECONDS = 1
+const LOG_BYTES_MAX = 1_048_576
 /** A token that asks for no PIN. */
 const CONFIG = `pkcs11:
   tokens: [{ name: claviger, login: none }]
@@ -47,10 +56,13 @@ function newDirectory(): string {
 /** Where an agent finds its modules in one file; empty: nowhere, and it has none made. */
 let cache = ''
 
-async function startAgent(dataDir: string): Promise<Agent> {
+async function startAgent(
+  dataDir: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Agent> {
   const child = spawn(LAUNCHER, ['agent', '--fd', '3', '--data', dataDir], {
     stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-    env: { ...process.env, HOME: '', XDG_CACHE_HOME: cache },
+    env: { ...process.env, HOME: '', XDG_CACHE_HOME: cache, ...environment },
   })
   children.push(child)
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
@@ -102,6 +114,27 @@ describe('an agent', { timeout: 120_000 }, () => {
     cache = ''
   })
   agents()
+
+  it('begins a new log when the one it finds is full, and keeps that one', async () => {
+    const dataDir = newDirectory()
+    const log = join(dataDir, 'run', 'agent.log')
+    mkdirSync(dirname(log), { mode: 0o700 })
+    const start = async (): Promise<void> => {
+      const agent = await startAgent(dataDir)
+      agent.client.close()
+      await untilEnded(agent)
+    }
+    writeFileSync(`${log}.1`, 'the one before')
+    writeFileSync(log, 'x'.repeat(LOG_BYTES_MAX))
+    await start()
+    equal(readFileSync(`${log}.1`, 'utf8'), 'the one before')
+    const { size } = statSync(log)
+    ok(size > LOG_BYTES_MAX)
+    await start()
+    equal(statSync(`${log}.1`).size, size)
+    match(readFileSync(log, 'utf8'), /the agent serves/)
+    ok(statSync(log).size < LOG_BYTES_MAX)
+  })
 })
 
 describe('an agent whose modules are in one file', { timeout: 120_000 }, () => {
@@ -124,6 +157,24 @@ describe('an agent whose modules are in one file', { timeout: 120_000 }, () => {
     equal(programOf(second).includes(flat()), true)
     second.client.close()
     await Promise.all([first, second].map(untilEnded))
+  })
+
+  it('serves where none can be made, and says so in its log once', async () => {
+    const dataDir = newDirectory()
+    const log = join(dataDir, 'run', 'agent.log')
+    const agent = await startAgent(dataDir, {
+      XDG_CACHE_HOME: join(dataDir, 'cache'),
+      ESBUILD_BINARY_PATH: '/dev/null',
+      CLAVIGER_LOG_LEVEL: 'debug',
+    })
+    const told = (): number => readFileSync(log, 'utf8').match(/flat program/g)?.length ?? 0
+    for (let attempt = 0; told() === 0 && attempt < 300; attempt++) {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    await make(agent.client, 'without')
+    agent.client.close()
+    await untilEnded(agent)
+    equal(told(), 1)
   })
   agents()
 })

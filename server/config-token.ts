@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { USUAL } from '#fronts/pkcs11/manner.ts'
 
 /** How it behaves where systems differ; see `fronts/pkcs11/manner.ts`. */

@@ -13,7 +13,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { type Document, isMap, isNode, LineCounter, parse, parseDocument } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
 import { PROFILE_NAMES } from '#fronts/kmip/offer.ts'
 import { RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'

@@ -16,7 +16,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { failureCode, failureMessage, KmsError } from '#core/errors.ts'
 import { rewrap } from '#core/operations/rewrap.ts'
 import type { WireLog } from '#fronts/kmip/wire-log.ts'

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Services } from '#core/context.ts'
 import { KmsError } from '#core/errors.ts'
 import { identifiersOf } from '#core/identifiers.ts'
