@@ -14,6 +14,7 @@ import { Keystores } from '#core/keystores.ts'
 import { type Limits, limitsWith } from '#core/limits.ts'
 import type { ManagedObject } from '#core/objects.ts'
 import { create, createKeyPair } from '#core/operations/create.ts'
+import { findPlaced } from '#core/operations/placed.ts'
 import { register } from '#core/operations/register.ts'
 import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
@@ -107,7 +108,7 @@ export async function newOwnToken(options: OwnTokenOptions = {}): Promise<OwnTok
     const database = new MemoryDatabase(undefined, async (more) => void entries.push(...more))
     const store = new Store(database, sealer, limits.objectCacheMax)
     const grants = new Grants(sealer, { clock, known: async () => true, sharers: [] })
-    return { store, keystores, journal, grants, limits, clock, log }
+    return { store, keystores, journal, grants, findCalled: findPlaced, limits, clock, log }
   }
   const lasting = services()
   const principal = { name: 'tester', scope: 'default' }

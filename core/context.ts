@@ -7,6 +7,7 @@ import type { Journal } from './audit.ts'
 import type { Grants } from './grants.ts'
 import type { Keystores } from './keystores.ts'
 import type { Limits } from './limits.ts'
+import type { ManagedObject } from './objects.ts'
 import type { ObjectChange, Store } from './store.ts'
 
 /** Who asks. */
@@ -25,6 +26,8 @@ export interface Services {
   readonly keystores: Keystores
   readonly journal: Journal
   readonly grants: Grants
+  /** What an identifier calls that the database does not know as it is written: a key in an HSM. */
+  readonly findCalled: (context: Context, id: string) => Promise<ManagedObject | undefined>
   readonly limits: Limits
   /** Milliseconds since the epoch. */
   readonly clock: () => number

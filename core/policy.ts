@@ -19,7 +19,6 @@ import { isPlaced } from './identifiers.ts'
 import type { Keystore } from './keystore.ts'
 import { isDestroyed } from './lifecycle.ts'
 import { labelOf, type ManagedObject } from './objects.ts'
-import { findPlaced } from './operations/placed.ts'
 
 /** Scopes in which a principal finds objects. */
 export function scopesOf(principal: Principal): readonly string[] {
@@ -61,7 +60,7 @@ export function visibleObject(context: Context, id: string, need?: Need): Awaita
     if (object?.scope === context.principal.scope) return object
     if (object !== undefined) return permitted(context, object, need)
     if (!isPlaced(id)) throw notFound(id)
-    return findPlaced(context, id).then((found) => {
+    return context.services.findCalled(context, id).then((found) => {
       if (found === undefined) throw notFound(id)
       return permitted(context, found, need)
     })

@@ -19,6 +19,7 @@ import { KmsError } from '#core/errors.ts'
 import { EVERYBODY, Grants } from '#core/grants.ts'
 import type { Keystore } from '#core/keystore.ts'
 import { Keystores } from '#core/keystores.ts'
+import { findPlaced } from '#core/operations/placed.ts'
 import { DATA_KEY_BYTES, openDataKey, Sealer, sealDataKey } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
 import { Settings } from '#core/settings.ts'
@@ -184,6 +185,7 @@ export class House {
     }
     this.services = {
       grants: new Grants(sealer, { clock, known, sharers: config.access.sharers }),
+      findCalled: findPlaced,
       store: this.#software.watched(new Store(database, sealer, limits.objectCacheMax)),
       keystores: new Keystores(
         keystoresOf(config, sealer, this.#software, devices, (keystore, object) => {

@@ -20,8 +20,7 @@ import type { Context } from '../context.ts'
 import { identifiersOf, PUBLIC_SUFFIX } from '../identifiers.ts'
 import type { Foundling, Keystore, MaterialKind } from '../keystore.ts'
 import type { ManagedObject } from '../objects.ts'
-import { domainParameters, link, pairBody } from './create.ts'
-import { enter, newObject } from './make.ts'
+import { domainParameters, enter, link, newObject, pairBody } from './make.ts'
 
 export interface Adoption {
   /** Keys and certificates that have become objects now. */

@@ -29,7 +29,16 @@ import { PUBLIC_SUFFIX, withoutIdentifier } from '../identifiers.ts'
 import { algorithmLabel, pairSpec } from '../keys.ts'
 import { type ManagedObject, objectTypeLabel } from '../objects.ts'
 import { keeperWished, placed, withoutKeeper } from './keep.ts'
-import { type Given, type Internal, newId, newObject, resolved } from './make.ts'
+import {
+  domainParameters,
+  type Given,
+  type Internal,
+  link,
+  newId,
+  newObject,
+  pairBody,
+  resolved,
+} from './make.ts'
 import {
   enterMade,
   fixedAt,
@@ -250,25 +259,6 @@ function assertPrivateKept(
   if (wish === undefined || wish === keeperWished(forPrivate)) return
   const what = 'Cannot create key pair: its public key is not kept wrapped without the private one'
   throw new KmsError('invalidField', what)
-}
-
-export function link(linkType: LinkType, linkedObjectIdentifier: string): ListedAttribute {
-  return { id: 'link', value: { linkType, linkedObjectIdentifier } }
-}
-
-export function domainParameters(recommendedCurve: number): ListedAttribute {
-  return { id: 'cryptographicDomainParameters', value: { recommendedCurve } }
-}
-
-export function pairBody(
-  type: typeof ObjectType.PrivateKey | typeof ObjectType.PublicKey,
-  keyFormatType: KeyFormatType,
-  cryptographicAlgorithm: CryptographicAlgorithm,
-  cryptographicLength: number,
-): ObjectInMessage {
-  const keyBlock = { keyFormatType, cryptographicAlgorithm, cryptographicLength }
-  const tag = type === ObjectType.PrivateKey ? Tag.PrivateKey : Tag.PublicKey
-  return { tag, value: { keyBlock } }
 }
 
 interface PairWanted {

@@ -32,9 +32,9 @@ import { KmsError } from '../errors.ts'
 import { keyInUse, USES, type UsableKey, usableKey } from '../keys.ts'
 import type { DerivationMechanism } from '../keystore.ts'
 import { type ManagedObject, objectTypeLabel, objectTypeOf } from '../objects.ts'
-import { link, valueIn } from './create.ts'
+import { valueIn } from './create.ts'
 import { placed } from './keep.ts'
-import { type Given, newId, newObject, resolved } from './make.ts'
+import { type Given, link, newId, newObject, resolved } from './make.ts'
 import { cipherMechanism, hashNamed } from './parameters.ts'
 
 export interface DeriveWish {

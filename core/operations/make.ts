@@ -16,12 +16,14 @@ import {
   DRBGAlgorithm,
   HashingAlgorithm,
   type KeyFormatType,
+  type LinkType,
   ObjectType,
   RNGAlgorithm,
   State,
 } from '#spec/kmip/enumerations.ts'
 import type { ObjectInMessage } from '#spec/kmip/objects.ts'
 import type { Name } from '#spec/kmip/structures.ts'
+import { Tag } from '#spec/kmip/tags.ts'
 import { AttributeBag } from '../attribute-bag.ts'
 import {
   asGiven,
@@ -282,4 +284,23 @@ function assertSize(attributes: AttributeBag, bytesMax: number): void {
   if (bytes <= bytesMax) return
   const what = `Cannot create object: its attributes take ${bytes} bytes, allowed are ${bytesMax}`
   throw new KmsError('limitExceeded', what)
+}
+
+export function link(linkType: LinkType, linkedObjectIdentifier: string): ListedAttribute {
+  return { id: 'link', value: { linkType, linkedObjectIdentifier } }
+}
+
+export function domainParameters(recommendedCurve: number): ListedAttribute {
+  return { id: 'cryptographicDomainParameters', value: { recommendedCurve } }
+}
+
+export function pairBody(
+  type: typeof ObjectType.PrivateKey | typeof ObjectType.PublicKey,
+  keyFormatType: KeyFormatType,
+  cryptographicAlgorithm: CryptographicAlgorithm,
+  cryptographicLength: number,
+): ObjectInMessage {
+  const keyBlock = { keyFormatType, cryptographicAlgorithm, cryptographicLength }
+  const tag = type === ObjectType.PrivateKey ? Tag.PrivateKey : Tag.PublicKey
+  return { tag, value: { keyBlock } }
 }

@@ -29,9 +29,17 @@ import { canRead, readKey, specOfKey } from '../key-formats.ts'
 import { kindOf, pairSpec } from '../keys.ts'
 import type { MaterialKind } from '../keystore.ts'
 import { isKeyed, type KeyedObject, type ManagedObject, objectTypeLabel } from '../objects.ts'
-import { domainParameters, link, valueIn } from './create.ts'
+import { valueIn } from './create.ts'
 import { placed } from './keep.ts'
-import { type Given, type Internal, newId, newObject, resolved } from './make.ts'
+import {
+  domainParameters,
+  type Given,
+  type Internal,
+  link,
+  newId,
+  newObject,
+  resolved,
+} from './make.ts'
 import { enterMade, fixedAt, makingAt, placedName, placedObject } from './placed.ts'
 
 export interface RegisterWish {

@@ -18,9 +18,9 @@ import { keyInUse, specOf } from '../keys.ts'
 import { isKeyed, labelOf, type ManagedObject, objectTypeOf } from '../objects.ts'
 import { assertMayEnd, livingObject } from '../policy.ts'
 import type { ObjectChange } from '../store.ts'
-import { link, type Pair } from './create.ts'
+import type { Pair } from './create.ts'
 import { makerLike } from './keep.ts'
-import { type Given, newId, newObject, resolved } from './make.ts'
+import { type Given, link, newId, newObject, resolved } from './make.ts'
 
 export interface ReKeyWish {
   readonly id: string
