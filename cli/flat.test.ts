@@ -192,12 +192,13 @@ describe('the flat program of the agent', { timeout: 120_000 }, () => {
     writeFileSync(join(folder, `${'0'.repeat(32)}.js`), '')
     writeFileSync(join(folder, 'of somebody else'), '')
     equal(make(program).status, 0)
-    const files = readdirSync(folder).sort()
-    const names = files.map((name) => name.replace(/^[0-9a-f]{32}/, '*'))
-    deepEqual(names, ['*.evaluated', '*.js', 'agent.cjs', 'of somebody else'])
-    for (const name of files.slice(0, 3)) equal(statSync(join(folder, name)).mode & 0o777, 0o600)
+    const files = readdirSync(folder).filter((name) => name !== 'of somebody else')
+    const names = files.map((name) => name.replace(/^[0-9a-f]{32}/, '*')).sort()
+    deepEqual(names, ['*.evaluated', '*.js', 'agent.cjs'])
+    for (const name of files) equal(statSync(join(folder, name)).mode & 0o777, 0o600)
+    const text = files.find((name) => name.endsWith('.js'))
     // All of zod would be: it has the words of fifty languages.
-    doesNotMatch(readFileSync(join(folder, files[1] as string), 'latin1'), /locales\/de\.js/)
+    doesNotMatch(readFileSync(join(folder, text ?? ''), 'latin1'), /locales\/de\.js/)
     // No descriptor of a socket: it gets as far as that.
     const args = [program, 'agent', '--fd', '999', '--data', newFolder()]
     const ran = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
