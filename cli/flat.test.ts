@@ -195,6 +195,7 @@ describe('the flat program of the agent', { timeout: 120_000 }, () => {
     const files = readdirSync(folder).filter((name) => name !== 'of somebody else')
     const names = files.map((name) => name.replace(/^[0-9a-f]{32}/, '*')).sort()
     deepEqual(names, ['*.evaluated', '*.js', 'agent.cjs'])
+    equal(readdirSync(folder).includes('of somebody else'), true)
     for (const name of files) equal(statSync(join(folder, name)).mode & 0o777, 0o600)
     const text = files.find((name) => name.endsWith('.js'))
     // All of zod would be: it has the words of fifty languages.
