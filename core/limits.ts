@@ -11,7 +11,7 @@ interface LimitRow {
   readonly default: number
   readonly min: number
   readonly max: number
-  readonly unit: 'bytes' | 'days' | 'seconds' | 'milliseconds' | 'count'
+  readonly unit: 'bytes' | 'days' | 'seconds' | 'milliseconds' | 'microseconds' | 'count'
   /** Completes "How many ..." or "How long ...", for the documentation. */
   readonly what: string
 }
@@ -42,6 +42,7 @@ export const LIMITS = {
   callBytesMax:           { default: 4_194_304,  min: 65_536, max: 268_435_456, unit: 'bytes',       what: 'Size of one PKCS#11 call; a longer one ends the connection' },
   callConnectionsMax:     { default: 2_000,      min: 1,     max: 100_000,     unit: 'count',        what: 'Connections of PKCS#11 applications at a time; a further one is closed at once' },
   callIdleSeconds:        { default: 0,          min: 0,     max: 31_536_000,  unit: 'seconds',      what: 'Time a PKCS#11 connection may stay without a call; 0: as long as its process lives' },
+  callSpinMicroseconds:   { default: 100,        min: 0,     max: 10_000,      unit: 'microseconds', what: 'Time that the next PKCS#11 call is looked for without sleeping, after one; 0: none' },
   pinAttemptsMax:         { default: 10,         min: 1,     max: 1_000,       unit: 'count',        what: 'Wrong PINs in a row before a PIN is locked' },
   pinBytesMin:            { default: 4,          min: 1,     max: 255,         unit: 'bytes',        what: 'Shortest PIN that can be set' },
   pinBytesMax:            { default: 255,        min: 4,     max: 1_024,       unit: 'bytes',        what: 'Longest PIN that can be set' },

@@ -86,6 +86,8 @@ struct connection {
     /* One that is out of step: open until another has joined, or the application would end. */
     struct link retired;
     uint32_t code;
+    /* Answers that did not come soon, and calls since one was looked for. */
+    unsigned misses, skipped;
     struct bytes request, answer, shape;
 };
 
@@ -123,6 +125,8 @@ CK_RV process_enter(void);
 CK_RV process_connect(struct connection *connection);
 /* Deadline of a call in seconds. */
 unsigned process_seconds(void);
+/* For how many microseconds an answer is looked for before a thread sleeps; 0: not at all. */
+unsigned process_spin(void);
 /* Largest body of a request: a larger one would end the connection. */
 size_t process_body_max(void);
 

@@ -23,6 +23,8 @@
 #define DEFAULT_ADDRESSES 5
 #define DEFAULT_SECONDS 120
 #define MAX_SECONDS 86400
+#define DEFAULT_SPIN_MICROSECONDS 200
+#define MAX_SPIN_MICROSECONDS 10000
 /* For C_Finalize, which has nothing to wait for. */
 #define FINALIZE_SECONDS 5
 #define APPLICATION_BYTES 16
@@ -34,6 +36,7 @@ static atomic_bool is_initialised;
 /* Initialised before fork() made this process. */
 static atomic_bool is_inherited;
 static atomic_uint seconds = DEFAULT_SECONDS;
+static atomic_uint spin;
 static _Atomic uint64_t epoch;
 /* Largest request that the server takes. */
 static atomic_size_t body_max = BODY_MAX;
@@ -54,6 +57,11 @@ static char address[PATH_BYTES];
 unsigned process_seconds(void)
 {
     return atomic_load(&seconds);
+}
+
+unsigned process_spin(void)
+{
+    return atomic_load(&spin);
 }
 
 size_t process_body_max(void)
@@ -317,13 +325,19 @@ CK_RV process_connect(struct connection *connection)
 
 /* --- C_Initialize and C_Finalize --- */
 
-static unsigned read_seconds(void)
+static unsigned read_number(const char *name, unsigned least, unsigned most, unsigned usual)
 {
-    const char *text = secure_getenv("CLAVIGER_TIMEOUT_SECONDS");
+    const char *text = secure_getenv(name);
     char *end = NULL;
     const unsigned long value = text == NULL ? 0 : strtoul(text, &end, 10);
-    return end != NULL && *end == '\0' && value >= 1 && value <= MAX_SECONDS ? (unsigned)value
-                                                                              : DEFAULT_SECONDS;
+    const bool is_number = end != NULL && end != text && *end == '\0';
+    return is_number && value >= least && value <= most ? (unsigned)value : usual;
+}
+
+/* Looking for an answer is of use only where another processor works on it. */
+static unsigned usual_spin(void)
+{
+    return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? DEFAULT_SPIN_MICROSECONDS : 0;
 }
 
 /* With `starting` held. */
@@ -334,7 +348,10 @@ static CK_RV start(void)
     struct connection *connection = connection_take();
     if (connection == NULL)
         return CKR_HOST_MEMORY;
-    atomic_store(&seconds, read_seconds());
+    atomic_store(&seconds,
+                 read_number("CLAVIGER_TIMEOUT_SECONDS", 1, MAX_SECONDS, DEFAULT_SECONDS));
+    atomic_store(&spin, read_number("CLAVIGER_SPIN_MICROSECONDS", 0, MAX_SPIN_MICROSECONDS,
+                                    usual_spin()));
     memory_clear();
     connection_close(connection);
     const CK_RV rv = find_server(connection);

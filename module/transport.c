@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,8 @@
 #define IDLE_MAX 8
 /* Buffers above this are given back after the call. */
 #define KEPT_BYTES ((size_t)256 << 10)
+/* After so many answers that did not come soon one is looked for again. */
+#define MISSES_MAX 63
 #define FIRST_BYTES ((size_t)16 << 10)
 
 static pthread_mutex_t list = PTHREAD_MUTEX_INITIALIZER;
@@ -376,10 +379,49 @@ static bool receive(int fd, struct bytes *bytes, size_t least, int64_t until)
     return true;
 }
 
-/* Most answers come in one piece, within the time that the socket itself waits: one call for it. */
-static bool receive_first(int fd, struct bytes *bytes)
+static int64_t now_nanoseconds(void)
 {
-    const ssize_t got = recv(fd, bytes->data, bytes->capacity, 0);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* One thread of a process at a time; a child of fork() that finds it set sleeps as it used to. */
+static atomic_flag is_looking = ATOMIC_FLAG_INIT;
+
+/*
+ * To sleep and be woken by another processor takes longer than most answers, above all in a virtual
+ * machine: so we look again and again for a while first. A thread whose answers take longer than
+ * that does so ever more rarely. -1: there is nothing yet.
+ */
+static ssize_t receive_soon(struct connection *connection)
+{
+    struct bytes *bytes = &connection->answer;
+    const int64_t patience = (int64_t)process_spin() * 1000;
+    if (patience == 0 || connection->skipped++ < connection->misses ||
+        atomic_flag_test_and_set(&is_looking))
+        return -1;
+    const int64_t until = now_nanoseconds() + patience;
+    ssize_t got;
+    do
+        got = recv(connection->link.fd, bytes->data, bytes->capacity, MSG_DONTWAIT);
+    while (got < 0 && errno == EAGAIN && now_nanoseconds() < until);
+    atomic_flag_clear(&is_looking);
+    connection->skipped = 0;
+    if (got >= 0)
+        connection->misses = 0;
+    else if (connection->misses < MISSES_MAX)
+        connection->misses = connection->misses * 2 + 1;
+    return got;
+}
+
+/* Most answers come in one piece, within the time that the socket itself waits: one call for it. */
+static bool receive_first(struct connection *connection)
+{
+    struct bytes *bytes = &connection->answer;
+    ssize_t got = receive_soon(connection);
+    if (got < 0)
+        got = recv(connection->link.fd, bytes->data, bytes->capacity, 0);
     if (got < 0 && errno == EINTR)
         return true;
     bytes->length = got > 0 ? (size_t)got : 0;
@@ -392,7 +434,7 @@ static bool read_frame(struct connection *connection, bool is_patient, int64_t u
     struct bytes *answer = &connection->answer;
     const int fd = connection->link.fd;
     answer->length = 0;
-    if (!bytes_reserve(answer, FIRST_BYTES) || (is_patient && !receive_first(fd, answer)))
+    if (!bytes_reserve(answer, FIRST_BYTES) || (is_patient && !receive_first(connection)))
         return false;
     if (answer->length < HEADER_BYTES &&
         !receive(fd, answer, HEADER_BYTES - answer->length, until))

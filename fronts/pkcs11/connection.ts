@@ -33,6 +33,7 @@ import { Reader } from '#wire/pkcs11-rpc/reader.ts'
 import { Writer } from '#wire/pkcs11-rpc/writer.ts'
 import type { Applications, Membership } from './applications.ts'
 import type { Application, Engine, Peer } from './contract.ts'
+import type { Lookout } from './looking.ts'
 
 /** Options are a module's name, which nobody reads. */
 const OPTIONS_BYTES_MAX = 4_096
@@ -55,6 +56,7 @@ export interface ConnectionServices<A extends Application> {
   readonly applications: Applications<A>
   readonly limits: Limits
   readonly log: CallLog
+  readonly lookout: Lookout
   /** What the dialect's C_Initialize answers. */
   readonly initialized: Results<'C_Initialize'>
 }
@@ -185,6 +187,7 @@ export class Connection<A extends Application> {
       return
     }
     this.#flush()
+    this.#services.lookout.answered()
     if (this.#splitter.pending === 0) this.#begun = Infinity
     else if (this.#begun === Infinity) this.#begun = performance.now()
   }

@@ -15,6 +15,7 @@ import type { Limits } from '#core/limits.ts'
 import { Applications } from './applications.ts'
 import { type CallLog, type CloseReason, Connection } from './connection.ts'
 import type { Application, Engine, Peer } from './contract.ts'
+import { Lookout } from './looking.ts'
 import { peerOf, UNKNOWN_PEER } from './peer.ts'
 
 export interface Pkcs11ServerOptions<A extends Application> {
@@ -48,6 +49,7 @@ export class Pkcs11Server<A extends Application> {
       limits,
       log,
       applications: this.#applications,
+      lookout: new Lookout(limits.callSpinMicroseconds),
       initialized: {
         further: further === undefined ? undefined : Buffer.from(further),
         epoch: randomBytes(6).readUIntBE(0, 6),
