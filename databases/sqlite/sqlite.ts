@@ -169,9 +169,7 @@ class SqliteDatabase implements Database {
   }
 
   async find(query: Query): Promise<Found> {
-    const read = (): Found => findRecords(query, (sql) => this.#prepared(sql), this.#scopes)
-    // One statement sees one state by itself.
-    return query.conditions.length === 1 && !query.count ? read() : this.#snapshot(read)
+    return this.#snapshot(() => findRecords(query, (sql) => this.#prepared(sql), this.#scopes))
   }
 
   async due(kind: RecordKind, now: number, limit: number): Promise<readonly string[]> {
