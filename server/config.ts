@@ -254,6 +254,12 @@ const hsm = z.strictObject({
     .max(3_600)
     .default(30)
     .describe('Time for one call; a module that takes longer is started anew.'),
+  spinMicroseconds: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(500)
+    .describe('Time that short operations are looked for without sleeping; 0: none.'),
   extractable: z
     .boolean()
     .default(false)

@@ -2,15 +2,18 @@
  * The host of an HSM's module: a process of its own that serves PKCS#11 RPC on the pipes it was
  * started with, one thread for each.
  *
- * `node server/hsm-host.ts MODULE LANES [RESERVED]`; the lanes are descriptors from 3 on. The
- * module is not touched before a word comes on standard input: until then the process is one in
- * waiting (`keystores/pkcs11/host-processes.ts`), and ends where no word comes any more. Afterwards
- * it ends when the lanes are closed. A module that crashes takes this process and nothing else.
+ * `node server/hsm-host.ts MODULE LANES SPIN [RESERVED]`, SPIN in microseconds; the lanes are
+ * descriptors from 3 on. The module is not touched before a word comes on standard input: until
+ * then the process is one in waiting (`keystores/pkcs11/host-processes.ts`), and ends where no word
+ * comes any more. Afterwards it ends when the lanes are closed. A module that crashes takes this
+ * process and nothing else.
  *
  * @module
  */
+import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { HostLane } from '#keystores/pkcs11/host-lane.ts'
+import { HostWatch } from '#keystores/pkcs11/host-watch.ts'
 import { NativeModule } from '#keystores/pkcs11/native.ts'
 import { createLog } from './log.ts'
 
@@ -22,18 +25,26 @@ interface LaneData {
   readonly module: string
   readonly reserved: string | undefined
   readonly descriptor: number
+  readonly microseconds: number
+  readonly looking: Int32Array
 }
 
 /** The server has gone to great lengths already: what a module does is logged there. */
 const log = createLog({ level: 'error', format: 'text' })
 
 /** Starts a thread for each lane; loads the module when it is told to. */
-function main([module, lanes, reserved]: readonly string[]): void {
-  if (module === undefined || lanes === undefined) {
-    throw new Error('usage: hsm-host MODULE LANES [RESERVED]')
+function main([module, lanes, spin, reserved]: readonly string[]): void {
+  if (module === undefined || lanes === undefined || spin === undefined) {
+    throw new Error('usage: hsm-host MODULE LANES SPIN [RESERVED]')
+  }
+  const shared = {
+    module,
+    reserved,
+    microseconds: availableParallelism() > 1 ? Number(spin) : 0,
+    looking: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
   }
   const workers = Array.from({ length: Number(lanes) }, (_one, lane) => {
-    const data: LaneData = { module, reserved, descriptor: FIRST_DESCRIPTOR + lane }
+    const data: LaneData = { ...shared, descriptor: FIRST_DESCRIPTOR + lane }
     return new Worker(new URL(import.meta.url), { workerData: data })
   })
   const { stdin } = process
@@ -68,10 +79,11 @@ function serve(module: string, reserved: string | undefined, workers: readonly W
   }
 }
 
-function serveLane({ module, descriptor }: LaneData): void {
+function serveLane({ module, descriptor, microseconds, looking }: LaneData): void {
   const lane = new HostLane({
     descriptor,
     module: new NativeModule(module),
+    watch: new HostWatch({ descriptor, microseconds, looking }),
     messageBytesMax: MESSAGE_BYTES_MAX,
     failed: (name, err) => log.error({ function: name, err }, 'a call failed'),
   })

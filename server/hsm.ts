@@ -90,13 +90,22 @@ export function hsmDevice(config: HsmConfig, log: Logger, sources: PinSources): 
 type Member = Pick<HsmConfig, 'name' | 'module' | 'environment'> &
   Partial<Pick<HsmConfig, 'reserved' | 'slot' | 'label' | 'serial'>>
 
+function hostCommand(
+  module: string,
+  lanes: number,
+  spinMicroseconds: number,
+  reserved: string | undefined,
+): HostOptions['command'] {
+  const args = [...NODE_OPTIONS, HOST, module, String(lanes), String(spinMicroseconds)]
+  return [process.execPath, ...args, ...(reserved === undefined ? [] : [reserved])]
+}
+
 function member(config: HsmConfig, own: Member, pin: HostOptions['pin'], log: Logger): HostDevice {
-  const { sessions, callSeconds } = config
-  const args = [...NODE_OPTIONS, HOST, own.module, String(sessions)]
-  const { reserved } = own
+  const { sessions, callSeconds, spinMicroseconds } = config
   return new HostDevice({
     name: own.name,
-    command: [process.execPath, ...args, ...(reserved === undefined ? [] : [reserved])],
+    command: hostCommand(own.module, sessions, spinMicroseconds, own.reserved),
+    spinMicroseconds,
     environment: { ...withheld(config.pinVariable), ...own.environment },
     token: tokenOf(own),
     pin,
@@ -281,10 +290,9 @@ export interface ModuleWish {
 export async function probeModule(wish: ModuleWish, model: string, log: Logger): Promise<Probe> {
   const { module, reserved, environment, pin } = wish
   const lanes = 1
-  const args = [...NODE_OPTIONS, HOST, module, String(lanes)]
   const device = new HostDevice({
     name: module,
-    command: [process.execPath, ...args, ...(reserved === undefined ? [] : [reserved])],
+    command: hostCommand(module, lanes, 0, reserved),
     environment: { ...withheld(undefined), ...environment },
     token: tokenOf({ ...wish, name: module }),
     pin,

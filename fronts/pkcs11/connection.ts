@@ -14,6 +14,7 @@
 import type { Duplex } from 'node:stream'
 import { FAILURES, KmsError } from '#core/errors.ts'
 import type { Limits } from '#core/limits.ts'
+import type { Lookout } from '#core/lookout.ts'
 import {
   APPLICATION_ID_BYTES,
   BATCH,
@@ -33,7 +34,6 @@ import { Reader } from '#wire/pkcs11-rpc/reader.ts'
 import { Writer } from '#wire/pkcs11-rpc/writer.ts'
 import type { Applications, Membership } from './applications.ts'
 import type { Application, Engine, Peer } from './contract.ts'
-import type { Lookout } from './looking.ts'
 
 /** Options are a module's name, which nobody reads. */
 const OPTIONS_BYTES_MAX = 4_096
@@ -187,7 +187,7 @@ export class Connection<A extends Application> {
       return
     }
     this.#flush()
-    this.#services.lookout.answered()
+    this.#services.lookout.expect()
     if (this.#splitter.pending === 0) this.#begun = Infinity
     else if (this.#begun === Infinity) this.#begun = performance.now()
   }

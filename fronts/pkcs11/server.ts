@@ -12,10 +12,10 @@ import { connect, createServer, type Server, Socket } from 'node:net'
 import process from 'node:process'
 import type { Duplex } from 'node:stream'
 import type { Limits } from '#core/limits.ts'
+import { Lookout } from '#core/lookout.ts'
 import { Applications } from './applications.ts'
 import { type CallLog, type CloseReason, Connection } from './connection.ts'
 import type { Application, Engine, Peer } from './contract.ts'
-import { Lookout } from './looking.ts'
 import { peerOf, UNKNOWN_PEER } from './peer.ts'
 
 export interface Pkcs11ServerOptions<A extends Application> {

@@ -18,6 +18,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Pkcs11Client, Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.ts'
 import { KmsError } from '#core/errors.ts'
+import { Lookout } from '#core/lookout.ts'
 import { CKF, CKR, CKU } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
@@ -51,6 +52,8 @@ export interface HostOptions {
   readonly callMilliseconds: number
   /** Default: those of the model that the device says it is. */
   readonly quirks?: Quirks | undefined
+  /** For how long the answer to a short operation is looked for without sleeping; default 0. */
+  readonly spinMicroseconds?: number | undefined
   readonly log: HostLog
 }
 
@@ -81,6 +84,9 @@ export class HostDevice implements Device {
   readonly #quick = new QuickQueue()
   #isDispatching = false
   #messages = 0
+  /** Messages of short operations without an answer. */
+  #shortMessages = 0
+  readonly #lookout: Lookout
   /** Whose turn it is where both kinds of work wait for a lane. */
   #isQuickNext = false
   #mechanisms = new Map<number, MechanismInfo>()
@@ -103,6 +109,7 @@ export class HostDevice implements Device {
   constructor(options: HostOptions) {
     this.#options = options
     this.#processes = new HostProcesses(options)
+    this.#lookout = new Lookout(options.spinMicroseconds ?? 0)
     this.#quirks = options.quirks ?? generic()
   }
 
@@ -210,7 +217,7 @@ export class HostDevice implements Device {
     // A lane of a host that has gone meanwhile is gone as well.
     if (epoch !== this.#epoch) return
     const isTurn = this.#waiting.length === 0 || this.#isQuickNext
-    if (this.#quick.length > 0 && isTurn) {
+    if (isTurn && this.#hasQuick()) {
       this.#isQuickNext = false
       this.#sendQuick(lane)
       return
@@ -219,6 +226,12 @@ export class HostDevice implements Device {
     const next = this.#waiting.shift()
     if (next === undefined) this.#lanes.push(lane)
     else next.resolve(lane)
+  }
+
+  /** Short operations wait for the answer to those before them, and travel together then. */
+  #hasQuick(): boolean {
+    if (this.#quick.length === 0) return false
+    return this.#shortMessages === 0 || !this.#quick.isShort
   }
 
   /** Whether it can be asked without being started. */
@@ -256,7 +269,7 @@ export class HostDevice implements Device {
     this.#isDispatching = true
     setImmediate(() => {
       this.#isDispatching = false
-      while (this.#quick.length > 0) {
+      while (this.#hasQuick()) {
         const lane = this.#lanes.pop()
         if (lane === undefined) return
         this.#sendQuick(lane)
@@ -266,9 +279,16 @@ export class HostDevice implements Device {
 
   #sendQuick(lane: Lane): void {
     const epoch = this.#epoch
+    const { isShort } = this.#quick
     const jobs = this.#quick.next()
     this.#messages++
+    if (isShort) {
+      this.#shortMessages++
+      this.#lookout.expect()
+    }
     const answered = (answers: readonly QuickAnswer[]): void => {
+      if (isShort) this.#lookout.found()
+      if (isShort && epoch === this.#epoch) this.#shortMessages--
       let lost: Error | undefined
       for (const [index, answer] of answers.entries()) {
         const job = jobs[index] as QueuedJob
@@ -336,6 +356,7 @@ export class HostDevice implements Device {
     })
     const streams = host.stdio.slice(3) as unknown as Duplex[]
     this.#handles = new Map()
+    this.#shortMessages = 0
     this.#lanes = await this.#openLanes(streams)
     this.#sessions = this.#lanes.length
   }

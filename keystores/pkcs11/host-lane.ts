@@ -3,8 +3,9 @@
  * and writes the answers.
  *
  * The dialect of PKCS#11 RPC, and quick messages (`quick.ts`). A lane has a thread of its own,
- * which sleeps in a read until there is something to do: an event loop would be asked several times
- * for each message, and would make memory for it. What was received and answered is zeroed.
+ * which looks for a moment and then sleeps in a read until there is something to do: an event loop
+ * would be asked several times for each message, and would make memory for it. What was received
+ * and answered is zeroed.
  *
  * The peer is the server that has started this process; a message that makes no sense ends the
  * lane.
@@ -22,6 +23,7 @@ import { RpcError } from '#wire/pkcs11-rpc/errors.ts'
 import { HEADER_BYTES } from '#wire/pkcs11-rpc/frames.ts'
 import { Reader } from '#wire/pkcs11-rpc/reader.ts'
 import { Writer } from '#wire/pkcs11-rpc/writer.ts'
+import type { HostWatch } from './host-watch.ts'
 import type { NativeModule } from './native.ts'
 import { QUICK } from './quick.ts'
 import { FixedBytes, Output, QuickRunner } from './quick-native.ts'
@@ -30,6 +32,7 @@ export interface HostLaneOptions {
   /** Of a pipe that blocks. */
   readonly descriptor: number
   readonly module: NativeModule
+  readonly watch: HostWatch
   /** Longest message. */
   readonly messageBytesMax: number
   /** Told of failures that are no answers of the module. */
@@ -90,7 +93,9 @@ export class HostLane {
   #receive(): boolean {
     const { bytes } = this.#in
     const room = bytes.length - this.#to
-    const received = readSync(this.#options.descriptor, bytes, this.#to, room, null)
+    const { descriptor, watch } = this.#options
+    const received =
+      watch.receive(this.#in, this.#to) || readSync(descriptor, bytes, this.#to, room, null)
     this.#to += received
     return received > 0
   }

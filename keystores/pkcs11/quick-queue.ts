@@ -23,6 +23,8 @@ export class NotBegun extends Error {
 /** What a message may take the device, in microseconds; a longer operation goes alone. */
 const MESSAGE_MICROS = 1_000
 const MESSAGE_JOBS_MAX = 32
+/** An operation that takes less than its message costs: better wait and travel together. */
+const SHORT_MICROS = 100
 /** How much of an estimate the last measurement makes. */
 const SHARE = 1 / 8
 /** An interruption says nothing of the mechanism. */
@@ -35,6 +37,17 @@ export class QuickQueue {
 
   get length(): number {
     return this.#jobs.length
+  }
+
+  /**
+   * Whether all that waits fits into one message of short operations: a second lane would gain
+   * nothing.
+   */
+  get isShort(): boolean {
+    const jobs = this.#jobs
+    return (
+      jobs.length <= MESSAGE_JOBS_MAX && jobs.every((job) => this.#estimate(job) <= SHORT_MICROS)
+    )
   }
 
   add(job: QueuedJob): void {

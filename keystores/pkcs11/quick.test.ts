@@ -8,7 +8,7 @@
  */
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { createPublicKey, randomBytes, verify } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -34,6 +34,7 @@ import {
 import { NotBegun, type QueuedJob, QuickQueue } from './quick-queue.ts'
 import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
 
+const SPIN = 500
 const skip = SOFTHSM === undefined ? 'softhsm2 is not installed' : false
 
 describe('the queue of short operations', () => {
@@ -87,6 +88,20 @@ describe('the queue of short operations', () => {
     equal(queue.next().length, 1)
   })
 
+  it('is short while all that waits takes less than a message, and fits into one', () => {
+    const queue = new QuickQueue()
+    equal(queue.isShort, true)
+    queue.learn(job(CKM.AES_GCM), 40)
+    queue.learn(job(CKM.RSA_PKCS), 900)
+    filled(queue, many(32, CKM.AES_GCM))
+    equal(queue.isShort, true)
+    filled(queue, many(1, CKM.AES_GCM))
+    equal(queue.isShort, false)
+    queue.refuse()
+    filled(queue, [job(CKM.AES_GCM), job(CKM.RSA_PKCS)])
+    equal(queue.isShort, false)
+  })
+
   it('tells those whom it sends away that nothing has begun', () => {
     const errors: Error[] = []
     const queue = filled(new QuickQueue(), [{ ...job(1), reject: (error) => errors.push(error) }])
@@ -124,6 +139,13 @@ describe('the form of short operations', () => {
   })
 })
 
+/** Processor time of a process so far, by /proc: in hundredths of a second. */
+function processorMicros(processId: number): number {
+  const text = readFileSync(`/proc/${processId}/stat`, 'utf8')
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
+
 function messageOf(work: () => unknown): string {
   try {
     work()
@@ -147,7 +169,8 @@ describe('short operations in a host', { skip, timeout: 60_000 }, () => {
   before(async () => {
     options = {
       name: 'softhsm',
-      command: hostCommand(SOFTHSM as string, 2),
+      command: hostCommand(SOFTHSM as string, 2, SPIN),
+      spinMicroseconds: SPIN,
       environment: newSoftHsmToken(folder, 'quick'),
       token: { label: 'quick' },
       pin: SOFTHSM_PIN,
@@ -230,6 +253,40 @@ describe('short operations in a host', { skip, timeout: 60_000 }, () => {
         match((result as PromiseRejectedResult).reason.message, /data, its tag or its padding/)
       } else deepEqual(Buffer.from((result as PromiseFulfilledResult<Uint8Array>).value), data)
     }
+  })
+
+  it('wait for the answer to those before them, and travel together then', async () => {
+    const host = device.processId as number
+    const encrypt = (): Promise<unknown> => keystore.encrypt(keyAt(0), gcm(), Buffer.from('x'))
+    let messages = 0
+    // On a busy machine an operation may seem to be a long one for a while.
+    for (let attempt = 0; attempt < 50 && messages !== 2; attempt++) {
+      for (let index = 0; index < 20; index++) await encrypt()
+      const before = device.messages
+      process.kill(host, 'SIGSTOP')
+      const all: Promise<unknown>[] = []
+      for (let index = 0; index < 5; index++) {
+        all.push(encrypt())
+        await delay(2)
+      }
+      process.kill(host, 'SIGCONT')
+      await Promise.all(all)
+      messages = device.messages - before
+    }
+    equal(messages, 2)
+  })
+
+  it('let server and host sleep when there are none', async () => {
+    for (let index = 0; index < 50; index++) {
+      await keystore.encrypt(keyAt(0), gcm(), Buffer.from('x'))
+    }
+    const before = process.cpuUsage()
+    const host = processorMicros(device.processId as number)
+    await delay(500)
+    const { user, system } = process.cpuUsage(before)
+    ok(user + system < 200_000, `${user + system} us of the server`)
+    const spent = processorMicros(device.processId as number) - host
+    ok(spent < 200_000, `${spent} us of the host`)
   })
 
   it('go the ordinary way where they are long', async () => {

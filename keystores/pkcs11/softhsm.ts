@@ -18,8 +18,18 @@ export const SOFTHSM = MODULES.find((path) => existsSync(path))
 export const SOFTHSM_PIN = '1234'
 
 /** The command of a host for a module. */
-export function hostCommand(module: string, lanes: number): HostOptions['command'] {
-  return [...NODE, HOST, module, String(lanes)] as unknown as HostOptions['command']
+export function hostCommand(
+  module: string,
+  lanes: number,
+  spinMicroseconds = 0,
+): HostOptions['command'] {
+  return [
+    ...NODE,
+    HOST,
+    module,
+    String(lanes),
+    String(spinMicroseconds),
+  ] as unknown as HostOptions['command']
 }
 
 /** A new token. @returns The environment in which the module finds it. */

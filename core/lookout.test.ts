@@ -8,7 +8,7 @@ import { ok } from 'node:assert/strict'
 import { performance } from 'node:perf_hooks'
 import { describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Lookout } from './looking.ts'
+import { Lookout } from './lookout.ts'
 
 /** Milliseconds in which the event loop did not sleep. */
 async function awake(work: () => Promise<void>): Promise<number> {
@@ -21,7 +21,7 @@ describe('the lookout for calls', { timeout: 20_000 }, () => {
   it('keeps the loop awake for callSpinMicroseconds after a call, and not longer', async () => {
     const lookout = new Lookout(200_000)
     const milliseconds = await awake(async () => {
-      lookout.answered()
+      lookout.expect()
       await sleep(600)
     })
     ok(milliseconds >= 190 && milliseconds < 450, `${milliseconds} ms`)
@@ -30,7 +30,7 @@ describe('the lookout for calls', { timeout: 20_000 }, () => {
   it('lets it sleep where callSpinMicroseconds is 0', async () => {
     const lookout = new Lookout(0)
     const milliseconds = await awake(async () => {
-      lookout.answered()
+      lookout.expect()
       await sleep(400)
     })
     ok(milliseconds < 150, `${milliseconds} ms`)
@@ -40,7 +40,7 @@ describe('the lookout for calls', { timeout: 20_000 }, () => {
     const lookout = new Lookout(20_000)
     const rarely = await awake(async () => {
       for (let call = 0; call < 16; call++) {
-        lookout.answered()
+        lookout.expect()
         await sleep(40)
       }
     })
@@ -48,7 +48,7 @@ describe('the lookout for calls', { timeout: 20_000 }, () => {
     ok(rarely >= 60 && rarely < 220, `${rarely} ms`)
     const always = await awake(async () => {
       for (let call = 0; call < 60; call++) {
-        lookout.answered()
+        lookout.expect()
         await sleep(5)
       }
     })
