@@ -183,7 +183,7 @@ struct call {
     /* Where the own request begins, behind others that travel with it. */
     size_t start;
     unsigned batched;
-    bool is_asked, is_answered, is_cancel, is_delivered, is_search;
+    bool is_asked, is_answered, is_cancel, is_delivered, is_search, ends_search;
     CK_MECHANISM_TYPE mechanism;
     enum parameter_use use;
     /* The structure that points to the one that travels. */
@@ -301,13 +301,20 @@ void memory_used(CK_SESSION_HANDLE session, unsigned operations, enum outcome ou
 /* The length of the output of a function, where Init has said how long it will be. */
 bool memory_length(const struct call *call, CK_ULONG *length);
 CK_MECHANISM_TYPE memory_message_mechanism(CK_SESSION_HANDLE session, unsigned operation);
-/* Objects that come with the beginning of a search, so that most searches are two round trips. */
+/* Objects that come with the beginning of a search, so that most searches are one round trip. */
 #define FOUND_MAX 64
 /* Whether there is room to keep them. */
 bool memory_search(CK_SESSION_HANDLE session);
 void memory_found(CK_SESSION_HANDLE session, struct reader *answer);
 /* Takes at most `max` of them; true: there is nothing more to ask for. */
 bool memory_take(CK_SESSION_HANDLE session, CK_ULONG *handles, CK_ULONG max, CK_ULONG *count);
+/*
+ * Ends a search of which all has come: true, and the server is told with the session's next one.
+ */
+bool memory_finish(CK_SESSION_HANDLE session);
+/* Whether the server has still to be told of such an end. */
+bool memory_finishing(CK_SESSION_HANDLE session);
+/* The server has no search any more. */
 void memory_search_ended(CK_SESSION_HANDLE session);
 /* Something has changed: ask again. */
 void memory_forget(void);

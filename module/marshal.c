@@ -882,14 +882,28 @@ static bool begin_batch(struct call *call)
     return bytes_put_u32(request, 0);
 }
 
-/* The first objects are asked for together with the search itself. */
+/*
+ * The first objects are asked for together with the search itself, and the end of the search before
+ * it, which the application has had already, goes ahead.
+ */
 static bool begin_search(struct call *call)
 {
-    static const uint8_t stops = 1;
-    call->is_search = memory_search(call->session);
-    return !call->is_search ||
-           (bytes_put_u32(call->request, CALL_BATCH) && bytes_put(call->request, &stops, 1) &&
-            bytes_put_u32(call->request, 2) && bytes_put_u32(call->request, 0));
+    struct bytes *request = call->request;
+    call->is_search = call->role == SEARCHES && memory_search(call->session);
+    call->ends_search = memory_finishing(call->session);
+    if (!call->is_search && !call->ends_search)
+        return true;
+    const uint8_t stops = !call->ends_search;
+    const uint32_t count = call->ends_search + 1u + call->is_search;
+    if (!bytes_put_u32(request, CALL_BATCH) || !bytes_put(request, &stops, 1) ||
+        !bytes_put_u32(request, count))
+        return false;
+    if (call->ends_search) {
+        if (!bytes_put_u32(request, 4 + 8) || !bytes_put_u32(request, CALL_C_FindObjectsFinal))
+            return false;
+        put_ulong(call, call->session);
+    }
+    return call->rv == CKR_OK && bytes_put_u32(request, 0);
 }
 
 static bool write_beginning(struct call *call)
@@ -901,7 +915,9 @@ static bool write_beginning(struct call *call)
                           call->role == FLUSHES;
     if (is_using && (call->operations & REPEATABLE) != 0 && !begin_batch(call))
         return false;
-    if (call->role == SEARCHES && !begin_search(call))
+    const bool is_searching =
+        call->role == SEARCHES || call->role == FINDS || call->role == FOUND;
+    if (is_searching && !begin_search(call))
         return false;
     call->start = call->request->length;
     return bytes_put_u32(call->request, call->id) &&
@@ -959,6 +975,8 @@ static bool answer_here(struct call *call)
         return memory_init(call, &call->connection->shape, &call->rv);
     if (call->role == FINDS)
         return find_here(call);
+    if (call->role == FOUND)
+        return memory_finish(call->session);
     if (call->output_length == NULL || call->output != NULL || !memory_length(call, &length))
         return false;
     *call->output_length = length;
@@ -967,12 +985,14 @@ static bool answer_here(struct call *call)
 
 static void finish_request(struct call *call)
 {
-    if (call->batched == 0 && !call->is_search)
+    if (call->batched == 0 && !call->is_search && !call->ends_search)
         return;
     store_u32(call->request->data + call->start - 4,
               (uint32_t)(call->request->length - call->start));
     if (call->batched > 0)
         memory_sent(call->session, call->operations);
+    if (call->ends_search)
+        memory_search_ended(call->session);
     if (!call->is_search)
         return;
     put_u32(call, 4 + 8 + 4);
@@ -1025,25 +1045,28 @@ static void open_batch(struct call *call, struct reader body)
     reject(call);
 }
 
-/* The answer to a search, and the first objects where it has begun. */
+/* The answer to a search, and the first objects where it has begun; or to what follows its end. */
 static void open_search(struct call *call, struct reader body)
 {
     open_answer(call, body, CALL_BATCH);
     struct reader all = call->answer;
-    const uint32_t count = read_u32(&all);
+    const uint32_t count = read_u32(&all), most = call->ends_search + 1u + call->is_search;
+    /* Whoever has ended the search before has had the answer. */
+    if (call->ends_search)
+        read_bytes(&all, read_u32(&all));
     const uint32_t length = read_u32(&all);
     const uint8_t *own = read_bytes(&all, length);
-    if (own == NULL || call->rv != CKR_OK || count > 2) {
+    if (own == NULL || call->rv != CKR_OK || count > most) {
         reject(call);
         return;
     }
     open_answer(call, (struct reader){.at = own, .end = own + length}, call->id);
-    if (call->rv != CKR_OK || call->answer.is_bad)
+    if (call->rv != CKR_OK || call->answer.is_bad || !call->is_search)
         return;
     read_u32(&all);
     const uint32_t id = read_u32(&all);
     const CK_RV rv = read_u32(&all);
-    if (count != 2 || id != CALL_C_FindObjects)
+    if (count != most || id != CALL_C_FindObjects)
         all.is_bad = true;
     else if (rv == CKR_OK)
         memory_found(call->session, &all);
@@ -1103,7 +1126,7 @@ void call_run(struct call *call)
     const unsigned seconds = call->role == WAITS ? 0 : process_seconds();
     if (!connection_exchange(call->connection, call->request, seconds, &body))
         reject(call);
-    else if (call->is_search)
+    else if (call->is_search || call->ends_search)
         open_search(call, body);
     else if (call->batched > 0)
         open_batch(call, body);

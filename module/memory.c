@@ -45,6 +45,8 @@ struct session {
     struct operation operations[OPERATIONS];
     /* A search, and what it has found that nobody has taken yet. */
     bool is_searching, is_complete;
+    /* It has been ended here; the server has not been told. */
+    bool is_finishing;
     CK_ULONG found_count, found_next;
     CK_OBJECT_HANDLE found[FOUND_MAX];
 };
@@ -337,12 +339,34 @@ bool memory_take(CK_SESSION_HANDLE handle, CK_ULONG *handles, CK_ULONG max, CK_U
     return is_all;
 }
 
+bool memory_finish(CK_SESSION_HANDLE handle)
+{
+    struct bucket *bucket = lock_bucket(handle);
+    struct session *session = find(bucket, handle);
+    const bool is_over = session != NULL && session->is_searching && session->is_complete;
+    if (is_over) {
+        session->is_searching = false;
+        session->is_finishing = true;
+    }
+    pthread_mutex_unlock(&bucket->lock);
+    return is_over;
+}
+
+bool memory_finishing(CK_SESSION_HANDLE handle)
+{
+    struct bucket *bucket = lock_bucket(handle);
+    const struct session *session = find(bucket, handle);
+    const bool is_finishing = session != NULL && session->is_finishing;
+    pthread_mutex_unlock(&bucket->lock);
+    return is_finishing;
+}
+
 void memory_search_ended(CK_SESSION_HANDLE handle)
 {
     struct bucket *bucket = lock_bucket(handle);
     struct session *session = find(bucket, handle);
     if (session != NULL)
-        session->is_searching = false;
+        session->is_searching = session->is_finishing = false;
     pthread_mutex_unlock(&bucket->lock);
 }
 

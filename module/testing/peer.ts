@@ -15,7 +15,7 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Values } from '#spec/pkcs11/rpc/codec.ts'
 import { DIALECT, readBatch } from '#spec/pkcs11/rpc/dialect.ts'
-import type { Fields, Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
+import type { Attribute, Fields, Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
 import { FrameSplitter, HEADER_BYTES } from '#wire/pkcs11-rpc/frames.ts'
 import { Reader } from '#wire/pkcs11-rpc/reader.ts'
 import { Writer } from '#wire/pkcs11-rpc/writer.ts'
@@ -322,15 +322,19 @@ const TOKEN_NUMBERS = [
   'ulFreePrivateMemory',
 ]
 
+const FEW = 3
 const OBJECTS = Array.from({ length: 300 }, (_, index) => 1000 + index)
 
 type InSession = (args: Values, session: Session) => Values
 const SESSION: Readonly<Partial<Record<RemoteFunction, InSession>>> = {
   C_GetSessionInfo: () => ({ pInfo: { slotID: 1, state: 0, flags: 4, ulDeviceError: 0 } }),
   C_GenerateRandom: ({ pRandomData }) => ({ pRandomData: randomBytes(pRandomData as number) }),
-  C_FindObjectsInit: (_args, session) => {
+  C_FindObjectsInit: ({ pTemplate }, session) => {
     if (session.found !== undefined) throw refusal(CKR.OPERATION_ACTIVE)
-    session.found = 0
+    const [wanted] = pTemplate as readonly Attribute[]
+    if (wanted?.type === CKA.URL) throw refusal(CKR.ATTRIBUTE_TYPE_INVALID)
+    // A template is for the last few of them.
+    session.found = wanted === undefined ? 0 : OBJECTS.length - FEW
     return {}
   },
   C_FindObjects: ({ phObject }, session) => {

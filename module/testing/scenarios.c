@@ -318,6 +318,49 @@ static void searching(void)
     OK(f->C_Finalize(NULL));
 }
 
+/* A search that is over with its first answer: its end goes with the next one. */
+static void finding(void)
+{
+    CK_OBJECT_HANDLE handles[8];
+    CK_ULONG found;
+    CK_ATTRIBUTE few = {CKA_LABEL, "few", 3}, refused = {CKA_URL, "x", 1};
+    OK(f->C_Initialize(NULL));
+    CK_SESSION_HANDLE session = open_session();
+    for (int round = 0; round < 10; round++) {
+        OK(f->C_FindObjectsInit(session, &few, 1));
+        OK(f->C_FindObjects(session, handles, 8, &found));
+        CHECK(found == 3 && handles[0] == 1297);
+        OK(f->C_FindObjectsFinal(session));
+        if (round == 0)
+            say("opened");
+    }
+    say("nine searches: 9");
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_FindObjectsFinal(session));
+    say("over already: 1");
+    OK(f->C_FindObjectsInit(session, &few, 1));
+    RV(CKR_OPERATION_ACTIVE, f->C_FindObjectsInit(session, &few, 1));
+    OK(f->C_FindObjectsFinal(session));
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_FindObjects(session, handles, 8, &found));
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_FindObjects(session, handles, 8, &found));
+
+    OK(f->C_FindObjectsInit(session, &few, 1));
+    OK(f->C_FindObjectsFinal(session));
+    RV(CKR_ATTRIBUTE_TYPE_INVALID, f->C_FindObjectsInit(session, &refused, 1));
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_FindObjects(session, handles, 8, &found));
+    OK(f->C_FindObjectsInit(session, &few, 1));
+    OK(f->C_FindObjectsFinal(session));
+    OK(f->C_SessionCancel(session, CKF_FIND_OBJECTS));
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_FindObjectsFinal(session));
+    OK(f->C_FindObjectsInit(session, NULL, 0));
+    OK(f->C_FindObjects(session, handles, 8, &found));
+    CHECK(found == 8 && handles[0] == 1000);
+    OK(f->C_FindObjectsFinal(session));
+    OK(f->C_FindObjectsInit(session, &few, 1));
+    OK(f->C_CloseSession(session));
+    RV(CKR_SESSION_HANDLE_INVALID, f->C_FindObjectsFinal(session));
+    OK(f->C_Finalize(NULL));
+}
+
 static void attributes(void)
 {
     CK_BYTE label[8], small[2], value[4], id[4];
@@ -1208,6 +1251,7 @@ static const struct {
     {"exiting", exiting},       {"restart", restart},             {"deadline", deadline},
     {"agent", agent},           {"no_server", no_server},         {"fuzz", fuzz},
     {"engine", engine},         {"searching", searching},
+          {"finding", finding},
 };
 
 int main(int count, char **arguments)
