@@ -18,7 +18,7 @@ import type { AloneJob, AloneResult } from './processes.ts'
 /** Calls between two looks at the clock. */
 const ROUND = 16
 
-const DATA = randomBytes(16_384)
+const DATA = randomBytes(65_536)
 
 function encryption(bytes: number): () => void {
   const key = createSecretKey(randomBytes(32))
@@ -50,7 +50,9 @@ function rsa(): () => Promise<void> {
 /** By the name of the primitive; a promise where the thread pool does it. */
 export const PRIMITIVES = {
   'gcm-64': () => encryption(64),
+  'gcm-1k': () => encryption(1_024),
   'gcm-16k': () => encryption(16_384),
+  'gcm-64k': () => encryption(65_536),
   ecdsa,
   rsa,
   random: () => () => randomBytes(32),

@@ -33,6 +33,7 @@ import {
   tableText,
   verdicts,
 } from './pkcs11/report.ts'
+import { Alone, type AloneJob } from './processes.ts'
 
 /** Among how many objects: few, or as many as can be had. */
 type Crowd = 'few' | 'many'
@@ -43,6 +44,8 @@ interface Operation {
   /** As the C program has it. */
   readonly row: string
   readonly crowd: Crowd
+  /** What of node:crypto it is made of. */
+  readonly alone?: AloneJob['primitive']
 }
 
 const FEW = 1_000
@@ -51,17 +54,17 @@ const FEW = 1_000
 const OPERATIONS: readonly Operation[] = [
   { name: 'find-few',  row: 'find',     crowd: 'few',  title: 'C_FindObjects, few' },
   { name: 'find-many', row: 'find',     crowd: 'many', title: 'C_FindObjects, many' },
-  { name: 'sign-rsa',  row: 'sign-rsa', crowd: 'many', title: 'C_Sign RSA-2048' },
-  { name: 'sign-ec',   row: 'sign-ec',  crowd: 'many', title: 'C_Sign P-256' },
-  { name: 'gcm-1k',    row: 'gcm-1k',   crowd: 'many', title: 'C_Encrypt AES-GCM 1 KiB' },
-  { name: 'gcm-64k',   row: 'gcm-64k',  crowd: 'many', title: 'C_Encrypt AES-GCM 64 KiB' },
-  { name: 'random',    row: 'random',   crowd: 'many', title: 'C_GenerateRandom 32 B' },
+  { name: 'sign-rsa',  row: 'sign-rsa', crowd: 'many', title: 'C_Sign RSA-2048', alone: 'rsa' },
+  { name: 'sign-ec',   row: 'sign-ec',  crowd: 'many', title: 'C_Sign P-256', alone: 'ecdsa' },
+  { name: 'gcm-1k',    row: 'gcm-1k',   crowd: 'many', title: 'C_Encrypt AES-GCM 1 KiB', alone: 'gcm-1k' },
+  { name: 'gcm-64k',   row: 'gcm-64k',  crowd: 'many', title: 'C_Encrypt AES-GCM 64 KiB', alone: 'gcm-64k' },
+  { name: 'random',    row: 'random',   crowd: 'many', title: 'C_GenerateRandom 32 B', alone: 'random' },
 ]
 
 const SHAPE: BenchShape = {
   file: 'bench/pkcs11.ts',
-  about: `Measures operations of PKCS#11 through our module, beside SoftHSM2 in the process
-and SoftHSM2 behind p11-kit. Needs a C compiler.`,
+  about: `Measures operations of PKCS#11 through our module, beside SoftHSM2 in the process,
+SoftHSM2 behind p11-kit, and node:crypto alone. Needs a C compiler.`,
   names: OPERATIONS.map(({ name }) => name),
   crowd: 'threads',
   crowds: '1,8',
@@ -73,6 +76,7 @@ class Bench implements Benchmark<Report> {
   readonly #options: BenchOptions
   readonly #folder = mkdtempSync(join(tmpdir(), 'claviger-bench-'))
   readonly #modules: Module[] = []
+  readonly #alone = new Alone()
   readonly #without: string[] = []
 
   constructor(options: BenchOptions) {
@@ -106,6 +110,7 @@ class Bench implements Benchmark<Report> {
   }
 
   async stop(): Promise<void> {
+    this.#alone.stop()
     for (const module of this.#modules.reverse()) await module.stop()
     rmSync(this.#folder, { recursive: true, force: true })
   }
@@ -144,7 +149,7 @@ class Bench implements Benchmark<Report> {
   }
 
   async #row(
-    { name, title, row }: Operation,
+    { name, title, row, alone: primitive }: Operation,
     threads: number,
     modules: { readonly [name in 'ours' | 'softHsm' | 'p11Kit']: Module | undefined },
   ): Promise<Row> {
@@ -156,7 +161,9 @@ class Bench implements Benchmark<Report> {
       const softHsm = betterOutcome(best.softHsm, await modules.softHsm?.run(job))
       const p11Kit = betterOutcome(best.p11Kit, await modules.p11Kit?.run(job))
       const ours = betterOutcome(best.ours, await modules.ours?.run(job))
-      best = { name, title, threads, ours, softHsm, p11Kit }
+      const asked = { concurrency: threads, milliseconds }
+      const alone = primitive && better(best.alone, await this.#alone.run({ primitive, ...asked }))
+      best = { name, title, threads, ours, softHsm, p11Kit, alone }
     }
     return best
   }

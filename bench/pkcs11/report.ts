@@ -3,6 +3,8 @@
  *
  * @module
  */
+
+import type { AloneResult } from '../processes.ts'
 import { atLeast, columns, type Verdict, verdictText } from '../report.ts'
 import type { Absent, Result } from './modules.ts'
 
@@ -16,6 +18,8 @@ export interface Row {
   readonly ours?: Outcome | undefined
   readonly softHsm?: Outcome | undefined
   readonly p11Kit?: Outcome | undefined
+  /** node:crypto by itself: no server in Node does more. */
+  readonly alone?: AloneResult | undefined
 }
 
 export interface Report {
@@ -46,13 +50,21 @@ const ALONE: Readonly<Record<string, Target>> = {
 /** With more, in every row. */
 const TOGETHER: Target = { ofP11Kit: 1.5 }
 
-export function isMeasured(one: Outcome | undefined): one is Result {
+export function isMeasured<R extends { readonly perSecond: number }>(
+  one: R | Absent | undefined,
+): one is R {
   // 0: no operation fitted into the time.
   return one !== undefined && 'perSecond' in one && one.perSecond > 0
 }
 
-function ratio(one: Row['ours'], other: Row['ours']): number | undefined {
+type Rate = Outcome | AloneResult | undefined
+
+function ratio(one: Rate, other: Rate): number | undefined {
   return isMeasured(one) && isMeasured(other) ? one.perSecond / other.perSecond : undefined
+}
+
+function quotient(one: Rate, other: Rate): string {
+  return ratio(one, other)?.toFixed(2) ?? ''
 }
 
 export function verdicts({ rows }: Report): readonly Verdict[] {
@@ -75,19 +87,21 @@ const HEADS = [
   ['operation', 'threads', 'ops/s', 'p50 us', 'p99 us', 'cpu us'],
   ['SoftHSM2/s', 'p50 us', 'p99 us', 'of it'],
   ['p11-kit/s', 'p50 us', 'p99 us', 'of it'],
+  ['crypto/s', 'of it', 'it of SoftHSM2'],
 ].flat()
 
 export function tableText(report: Report): string {
   const { processor, cores, objects, few, without, rows } = report
-  const lines = rows.map(({ title, threads, ours, softHsm, p11Kit }) => [
+  const lines = rows.map(({ title, threads, ours, softHsm, p11Kit, alone }) => [
     ...[
       title,
       String(threads),
       ...cells(ours),
       isMeasured(ours) ? ours.serverMicros.toFixed(0) : '',
     ],
-    ...[...cells(softHsm), ratio(ours, softHsm)?.toFixed(2) ?? ''],
-    ...[...cells(p11Kit), ratio(ours, p11Kit)?.toFixed(2) ?? ''],
+    ...[...cells(softHsm), quotient(ours, softHsm)],
+    ...[...cells(p11Kit), quotient(ours, p11Kit)],
+    ...[alone?.perSecond.toFixed(0) ?? '', quotient(ours, alone), quotient(alone, softHsm)],
   ])
   const notes = [
     `${processor}, ${cores} cores, Node ${process.versions.node}`,
