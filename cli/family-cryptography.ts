@@ -8,6 +8,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import type { KmipClient } from '#clients/kmip/client.ts'
 import { cipherOfKmip, cipherRow, HASHES, type Hash, hashRow } from '#spec/algorithms.ts'
 import {
   BlockCipherMode,
@@ -105,20 +106,83 @@ The file has the nonce, the ciphertext and the tag, one behind the other. With
 --key-encryption-algorithm the data stays here: it is encrypted with a new key, and only that goes
 to the server, which wraps it; the wrapped key stands first in the file. Not there: aes-gcm-siv.`
 
-/** How the options want the key of a file wrapped, if it shall have one. */
-function envelopeOf(
-  id: string,
-  { keyEncryptionAlgorithm, dataEncryptionAlgorithm, nonce, authenticationData }: SymOptions,
-): Envelope | undefined {
-  if (keyEncryptionAlgorithm === undefined) return undefined
-  const option = '--key-encryption-algorithm'
+type CipherName = (typeof CIPHER_NAMES)[number]
+
+/** What the options of a symmetric key ask for. */
+interface SymWish {
+  readonly cipher: CipherName
+  readonly nonce: Uint8Array | undefined
+  readonly aad: Uint8Array | undefined
+  /** Of the key of the file, where it shall have one. */
+  readonly keyEncryption: Envelope['keyEncryption'] | undefined
+}
+
+function wishOf(options: SymOptions): SymWish {
+  const { dataEncryptionAlgorithm, keyEncryptionAlgorithm: wrapping } = options
   return {
-    id,
-    keyEncryption: chosen(KEY_ENCRYPTIONS, keyEncryptionAlgorithm, option),
-    dataEncryption: dataEncryptionAlgorithm,
-    nonce: hexBytes(nonce, '--nonce'),
-    aad: hexBytes(authenticationData, '--authentication-data'),
+    cipher: chosen(CIPHER_NAMES, dataEncryptionAlgorithm, '--data-encryption-algorithm'),
+    nonce: hexBytes(options.nonce, '--nonce'),
+    aad: hexBytes(options.authenticationData, '--authentication-data'),
+    keyEncryption:
+      wrapping === undefined
+        ? undefined
+        : chosen(KEY_ENCRYPTIONS, wrapping, '--key-encryption-algorithm'),
   }
+}
+
+function envelopeOf(id: string, { cipher, keyEncryption, nonce, aad }: SymWish) {
+  return keyEncryption && { id, keyEncryption, dataEncryption: cipher, nonce, aad }
+}
+
+/** @returns What goes into the file. */
+async function sealed(
+  client: KmipClient,
+  id: string,
+  wish: SymWish,
+  data: Uint8Array,
+): Promise<Uint8Array> {
+  const envelope = envelopeOf(id, wish)
+  if (envelope !== undefined) return sealEnvelope(client, envelope, data)
+  const { cipher, nonce, aad } = wish
+  const { parameters } = CIPHERS[cipher]
+  const answer = await client.call('Encrypt', {
+    uniqueIdentifier: id,
+    cryptographicParameters: nonce === undefined ? { ...parameters, randomIV: true } : parameters,
+    data,
+    ivCounterNonce: nonce,
+    authenticatedEncryptionAdditionalData: aad,
+  })
+  return Buffer.concat([
+    answer.ivCounterNonce ?? nonce ?? NOTHING,
+    answer.data ?? NOTHING,
+    answer.authenticatedEncryptionTag ?? NOTHING,
+  ])
+}
+
+/** @throws UsageError where a file of this name is too short to be one. */
+async function opened(
+  client: KmipClient,
+  id: string,
+  wish: SymWish,
+  { file, all }: { readonly file: string; readonly all: Buffer },
+): Promise<Uint8Array> {
+  const envelope = envelopeOf(id, wish)
+  if (envelope !== undefined) return openEnvelope(client, envelope, all)
+  const { cipher, aad } = wish
+  const { iv, tag } = layout(cipher)
+  if (all.length < iv + tag) {
+    const what = `it has ${all.length} bytes, nonce and tag alone have ${iv + tag}`
+    throw new UsageError(`${file}: cannot be decrypted as ${cipher}: ${what}`)
+  }
+  const answer = await client.call('Decrypt', {
+    uniqueIdentifier: id,
+    cryptographicParameters: CIPHERS[cipher].parameters,
+    data: all.subarray(iv, all.length - tag),
+    ivCounterNonce: iv === 0 ? undefined : all.subarray(0, iv),
+    authenticatedEncryptionTag: tag === 0 ? undefined : all.subarray(all.length - tag),
+    authenticatedEncryptionAdditionalData: aad,
+  })
+  return answer.data ?? NOTHING
 }
 
 export function symEncrypt(family: Family): Command {
@@ -134,32 +198,11 @@ Examples:
     )
     .action(async (file: string, _options, command: Command) => {
       const options = command.optsWithGlobals<SymOptions>()
-      const name = chosen(
-        CIPHER_NAMES,
-        options.dataEncryptionAlgorithm,
-        '--data-encryption-algorithm',
-      )
-      const nonce = hexBytes(options.nonce, '--nonce')
-      const aad = hexBytes(options.authenticationData, '--authentication-data')
+      const wish = wishOf(options)
       const data = dataOf(file)
-      const parameters: CryptographicParameters = CIPHERS[name].parameters
       const result = await withClient(options, async (client) => {
         const { id } = await findIn(client, family, options)
-        const envelope = envelopeOf(id, options)
-        if (envelope !== undefined) return sealEnvelope(client, envelope, data)
-        const answer = await client.call('Encrypt', {
-          uniqueIdentifier: id,
-          cryptographicParameters:
-            nonce === undefined ? { ...parameters, randomIV: true } : parameters,
-          data,
-          ivCounterNonce: nonce,
-          authenticatedEncryptionAdditionalData: aad,
-        })
-        return Buffer.concat([
-          answer.ivCounterNonce ?? nonce ?? NOTHING,
-          answer.data ?? NOTHING,
-          answer.authenticatedEncryptionTag ?? NOTHING,
-        ])
+        return sealed(client, id, wish, data)
       })
       write(result, file, '.enc', options)
     })
@@ -177,31 +220,11 @@ Examples:
     )
     .action(async (file: string, _options, command: Command) => {
       const options = command.optsWithGlobals<SymOptions>()
-      const name = chosen(
-        CIPHER_NAMES,
-        options.dataEncryptionAlgorithm,
-        '--data-encryption-algorithm',
-      )
-      const aad = hexBytes(options.authenticationData, '--authentication-data')
+      const wish = wishOf(options)
       const all = dataOf(file)
       const data = await withClient(options, async (client) => {
         const { id } = await findIn(client, family, options)
-        const envelope = envelopeOf(id, options)
-        if (envelope !== undefined) return openEnvelope(client, envelope, all)
-        const { iv, tag } = layout(name)
-        if (all.length < iv + tag) {
-          const what = `it has ${all.length} bytes, nonce and tag alone have ${iv + tag}`
-          throw new UsageError(`${file}: cannot be decrypted as ${name}: ${what}`)
-        }
-        const answer = await client.call('Decrypt', {
-          uniqueIdentifier: id,
-          cryptographicParameters: CIPHERS[name].parameters,
-          data: all.subarray(iv, all.length - tag),
-          ivCounterNonce: iv === 0 ? undefined : all.subarray(0, iv),
-          authenticatedEncryptionTag: tag === 0 ? undefined : all.subarray(all.length - tag),
-          authenticatedEncryptionAdditionalData: aad,
-        })
-        return answer.data ?? NOTHING
+        return opened(client, id, wish, { file, all })
       })
       write(data, file, '.plain', options)
     })

@@ -7,25 +7,24 @@
  * @module
  */
 
-import { randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { entryOf, Journal } from '#core/audit.ts'
 import { retried } from '#core/change.ts'
 import type { Services } from '#core/context.ts'
 import { type Credential, Credentials } from '#core/credentials.ts'
-import type { Database, SealedDataKey } from '#core/database.ts'
+import type { Database } from '#core/database.ts'
 import { KmsError } from '#core/errors.ts'
 import { EVERYBODY, Grants } from '#core/grants.ts'
 import type { Keystore } from '#core/keystore.ts'
 import { Keystores } from '#core/keystores.ts'
 import { findPlaced } from '#core/operations/placed.ts'
-import { DATA_KEY_BYTES, openDataKey, Sealer, sealDataKey } from '#core/sealer.ts'
-import { Secret } from '#core/secret.ts'
+import { Sealer } from '#core/sealer.ts'
+import type { Secret } from '#core/secret.ts'
 import { Settings } from '#core/settings.ts'
 import { Store } from '#core/store.ts'
 import { MemoryDatabase } from '#databases/memory/memory.ts'
-import { type LockedDatabase, openSqlite } from '#databases/sqlite/sqlite.ts'
+import { openSqlite } from '#databases/sqlite/sqlite.ts'
 import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { type Config, ConfigError } from './config.ts'
@@ -38,42 +37,32 @@ import { Authority, clientCertificate, fingerprintOf, isIssuedBy, writeFile } fr
 import {
   adoptNext,
   dropNext,
-  dropReplaced,
   eraseFile,
-  findFileKey,
   newFileKey,
   newPassphraseKey,
   nextPath,
-  parseRootName,
-  passphraseKey,
   type RootKey,
   type RootName,
-  readFileKey,
   rootNameText,
   writeFileKey,
 } from './rootkey.ts'
 import {
-  assertHsmName,
   assertNoObject,
   describeRoot,
   HsmDevices,
   type HsmWish,
   newHsmKey,
-  openHsmKey,
   reserve,
 } from './rootkey-hsm.ts'
 import { SoftwareKeystores } from './software.ts'
+import { rootKeyPath, sealed, type UnsealOptions, unsealed } from './unsealing.ts'
 
 export const ADMIN = 'admin'
 const ADMIN_DAYS = 3_650
 const DAY_MILLISECONDS = 86_400_000
 
-export interface HouseOptions {
-  readonly dataDir: string
-  readonly config: Config
+export interface HouseOptions extends UnsealOptions {
   readonly log: Logger
-  /** Asks a person for the passphrase; absent where nobody can be asked. */
-  readonly askPassphrase?: ((prompt?: string) => Promise<string>) | undefined
 }
 
 /** Where a new root key comes from. */
@@ -467,81 +456,6 @@ function keystoresOf(
     return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), devices.of(one), kek)
   })
   return keystores as [Keystore, ...Keystore[]]
-}
-
-function rootKeyPath({ config, dataDir }: HouseOptions): string {
-  return config.rootKey.file ?? join(dataDir, 'root.key')
-}
-
-interface Unsealed {
-  readonly root: RootKey
-  readonly dataKeys: ReadonlyMap<number, Secret>
-}
-
-/** The root key, and the data keys that it opens; both new where the database is. */
-async function unsealed(
-  locked: LockedDatabase,
-  options: HouseOptions,
-  devices: HsmDevices,
-): Promise<Unsealed> {
-  if (locked.rootName === undefined) {
-    const root = await firstRootKey(options, devices)
-    const dataKeys = new Map([[1, new Secret(randomBytes(DATA_KEY_BYTES))]])
-    locked.initialise(sealed(dataKeys, root), rootNameText(root.name))
-    return { root, dataKeys }
-  }
-  const root = await knownRootKey(parseRootName(locked.rootName), options, devices)
-  const dataKeys = locked.dataKeys.map(({ number, sealed: bytes }) => {
-    return [number, openDataKey(root.key, number, bytes)] as const
-  })
-  if (root.name.kind !== 'file') dropReplaced(rootKeyPath(options), root.name.replaces)
-  return { root, dataKeys: new Map(dataKeys) }
-}
-
-async function firstRootKey(options: HouseOptions, devices: HsmDevices): Promise<RootKey> {
-  const { rootKey } = options.config
-  if (rootKey.source === 'passphrase') return newPassphraseKey(await passphraseFor(options))
-  if (rootKey.source === 'hsm') return newHsmKey(devices, rootKey)
-  const path = rootKeyPath(options)
-  // A file that is there already was put there to be used.
-  if (existsSync(path)) return readFileKey(path)
-  const root = newFileKey()
-  writeFileKey(path, root)
-  return root
-}
-
-async function knownRootKey(
-  name: RootName,
-  options: HouseOptions,
-  devices: HsmDevices,
-): Promise<RootKey> {
-  if (name.kind === 'file') return findFileKey(rootKeyPath(options), name)
-  if (name.kind === 'hsm') {
-    assertHsmName(name)
-    return openHsmKey(devices, options.config, name)
-  }
-  return { name, key: await passphraseKey(await passphraseFor(options), name) }
-}
-
-async function passphraseFor({ config, askPassphrase }: HouseOptions): Promise<string> {
-  const { passphraseFile } = config.rootKey
-  if (passphraseFile !== undefined)
-    return readFileSync(passphraseFile, 'utf8').replace(/\r?\n$/, '')
-  const given = process.env['CLAVIGER_PASSPHRASE']
-  if (given !== undefined && given !== '') return given
-  if (askPassphrase !== undefined) return askPassphrase()
-  const where = 'set CLAVIGER_PASSPHRASE or rootKey.passphraseFile'
-  throw new KmsError(
-    'storageUnavailable',
-    `Cannot open the database: its passphrase is missing; ${where}`,
-  )
-}
-
-function sealed(dataKeys: ReadonlyMap<number, Secret>, root: RootKey): readonly SealedDataKey[] {
-  return [...dataKeys].map(([number, key]) => ({
-    number,
-    sealed: sealDataKey(root.key, number, key),
-  }))
 }
 
 /** For the audit trail. */

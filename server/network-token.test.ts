@@ -229,6 +229,19 @@ describe('a token like that of an HSM on the network', { skip, timeout: 180_000 
     await other.digestInit()
   })
 
+  it('lets nothing wait for a search of which all has been told', async () => {
+    const one = await program()
+    await one.login(NORTH)
+    const [, hKey] = await one.pair('searched')
+    const { client, hSession } = one
+    await client.call('C_FindObjectsInit', { hSession, pTemplate: [] })
+    await client.call('C_FindObjects', { hSession, phObject: 1 })
+    await refuses(CKR.OPERATION_ACTIVE, () => one.signInit(hKey))
+    await client.call('C_FindObjects', { hSession, phObject: 1_000 })
+    await one.signInit(hKey)
+    await client.call('C_FindObjectsFinal', { hSession })
+  })
+
   it('never mixes up two threads in one session', async () => {
     const one = await program()
     await one.login(NORTH)

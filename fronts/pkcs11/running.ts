@@ -24,8 +24,8 @@ export interface Running extends Operation {
   isBusy?: boolean
 }
 
-/** Answer of an Init that cancels. */
-export const CANCELLED: InitResults = { rule: 'ask', length: 0, isRepeatable: false }
+/** Answer of an Init that spares our module no question. */
+export const ASK: InitResults = { rule: 'ask', length: 0, isRepeatable: false }
 
 /**
  * The mechanism of an Init. NULL cancels what is going on: PKCS#11 3.2 §5.8.1.
@@ -45,6 +45,27 @@ export function beginning(
   if (session.operation(kind) === undefined) return mechanism
   const what = `an operation to ${kind} has begun in this session; finish or cancel it`
   throw new CryptokiError(CKR.OPERATION_ACTIVE, what)
+}
+
+/**
+ * Begins what a mechanism asks for, or cancels what is going on.
+ *
+ * @param results What our module is told of the operation.
+ * @throws `CryptokiError` as {@link beginning} and `make` do.
+ */
+export function begun<O extends Operation>(
+  session: Session,
+  kind: OperationKind,
+  mechanism: Mechanism | undefined,
+  make: (mechanism: Mechanism) => Awaitable<O>,
+  results: (operation: O) => InitResults,
+): Awaitable<InitResults> {
+  const wanted = beginning(session, kind, mechanism)
+  if (wanted === undefined) return ASK
+  return after(make(wanted), (operation) => {
+    session.begin(kind, operation)
+    return results(operation)
+  })
 }
 
 /** @throws `CryptokiError` `CKR_OPERATION_NOT_INITIALIZED`, `CKR_OPERATION_ACTIVE`. */

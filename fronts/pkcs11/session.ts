@@ -37,6 +37,8 @@ export interface Operation {
    * not ask for it.
    */
   authenticated?: boolean
+  /** Whether all of it has been told, and only its end has not: it holds nothing up. */
+  readonly isOver?: boolean
 }
 
 export class Session {
@@ -87,13 +89,16 @@ export class Session {
 
   /** @throws `CryptokiError` `OPERATION_ACTIVE` where a session has one operation at a time. */
   begin(kind: OperationKind, operation: Operation): void {
-    if (this.#operations.size > 0 && this.token.manner.operations === 'one') {
-      operation.end?.()
-      const [active] = this.#operations.keys()
-      const what = `an operation to ${active} is going on; the token has one at a time in a session`
-      throw new CryptokiError(CKR.OPERATION_ACTIVE, what)
-    }
+    if (this.token.manner.operations === 'one') this.#assertIdle(operation)
     this.#operations.set(kind, operation)
+  }
+
+  #assertIdle(next: Operation): void {
+    const [active] = [...this.#operations].find(([, { isOver }]) => isOver !== true) ?? []
+    if (active === undefined) return
+    next.end?.()
+    const what = `an operation to ${active} is going on; the token has one at a time in a session`
+    throw new CryptokiError(CKR.OPERATION_ACTIVE, what)
   }
 
   /** Ends the operation of this kind; without one nothing happens. */

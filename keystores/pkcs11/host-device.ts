@@ -19,7 +19,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Pkcs11Client, Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.ts'
 import { KmsError } from '#core/errors.ts'
 import { Lookout } from '#core/lookout.ts'
-import { CKF, CKR, CKU } from '#spec/pkcs11/constants.ts'
+import { CKF, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession, DeviceStatus, Need } from './device.ts'
@@ -30,12 +30,17 @@ import { mechanismName } from './mechanisms.ts'
 import { isQuick, type QuickAnswer, type Verb } from './quick.ts'
 import { type QueuedJob, QuickQueue } from './quick-queue.ts'
 import { generic, type Identity, type Quirks, quirksOf } from './quirks.ts'
-
-/** Which of the module's slots. */
-export type SlotChoice =
-  | { readonly slot: number }
-  | { readonly label: string }
-  | { readonly serial: string }
+import {
+  Hopeless,
+  isHopeless,
+  logIn,
+  type MechanismInfo,
+  openSession,
+  type SlotChoice,
+  slotOf,
+  type Token,
+  tokenIn,
+} from './token.ts'
 
 export interface HostOptions {
   /** Name of the keystore, for messages. */
@@ -67,13 +72,6 @@ const PAUSES = [0, 100, 300, 1_000] as const
 /** For how long nothing is tried after all of them have failed. */
 const BREAK_MILLISECONDS = 5_000
 const STOP_MILLISECONDS = 3_000
-const MECHANISMS_MAX = 1_000
-
-interface MechanismInfo {
-  readonly ulMinKeySize: number
-  readonly ulMaxKeySize: number
-  readonly flags: number
-}
 
 export class HostDevice implements Device {
   readonly #options: HostOptions
@@ -384,8 +382,8 @@ export class HostDevice implements Device {
     const pin = await this.#pin()
     const client = await Pkcs11Client.over(stream, { requestMilliseconds: callMilliseconds })
     await client.initialize()
-    const slotID = await this.#slot(client)
-    if (isFirst) await this.#look(client, slotID)
+    const slotID = await slotOf(client, this.#options)
+    if (isFirst) this.#learn(await tokenIn(client, slotID))
     const flags = CKF.SERIAL_SESSION | CKF.RW_SESSION
     const hSession = await openSession(client, slotID, flags)
     if (hSession === undefined && isSpare) return undefined
@@ -402,45 +400,12 @@ export class HostDevice implements Device {
     return this.#known
   }
 
-  /** What the device is and offers. */
-  async #look(client: Pkcs11Client, slotID: number): Promise<void> {
-    const { pInfo: library } = await client.call('C_GetInfo', {})
-    const { pInfo: token } = await client.call('C_GetTokenInfo', { slotID })
-    this.#identity = {
-      manufacturer: text(library.manufacturerID),
-      library: text(library.libraryDescription),
-      tokenManufacturer: text(token.manufacturerID),
-      model: text(token.model),
-    }
-    this.#token = {
-      slot: slotID,
-      token: text(token.label),
-      serial: text(token.serialNumber),
-    }
-    this.#quirks = this.#options.quirks ?? quirksOf(this.#identity)
+  #learn({ identity, token, mechanisms }: Token): void {
+    this.#identity = identity
+    this.#token = token
+    this.#quirks = this.#options.quirks ?? quirksOf(identity)
     const broken = new Set(this.#quirks.broken)
-    const found = await mechanismsOf(client, slotID)
-    this.#mechanisms = new Map([...found].filter(([type]) => !broken.has(type)))
-  }
-
-  async #slot(client: Pkcs11Client): Promise<number> {
-    const { token, name } = this.#options
-    const { pSlotList } = await client.call('C_GetSlotList', {
-      tokenPresent: true,
-      pSlotList: MECHANISMS_MAX,
-    })
-    const slots = typeof pSlotList === 'number' ? [] : pSlotList
-    const seen: string[] = []
-    for (const slotID of slots) {
-      const { pInfo } = await client.call('C_GetTokenInfo', { slotID })
-      const [label, serial] = [text(pInfo.label), text(pInfo.serialNumber)]
-      seen.push(`${slotID} "${label}"`)
-      if ('slot' in token && token.slot === slotID) return slotID
-      if ('label' in token && token.label === label) return slotID
-      if ('serial' in token && token.serial === serial) return slotID
-    }
-    const wanted = JSON.stringify(token)
-    throw new Hopeless(`"${name}" has no token ${wanted}; it has: ${seen.join(', ') || 'none'}`)
+    this.#mechanisms = new Map([...mechanisms].filter(([type]) => !broken.has(type)))
   }
 
   /** Everything that the host knew is gone: who waits is told, and the next one starts it anew. */
@@ -493,24 +458,6 @@ function refusal({ verb }: QueuedJob, { rv }: QuickAnswer): CryptokiError {
   return new CryptokiError(rv, `the module refuses to ${verb}`)
 }
 
-/** Trying again would not help. */
-class Hopeless extends Error {}
-
-function isHopeless(error: unknown): boolean {
-  if (error instanceof Hopeless) return true
-  // Another attempt would cost another try of the PIN.
-  return error instanceof CryptokiError && PIN_FAILURES.has(error.rv)
-}
-
-const PIN_FAILURES: ReadonlySet<number> = new Set([
-  CKR.PIN_INCORRECT,
-  CKR.PIN_LOCKED,
-  CKR.PIN_EXPIRED,
-  CKR.PIN_LEN_RANGE,
-  CKR.PIN_INVALID,
-  CKR.USER_PIN_NOT_INITIALIZED,
-])
-
 /** Whether host, session or login have to be made anew. */
 export function isGone(error: unknown): boolean {
   return error instanceof Pkcs11ConnectionError || isLost(error)
@@ -518,55 +465,4 @@ export function isGone(error: unknown): boolean {
 
 export function unavailable(name: string, why: string): KmsError {
   return new KmsError('keystoreUnavailable', `Cannot use HSM "${name}": ${why}`)
-}
-
-/** @returns Undefined where the device has no session left. */
-async function openSession(
-  client: Pkcs11Client,
-  slotID: number,
-  flags: number,
-): Promise<number | undefined> {
-  try {
-    return (await client.call('C_OpenSession', { slotID, flags })).phSession
-  } catch (error) {
-    if (error instanceof CryptokiError && NO_SESSIONS.has(error.rv)) return undefined
-    throw error
-  }
-}
-
-const NO_SESSIONS: ReadonlySet<number> = new Set([CKR.SESSION_COUNT, CKR.DEVICE_MEMORY])
-
-async function logIn(client: Pkcs11Client, hSession: number, pin: string): Promise<void> {
-  try {
-    await client.call('C_Login', { hSession, userType: CKU.USER, pPin: Buffer.from(pin) })
-  } catch (error) {
-    const isKnown = error instanceof CryptokiError && error.rv === CKR.USER_ALREADY_LOGGED_IN
-    if (!isKnown) throw error
-  }
-}
-
-async function mechanismsOf(
-  client: Pkcs11Client,
-  slotID: number,
-): Promise<Map<number, MechanismInfo>> {
-  const { pMechanismList } = await client.call('C_GetMechanismList', {
-    slotID,
-    pMechanismList: MECHANISMS_MAX,
-  })
-  if (typeof pMechanismList === 'number') {
-    throw new Hopeless(`it has ${pMechanismList} mechanisms, more than ${MECHANISMS_MAX}`)
-  }
-  const infos = await Promise.allSettled(
-    pMechanismList.map((type) => client.call('C_GetMechanismInfo', { slotID, type })),
-  )
-  const known = new Map<number, MechanismInfo>()
-  for (const [index, info] of infos.entries()) {
-    // Some devices list what they then know nothing of.
-    if (info.status === 'fulfilled') known.set(pMechanismList[index] as number, info.value.pInfo)
-  }
-  return known
-}
-
-function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('utf8').trimEnd()
 }

@@ -274,6 +274,7 @@ export async function removeKek(kek: Kek, device: Device): Promise<void> {
   await onDevice(kek, device, 'destroy key-encrypting key', async (session) => {
     kek.forget(session)
     for (const hObject of await session.find(kek.template())) {
+      await kek.assertIsNoRoot(session, hObject, 'Cannot destroy key-encrypting key')
       await session.call('C_DestroyObject', { hObject })
     }
   })

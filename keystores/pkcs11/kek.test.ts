@@ -101,6 +101,32 @@ describe('a key-encrypting key in an HSM', { skip, timeout: 60_000 }, () => {
     }
   })
 
+  it('is no key that protects a database, whatever its label and whoever wants a new one', async () => {
+    const device = await HostDevice.open(newToken())
+    const keystore = keystoreOn(device)
+    const kek = keystore.kek as Kek
+    try {
+      await installKek(kek, device, KEK)
+      const { handle } = await inspectKek(kek, device, KEK)
+      const id = await device.use(async (session) => {
+        const pTemplate = [{ type: CKA.ID, capacity: 64 }]
+        const args = { hObject: handle as number, pTemplate }
+        return (await session.call('C_GetAttributeValue', args)).pTemplate[0]?.value
+      })
+      keystore.reserve(id as Uint8Array)
+      for (const work of [() => inspectKek(kek, device, undefined), () => removeKek(kek, device)]) {
+        await rejects(work(), (error: KmsError) => {
+          equal(error.code, 'illegalOperation')
+          match(error.message, /protects a server's database; give kek another label/)
+          return true
+        })
+      }
+      equal((await device.use((session) => session.findAll([]))).length, 1)
+    } finally {
+      await keystore.close()
+    }
+  })
+
   it('is found by its handle where no key has the label, and a wrong one is not believed', async () => {
     const device = await HostDevice.open(newToken())
     const first = keystoreOn(device)

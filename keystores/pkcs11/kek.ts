@@ -48,6 +48,8 @@ export interface KekWrap {
 
 /** Longest wrapped value that is asked for at once. */
 const WRAPPED_BYTES = 1_024
+/** Longest CKA_ID that a key of ours has. */
+const ID_BYTES_MAX = 255
 /** Name of its handle among those of a session; references of keys begin with other bytes. */
 const HANDLE = 'kek'
 
@@ -59,9 +61,19 @@ export class Kek {
   readonly keystore: string
   readonly #options: KekOptions
   readonly #device: Device
+  readonly #isReserved: (id: Uint8Array) => boolean
 
-  /** @param name Of the keystore, for messages. */
-  constructor(name: string, options: KekOptions, device: Device) {
+  /**
+   * @param name Of the keystore, for messages.
+   * @param isReserved Whether a CKA_ID is that of a key of the server itself.
+   */
+  constructor(
+    name: string,
+    options: KekOptions,
+    device: Device,
+    isReserved: (id: Uint8Array) => boolean,
+  ) {
+    this.#isReserved = isReserved
     this.keystore = name
     this.#options = options
     this.#device = device
@@ -163,7 +175,7 @@ export class Kek {
     throw new KmsError('keyValueNotPresent', `${what}: ${why}`)
   }
 
-  /** Undefined where it is not in the device. */
+  /** Undefined where it is not in the device. @throws `KmsError` `conflict`, `illegalOperation`. */
   async look(session: DeviceSession, what: string): Promise<number | undefined> {
     const known = session.handles.get(HANDLE)
     if (known !== undefined) return known
@@ -173,8 +185,30 @@ export class Kek {
       throw new KmsError('conflict', `${what}: ${why}; say which with kek.id`)
     }
     const handle = found[0] ?? this.#options.handle
-    if (handle !== undefined) session.handles.set(HANDLE, handle)
+    if (handle === undefined) return undefined
+    await this.assertIsNoRoot(session, handle, what)
+    session.handles.set(HANDLE, handle)
     return handle
+  }
+
+  /**
+   * What protects a database shall not be replaced, whatever its label.
+   *
+   * @throws `KmsError` `illegalOperation`.
+   */
+  async assertIsNoRoot(session: DeviceSession, hObject: number, what: string): Promise<void> {
+    const pTemplate = [{ type: CKA.ID, capacity: ID_BYTES_MAX }]
+    // A handle that was written down need not be one, and is told of later.
+    const answer = await session
+      .call('C_GetAttributeValue', { hObject, pTemplate })
+      .catch((error: unknown) => {
+        if (error instanceof CryptokiError) return undefined
+        throw error
+      })
+    const id = answer?.pTemplate[0]?.value
+    if (!(id instanceof Uint8Array) || !this.#isReserved(id)) return
+    const why = `key "${this.label}" of HSM "${this.keystore}" protects a server's database`
+    throw new KmsError('illegalOperation', `${what}: ${why}; give kek another label`)
   }
 
   /** Whether what was found in the device is it. */

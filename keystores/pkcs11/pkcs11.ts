@@ -111,12 +111,12 @@ export class Pkcs11Keystore implements Keystore {
     this.administrators = administrators
     this.adoptsCalled = adoptsCalled
     this.#identifierSlot = options.identifierSlot
-    this.kek = kek && new Kek(name, kek, device)
     this.#device = device
     this.#beside = beside
     this.#extractable = extractable
     this.#abilities = new Abilities(device, extractable)
     this.#keys = new DeviceKeys(name, device)
+    this.kek = kek && new Kek(name, kek, device, (id) => this.#keys.isReserved(id))
     this.#maker = new Maker({ name, extractable, viaKek: kek !== undefined }, this.#keys)
     this.can = {
       exports: extractable,

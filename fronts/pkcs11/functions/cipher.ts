@@ -13,8 +13,7 @@ import { type Ciphering, cipherResults, final, newCiphering, update, whole } fro
 import {
   assertAuthenticated,
   assertWhole,
-  beginning,
-  CANCELLED,
+  begun,
   dataOf,
   lastStep,
   running,
@@ -31,12 +30,8 @@ function begin(
   mechanism: Mechanism | undefined,
   handle: number,
 ): Awaitable<InitResults> {
-  const wanted = beginning(session, direction, mechanism)
-  if (wanted === undefined) return CANCELLED
-  return after(newCiphering(session, wanted, handle, direction), (ciphering) => {
-    session.begin(direction, ciphering)
-    return cipherResults(ciphering)
-  })
+  const make = (wanted: Mechanism) => newCiphering(session, wanted, handle, direction)
+  return begun(session, direction, mechanism, make, cipherResults)
 }
 
 /** Data in one part. */

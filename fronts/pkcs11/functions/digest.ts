@@ -20,16 +20,7 @@ import { type Digesting, newDigesting, runOf } from '../digesting.ts'
 import { keystoreOf, offeredFor } from '../mechanisms.ts'
 import { record } from '../objects/use.ts'
 import { assertNoParameter } from '../parameters.ts'
-import {
-  assertWhole,
-  beginning,
-  CANCELLED,
-  dataOf,
-  fits,
-  lastStep,
-  running,
-  step,
-} from '../running.ts'
+import { ASK, assertWhole, beginning, dataOf, fits, lastStep, running, step } from '../running.ts'
 import type { Session } from '../session.ts'
 
 function recorded(session: Session, object?: string): Awaitable<undefined> {
@@ -76,7 +67,7 @@ export const digest = {
   C_DigestInit: (application, { hSession, pMechanism }) => {
     const session = application.session(hSession)
     const mechanism = beginning(session, 'digest', pMechanism)
-    if (mechanism === undefined) return CANCELLED
+    if (mechanism === undefined) return ASK
     const offered = offeredFor(session, mechanism, 'digest')
     assertNoParameter(offered, mechanism.parameter)
     const does = offered.does.digest

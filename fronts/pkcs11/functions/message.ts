@@ -18,8 +18,9 @@ import { type Does, type Offered, offeredFor } from '../mechanisms.ts'
 import { type Message, meaningOfMessage, messageOf, Nonces } from '../messages.ts'
 import { type HeldKey, keyFor } from '../objects/use.ts'
 import {
+  ASK,
   assertAuthenticated,
-  beginning,
+  begun,
   consent,
   dataOf,
   fits,
@@ -39,9 +40,6 @@ import {
   signWhole,
   verifyWhole,
 } from '../signing.ts'
-
-/** What our module learns of a message operation: nothing that spares it a question. */
-const INIT: InitResults = { rule: 'ask', length: 0, isRepeatable: false }
 
 interface Begun {
   readonly message: Message
@@ -68,19 +66,17 @@ function beginCipher(
   mechanism: Mechanism | undefined,
   handle: number,
 ): Awaitable<InitResults> {
-  const wanted = beginning(session, kind, mechanism)
-  if (wanted === undefined) return INIT
-  const offered = offeredFor(session, wanted, kind)
-  const does = offered.does[kind]
-  if (does?.kind !== 'cipher') {
-    throw new CryptokiError(CKR.MECHANISM_INVALID, `CKM_${offered.name} has no messages`)
+  const make = (wanted: Mechanism): Awaitable<Messages> => {
+    const offered = offeredFor(session, wanted, kind)
+    const does = offered.does[kind]
+    if (does?.kind !== 'cipher') {
+      throw new CryptokiError(CKR.MECHANISM_INVALID, `CKM_${offered.name} has no messages`)
+    }
+    return after(keyFor(session, handle, kind, offered), (held) => {
+      return { held, offered, does, nonces: new Nonces(), inParts: false, ...consent(held) }
+    })
   }
-  return after(keyFor(session, handle, kind, offered), (held) => {
-    const nonces = new Nonces()
-    const operation: Messages = { held, offered, does, nonces, inParts: false, ...consent(held) }
-    session.begin(kind, operation)
-    return INIT
-  })
+  return begun(session, kind, mechanism, make, () => ASK)
 }
 
 /** Does a part of the work; another thread must wait for it. */
@@ -170,12 +166,8 @@ function beginSigning(
   mechanism: Mechanism | undefined,
   handle: number,
 ): Awaitable<InitResults> {
-  const wanted = beginning(session, kind, mechanism)
-  if (wanted === undefined) return INIT
-  return after(newSigning(session, wanted, handle, kind), (signing) => {
-    session.begin(kind, signing)
-    return INIT
-  })
+  const make = (wanted: Mechanism) => newSigning(session, wanted, handle, kind)
+  return begun(session, kind, mechanism, make, () => ASK)
 }
 
 /** Messages that are signed have no parameter. */

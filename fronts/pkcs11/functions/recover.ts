@@ -13,16 +13,7 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Handlers, InitResults, Mechanism } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
 import { use } from '../objects/use.ts'
-import {
-  assertAuthenticated,
-  beginning,
-  CANCELLED,
-  dataOf,
-  fits,
-  fitting,
-  lastStep,
-  running,
-} from '../running.ts'
+import { assertAuthenticated, begun, dataOf, fits, fitting, lastStep, running } from '../running.ts'
 import type { Session } from '../session.ts'
 import {
   assertSignatureLength,
@@ -39,12 +30,8 @@ function begin(
   mechanism: Mechanism | undefined,
   handle: number,
 ): Awaitable<InitResults> {
-  const wanted = beginning(session, kind, mechanism)
-  if (wanted === undefined) return CANCELLED
-  return after(newSigning(session, wanted, handle, kind), (signing) => {
-    session.begin(kind, signing)
-    return kind === 'signRecover' ? signResults(signing) : verifyResults(signing)
-  })
+  const make = (wanted: Mechanism) => newSigning(session, wanted, handle, kind)
+  return begun(session, kind, mechanism, make, kind === 'signRecover' ? signResults : verifyResults)
 }
 
 /** The data of a signature; a wrong one has none. */

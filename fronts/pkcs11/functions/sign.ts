@@ -15,7 +15,7 @@ import {
   assertAuthenticated,
   assertWhole,
   beginning,
-  CANCELLED,
+  begun,
   dataOf,
   fits,
   lastStep,
@@ -48,12 +48,8 @@ function begin(
   mechanism: Mechanism | undefined,
   handle: number,
 ): Awaitable<InitResults> {
-  const wanted = beginning(session, kind, mechanism)
-  if (wanted === undefined) return CANCELLED
-  return after(newSigning(session, wanted, handle, kind), (signing) => {
-    session.begin(kind, signing)
-    return kind === 'sign' ? signResults(signing) : verifyResults(signing)
-  })
+  const make = (wanted: Mechanism) => newSigning(session, wanted, handle, kind)
+  return begun(session, kind, mechanism, make, kind === 'sign' ? signResults : verifyResults)
 }
 
 /** A part of the data. Exported for the functions that do two things at once. */

@@ -107,6 +107,11 @@ export class Search implements Operation {
     return [...ids]
   }
 
+  /** Our module answers C_FindObjectsFinal by itself then, and tells of it later. */
+  get isOver(): boolean {
+    return this.#at >= this.#candidates.length && !this.#isPartial
+  }
+
   end(): void {
     this.#candidates = []
     this.#isPartial = false
