@@ -29,8 +29,24 @@ export class Patience {
   }
 }
 
+/** The event loop, as it is looked at. */
+export interface Loop {
+  /** Milliseconds. */
+  now(): number
+  /** Calls back in the next round, which comes without sleeping. */
+  soon(work: () => void): void
+}
+
+const THIS_LOOP: Loop = {
+  now: () => performance.now(),
+  soon: (work) => {
+    setImmediate(work)
+  },
+}
+
 export class Lookout {
   readonly #milliseconds: number
+  readonly #loop: Loop
   readonly #patience = new Patience()
   #until = 0
   #isLooking = false
@@ -38,19 +54,20 @@ export class Lookout {
   #hasCome = false
 
   /** @param microseconds For how long; 0: not at all. */
-  constructor(microseconds: number) {
+  constructor(microseconds: number, loop = THIS_LOOP) {
     this.#milliseconds = microseconds / 1_000
+    this.#loop = loop
   }
 
   /** Something may come at once. Said again while it looks, it means that something has. */
   expect(): void {
     if (this.#milliseconds === 0) return
     if (!this.#isLooking && !this.#patience.isWorthIt()) return
-    this.#until = performance.now() + this.#milliseconds
+    this.#until = this.#loop.now() + this.#milliseconds
     this.#hasCome = this.#isLooking
     if (this.#isLooking) return
     this.#isLooking = true
-    setImmediate(this.#look)
+    this.#loop.soon(this.#look)
   }
 
   /** It has come; nothing more is expected. */
@@ -60,8 +77,8 @@ export class Lookout {
   }
 
   readonly #look = (): void => {
-    if (performance.now() < this.#until) {
-      setImmediate(this.#look)
+    if (this.#loop.now() < this.#until) {
+      this.#loop.soon(this.#look)
       return
     }
     this.#isLooking = false

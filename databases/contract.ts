@@ -223,6 +223,7 @@ function finding(the: The): void {
   before(async () => {
     for (let index = 0; index < 120; index++) {
       const terms = TERMS.filter(() => randomInt(3) === 0)
+      if (randomInt(8) === 0) terms.push('rare')
       known.push({ id: `found-${index}`, scope: SCOPES[randomInt(2)] as string, terms })
     }
     const changes = known.map(({ id, scope, terms }) => {
@@ -261,6 +262,9 @@ function finding(the: The): void {
     'no condition': [],
     'a term': [is('a')],
     'two terms': [is('a'), is('b')],
+    'a rare term': [is('rare')],
+    'a rare term and others': [is('a'), is('rare'), { any: [is('b'), is('c')] }],
+    'a rare term and a range': [is('rare'), from('b', 'd')],
     'a range': [from('b', 'd')],
     'a range and a term': [from('b', 'd'), is('h')],
     'one of several terms': [{ any: [is('a'), is('c'), is('nobody')] }],

@@ -1251,7 +1251,7 @@ static const struct {
     {"exiting", exiting},       {"restart", restart},             {"deadline", deadline},
     {"agent", agent},           {"no_server", no_server},         {"fuzz", fuzz},
     {"engine", engine},         {"searching", searching},
-          {"finding", finding},
+    {"finding", finding},
 };
 
 int main(int count, char **arguments)
