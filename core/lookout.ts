@@ -9,8 +9,15 @@
  * @module
  */
 
+import { availableParallelism } from 'node:os'
+
 /** After so many times that nothing came one is waited for again. */
 const MISSES_MAX = 63
+
+/** For how long it is worth looking: another processor has to make what is looked for. */
+export function spinTime(microseconds: number): number {
+  return availableParallelism() > 1 ? microseconds : 0
+}
 
 /** How often it is worth looking: after each time in vain, only half as often. */
 export class Patience {

@@ -10,8 +10,8 @@
  *
  * @module
  */
-import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { spinTime } from '#core/lookout.ts'
 import { HostLane } from '#keystores/pkcs11/host-lane.ts'
 import { HostWatch } from '#keystores/pkcs11/host-watch.ts'
 import { NativeModule } from '#keystores/pkcs11/native.ts'
@@ -40,7 +40,7 @@ function main([module, lanes, spin, reserved]: readonly string[]): void {
   const shared = {
     module,
     reserved,
-    microseconds: availableParallelism() > 1 ? Number(spin) : 0,
+    microseconds: spinTime(Number(spin)),
     looking: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
   }
   const workers = Array.from({ length: Number(lanes) }, (_one, lane) => {

@@ -95,8 +95,10 @@ function meets(condition: Condition, has: (term: Term) => boolean): boolean {
 function pageOfFew(seqs: readonly number[], query: Query, prepare: Prepare): Found {
   const ordered = query.oldestFirst ? seqs : seqs.toReversed()
   const offset = query.offset ?? 0
-  const ids = ordered.slice(offset, offset + query.limit).map((seq) => {
-    return prepare('SELECT id FROM records WHERE seq = ?').get(seq)?.['id'] as string
+  const ids = ordered.slice(offset, offset + query.limit).flatMap((seq) => {
+    // An index that was altered may name what is not there.
+    const row = prepare('SELECT id FROM records WHERE seq = ?').get(seq)
+    return row === undefined ? [] : [row['id'] as string]
   })
   return { ids, ...(query.count && { total: seqs.length }) }
 }

@@ -214,6 +214,22 @@ describe('a database file that another program has written', { timeout: 60_000 }
     assert.match((await database.verify()).join('\n'), /"four"/)
   })
 
+  it('finds what there is where the index names what there is not', async () => {
+    let term: Uint8Array = new Uint8Array(0)
+    await behind((file) => {
+      const row = file.prepare("SELECT term FROM terms WHERE kind = 'object' LIMIT 1").get()
+      term = row?.['term'] as Uint8Array
+      file
+        .prepare(`INSERT INTO terms SELECT DISTINCT kind, scope, term, 9999 FROM terms
+          WHERE kind = 'object' AND term = ?`)
+        .run(term)
+    })
+    const query = { scopes: ['scope'], conditions: [{ is: term }], limit: 100 }
+    const { ids } = await store.find(query)
+    assert.ok(ids.length > 0)
+    assert.equal((await store.objects(ids)).length, ids.length)
+  })
+
   it('does not open with other data keys', async () => {
     sealer = new Sealer(new Map([[1, new Secret(Buffer.alloc(32, 8))]]))
     store = new Store(database, sealer, 0)

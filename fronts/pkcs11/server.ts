@@ -12,7 +12,7 @@ import { connect, createServer, type Server, Socket } from 'node:net'
 import process from 'node:process'
 import type { Duplex } from 'node:stream'
 import type { Limits } from '#core/limits.ts'
-import { Lookout } from '#core/lookout.ts'
+import { Lookout, spinTime } from '#core/lookout.ts'
 import { Applications } from './applications.ts'
 import { type CallLog, type CloseReason, Connection } from './connection.ts'
 import type { Application, Engine, Peer } from './contract.ts'
@@ -49,7 +49,7 @@ export class Pkcs11Server<A extends Application> {
       limits,
       log,
       applications: this.#applications,
-      lookout: new Lookout(limits.callSpinMicroseconds),
+      lookout: new Lookout(spinTime(limits.callSpinMicroseconds)),
       initialized: {
         further: further === undefined ? undefined : Buffer.from(further),
         epoch: randomBytes(6).readUIntBE(0, 6),

@@ -18,7 +18,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Pkcs11Client, Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.ts'
 import { KmsError } from '#core/errors.ts'
-import { Lookout } from '#core/lookout.ts'
+import { Lookout, spinTime } from '#core/lookout.ts'
 import { CKF, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
@@ -107,7 +107,7 @@ export class HostDevice implements Device {
   constructor(options: HostOptions) {
     this.#options = options
     this.#processes = new HostProcesses(options)
-    this.#lookout = new Lookout(options.spinMicroseconds ?? 0)
+    this.#lookout = new Lookout(spinTime(options.spinMicroseconds ?? 0))
     this.#quirks = options.quirks ?? generic()
   }
 

@@ -16,10 +16,12 @@ import type { KmsError } from '#core/errors.ts'
 import type { KeyInUse } from '#core/keystore.ts'
 import { DATA_KEY_BYTES, Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
-import { CKA } from '#spec/pkcs11/constants.ts'
+import { CKA, CKR } from '#spec/pkcs11/constants.ts'
+import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { boolBytes } from '#spec/pkcs11/memory.ts'
 import { keystoreContract } from '../contract.ts'
 import { SoftwareKeystore } from '../software/software.ts'
+import type { DeviceSession } from './device.ts'
 import { GroupDevice } from './group-device.ts'
 import { HostDevice, type HostOptions } from './host-device.ts'
 import type { Kek, KekOptions } from './kek.ts'
@@ -122,6 +124,11 @@ describe('a key-encrypting key in an HSM', { skip, timeout: 60_000 }, () => {
         })
       }
       equal((await device.use((session) => session.findAll([]))).length, 1)
+      // A device that does not say what a key is does not get it destroyed.
+      const silent = (rv: number) =>
+        ({ call: () => Promise.reject(new CryptokiError(rv, 'no')) }) as unknown as DeviceSession
+      await rejects(kek.assertIsNoRoot(silent(CKR.DEVICE_ERROR), 1, 'x'), CryptokiError)
+      await kek.assertIsNoRoot(silent(CKR.OBJECT_HANDLE_INVALID), 1, 'x')
     } finally {
       await keystore.close()
     }

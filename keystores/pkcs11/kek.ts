@@ -202,7 +202,7 @@ export class Kek {
     const answer = await session
       .call('C_GetAttributeValue', { hObject, pTemplate })
       .catch((error: unknown) => {
-        if (error instanceof CryptokiError) return undefined
+        if (isStale(error)) return undefined
         throw error
       })
     const id = answer?.pTemplate[0]?.value
