@@ -26,6 +26,17 @@ const SOURCES = readdirSync(HERE, { recursive: true, encoding: 'utf8' })
   .filter((name) => /\.[ch]$/.test(name))
   .map((name) => `${HERE}${name}`)
 
+/** Another C library and another processor, where the programs for them are installed. */
+const ELSEWHERE = [
+  { name: 'musl', compiler: 'musl-gcc', runner: [] },
+  {
+    name: 'an arm64 processor',
+    compiler: 'aarch64-linux-gnu-gcc',
+    runner: ['qemu-aarch64', '-L', '/usr/aarch64-linux-gnu'],
+  },
+] as const
+const SCENARIOS = ['lifecycle', 'buffers', 'forking', 'workers', 'unloading', 'exiting']
+
 function output(command: string, args: readonly string[]): string {
   return spawnSync(command, args, { encoding: 'utf8' }).stdout
 }
@@ -76,29 +87,38 @@ describe('the C of the module', () => {
     deepStrictEqual({ status, stderr }, { status: 0, stderr: '' })
   })
 
-  it('runs with musl', needsCompiler('musl-gcc'), async () => {
-    const module = folder.file('musl.so')
-    const program = folder.file('musl')
-    const socket = folder.file('musl.sock')
-    buildModule(module, 'musl-gcc')
-    buildScenarios(program, 'musl-gcc')
-    for (const scenario of ['lifecycle', 'buffers', 'forking', 'workers', 'unloading', 'exiting']) {
-      const peer = new Peer()
-      await peer.listen(socket)
-      const env = {
-        CLAVIGER_PKCS11: socket,
-        ...(scenario === 'workers' ? { CLAVIGER_FORK: 'reinitialise' } : {}),
+  for (const { name, compiler, runner } of ELSEWHERE) {
+    const isHere = runner.every((word) => !word.startsWith('qemu') || hasProgram(word))
+    const { skip } = needsCompiler(compiler)
+    it(`runs with ${name}`, { skip: skip || (!isHere && `${runner[0]} is not here`) }, async () => {
+      const module = folder.file(`${compiler}-run.so`)
+      const program = folder.file(compiler)
+      buildModule(module, compiler)
+      buildScenarios(program, compiler)
+      for (const scenario of SCENARIOS) {
+        const found = await play([...runner, program, module, scenario], scenario)
+        deepStrictEqual({ scenario, ...found }, { scenario, code: 0, errors: '' })
       }
-      const child = spawn(program, [module, scenario], { env, timeout: 20_000 })
-      let errors = ''
-      child.stderr.on('data', (chunk: Buffer) => {
-        errors += chunk
-      })
-      const code = await new Promise((resolve) => child.once('close', resolve))
-      await peer.stop()
-      deepStrictEqual({ scenario, code, errors }, { scenario, code: 0, errors: '' })
-    }
-  })
+    })
+  }
+
+  /** Plays a scenario against a peer. */
+  async function play(words: readonly string[], scenario: string) {
+    const socket = folder.file('elsewhere.sock')
+    const peer = new Peer()
+    await peer.listen(socket)
+    const fork = scenario === 'workers' ? { CLAVIGER_FORK: 'reinitialise' } : {}
+    const env = { PATH: process.env['PATH'], CLAVIGER_PKCS11: socket, ...fork }
+    const [command, ...args] = words as [string, ...string[]]
+    const child = spawn(command, args, { env, timeout: 60_000 })
+    let errors = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      errors += chunk
+    })
+    const code = await new Promise((resolve) => child.once('close', resolve))
+    await peer.stop()
+    return { code, errors }
+  }
 
   it('says what to do where there is no compiler', () => {
     const script = fileURLToPath(new URL('../tools/build-module.sh', import.meta.url))

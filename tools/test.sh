@@ -3,10 +3,11 @@
 set -eu
 . "$(dirname -- "$0")/setup.sh"
 
-# Programs of other people that the conformance suites run, by the names of Debian's packages.
+# Programs of other people that the tests run, by the names of Debian's packages.
 packages='python3-pykmip
   opensc p11-kit p11-kit-modules gnutls-bin libnss3-tools openssl libengine-pkcs11-openssl nginx-light
-  openssh-client openssh-server openjdk-17-jdk-headless softhsm2'
+  openssh-client openssh-server openjdk-17-jdk-headless softhsm2 opencryptoki
+  musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user'
 
 # What a package's own scripts ask before they start a daemon; 101 forbids it.
 policy=/usr/sbin/policy-rc.d
