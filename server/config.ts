@@ -13,8 +13,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { type Document, isMap, isNode, LineCounter, parse, parseDocument } from 'yaml'
-import * as z from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
+import { z } from '#core/schema.ts'
 import { PROFILE_NAMES } from '#fronts/kmip/offer.ts'
 import { RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
 import { UNWRAPPINGS } from '#keystores/pkcs11/kek-forms.ts'
@@ -28,9 +28,6 @@ import {
   UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
 import { token } from './config-token.ts'
-
-// A parser that is compiled pays where much is parsed, and is text that becomes code.
-z.config({ jitless: true })
 
 /** A configuration that cannot be used; the message says where and what. */
 export class ConfigError extends Error {
