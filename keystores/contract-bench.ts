@@ -1,8 +1,8 @@
 /**
  * The work-bench of the keystore contract: keys at hand, and what a refusal looks like.
  *
- * Used by `contract.ts` and by tests that drive a keystore with published vectors. It talks to a
- * keystore through `core/keystore.ts` only.
+ * Used by `contract.ts`, its parts, and tests that drive a keystore with published vectors. It
+ * talks to a keystore through `core/keystore.ts` only.
  *
  * @module
  */
@@ -22,6 +22,14 @@ import {
   type SecretKeyRow,
 } from '#spec/algorithms.ts'
 import { KeyFormatType } from '#spec/kmip/enumerations.ts'
+
+export const TEXT = Buffer.from('The quick brown fox jumps over the lazy dog, all 64 bytes of it.')
+export const RSA: KeySpec = { algorithm: 'RSA', bits: 2048 }
+export const AES: KeySpec = { algorithm: 'AES', bits: 256 }
+export const P256: KeySpec = { algorithm: 'EC', bits: 256, curve: 'P_256' }
+
+/** The bench of the suite that runs: there is none yet when tests are declared. */
+export type The = () => Bench
 
 export const hex = (text: string): Buffer => Buffer.from(text, 'hex')
 

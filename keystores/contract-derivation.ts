@@ -18,7 +18,7 @@ import type {
   RoundInput,
 } from '#core/keystore.ts'
 import type { Secret } from '#core/secret.ts'
-import { type KeySpec, type PairAlgorithm, pairRow } from '#spec/algorithms.ts'
+import { type PairAlgorithm, pairRow } from '#spec/algorithms.ts'
 import { KeyFormatType } from '#spec/kmip/enumerations.ts'
 import {
   HASHES_OF_ABC,
@@ -29,18 +29,18 @@ import {
   X25519_ANSWER,
 } from './contract-answers.ts'
 import {
-  type Bench,
+  AES,
   cannotTryKnown,
   hex,
   nameOfSpec,
+  P256,
   pairSpecs,
   refuses,
+  type The,
   UNFIT,
 } from './contract-bench.ts'
 
 const TEXT = Buffer.from('What is derived is known to those who know the key and the data.')
-const AES: KeySpec = { algorithm: 'AES', bits: 256 }
-const P256: KeySpec = { algorithm: 'EC', bits: 256, curve: 'P_256' }
 
 function textOf(secret: Secret): string {
   return hexOf(secret.expose())
@@ -50,7 +50,7 @@ function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }
 
-export function derivation(the: () => Bench): void {
+export function derivation(the: The): void {
   const generic = (bytes: Uint8Array): Promise<KeyInUse> => the().known('HMAC_SHA256', bytes)
 
   const lacks = (context: TestContext, ...functions: DerivationMechanism['kdf'][]): boolean =>

@@ -29,9 +29,7 @@ import {
   type SecretKeyAlgorithm,
   secretKeyRow,
 } from '#spec/algorithms.ts'
-import { type Bench, refuses } from './contract-bench.ts'
-
-type The = () => Bench
+import { type Bench, refuses, type The } from './contract-bench.ts'
 
 const ROUNDS = 5
 const BYTES_MAX = 150

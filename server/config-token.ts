@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as z from 'zod'
+import { z } from '#core/schema.ts'
 import { USUAL } from '#fronts/pkcs11/manner.ts'
 
 /** How it behaves where systems differ; see `fronts/pkcs11/manner.ts`. */

@@ -4,6 +4,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,6 +31,19 @@ describe('the configuration', () => {
     assert.equal(config.limits.messageBytesMax, 1_048_576)
     assert.deepEqual(read(''), config)
     assert.deepEqual(read('# nothing\n'), config)
+  })
+
+  it('is read without making code of text', () => {
+    const script = `
+      let made = 0
+      const count = (target, args) => { made++; return Reflect.construct(target, args) }
+      globalThis.Function = new Proxy(Function, { construct: count })
+      const { readConfig } = await import('#server/config.ts')
+      readConfig(undefined, {})
+      process.stdout.write(String(made))`
+    const options = { cwd: import.meta.dirname, encoding: 'utf8', timeout: 20_000 } as const
+    const args = ['--input-type=module', '--no-warnings', '--eval', script]
+    assert.equal(execFileSync(process.execPath, args, options), '0')
   })
 
   const refused: readonly (readonly [what: string, text: string, message: RegExp])[] = [

@@ -16,9 +16,9 @@ import {
   type ServerResponse,
 } from 'node:http'
 import { join } from 'node:path'
-import * as z from 'zod'
 import { failureCode, failureMessage, KmsError } from '#core/errors.ts'
 import { rewrap } from '#core/operations/rewrap.ts'
+import { z } from '#core/schema.ts'
 import type { WireLog } from '#fronts/kmip/wire-log.ts'
 import { type Token, USER } from '#fronts/pkcs11/token.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'

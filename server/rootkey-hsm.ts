@@ -10,12 +10,13 @@
  *
  * @module
  */
-import * as z from 'zod'
+
 import type { Services } from '#core/context.ts'
 import { KmsError } from '#core/errors.ts'
 import { identifiersOf } from '#core/identifiers.ts'
 import type { Keystores } from '#core/keystores.ts'
 import { adoptedId } from '#core/operations/adopt.ts'
+import { z } from '#core/schema.ts'
 import type { Secret } from '#core/secret.ts'
 import type { Device } from '#keystores/pkcs11/device.ts'
 import { Pkcs11Keystore } from '#keystores/pkcs11/pkcs11.ts'

@@ -15,7 +15,7 @@ import {
 } from '#spec/pkcs11/function-names.ts'
 import { MECHANISMS, type MechanismRow, type Service } from '#spec/pkcs11/mechanisms.ts'
 import { code, hex, page, type Row, table } from './markdown.ts'
-import { WRITTEN } from './print-module.ts'
+import { WRITTEN } from './module-functions.ts'
 
 /** What is said of services that go together; the two of a pair are told in one word. */
 const SERVICES: readonly (readonly [string, readonly Service[]])[] = [

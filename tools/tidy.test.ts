@@ -132,6 +132,13 @@ describe('the checker', () => {
     deepStrictEqual(said('bench/x.ts', fileWith(line)), [])
   })
 
+  it('finds a package that another file has the use of', () => {
+    const line = "import * as z from 'zod'"
+    const what = ['6: imports zod; import #core/schema.ts, which says why']
+    deepStrictEqual(said('server/x.ts', fileWith(line)), what)
+    deepStrictEqual(said('core/schema.ts', fileWith(line)), [])
+  })
+
   const banned: readonly (readonly [path: string, line: string])[] = [
     ['cli/x.ts', 'process.exit(1)'],
     ['core/x.ts', "console.log('a')"],

@@ -41,6 +41,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: ['wire', 'spec', 'core', 'clients', 'fronts', 'keystores', 'databases', 'server'],
 }
 
+/** Packages that one file has the use of, which says why. */
+const CONFINED: Readonly<Record<string, string>> = { zod: 'core/schema.ts' }
+
 interface Ban {
   readonly pattern: RegExp
   readonly what: string
@@ -74,6 +77,7 @@ export function checkSource(path: string, text: string): readonly Violation[] {
     ...checkHeader(path, text),
     ...checkWidth(path, text),
     ...checkImports(path, code),
+    ...checkPackages(path, code),
     ...checkBans(path, text, code),
     ...checkPlaces(path, text),
   ]
@@ -121,6 +125,15 @@ export function checkImports(path: string, code: string): readonly Violation[] {
   })
 }
 
+/** A confined package is imported where it is confined to. */
+function checkPackages(path: string, code: string): readonly Violation[] {
+  return importedBy(code).flatMap(({ specifier, line }) => {
+    const place = CONFINED[specifier]
+    if (place === undefined || place === path) return []
+    return [{ path, line, what: `imports ${specifier}; import #${place}, which says why` }]
+  })
+}
+
 function isApart(path: string): boolean {
   return path.endsWith('.test.ts') || APART.some((folder) => path.startsWith(`${folder}/`))
 }
@@ -130,13 +143,18 @@ function importsOf(
   path: string,
   code: string,
 ): readonly { readonly from: string; readonly line: number }[] {
-  const found = []
-  for (const match of code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([#.][^']*)'/g)) {
-    const line = code.slice(0, match.index).split('\n').length
-    const from = folderOf(path, match[1] as string)
-    found.push({ from, line })
-  }
-  return found
+  return importedBy(code)
+    .filter(({ specifier }) => /^[#.]/.test(specifier))
+    .map(({ specifier, line }) => ({ from: folderOf(path, specifier), line }))
+}
+
+function importedBy(
+  code: string,
+): readonly { readonly specifier: string; readonly line: number }[] {
+  const matches = code.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']*)'/g)
+  return [...matches].map(({ index, 1: specifier = '' }) => {
+    return { specifier, line: code.slice(0, index).split('\n').length }
+  })
 }
 
 function folderOf(path: string, specifier: string): string {

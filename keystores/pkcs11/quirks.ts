@@ -11,7 +11,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
-import * as z from 'zod'
+import { z } from '#core/schema.ts'
 import { CIPHERS, type Cipher, HASHES, type Hash } from '#spec/algorithms.ts'
 import { CKM } from '#spec/pkcs11/constants.ts'
 import { UNWRAPPINGS } from './kek-forms.ts'

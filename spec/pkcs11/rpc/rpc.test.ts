@@ -17,7 +17,8 @@ import { LOCAL_FUNCTIONS, type RemoteFunction } from '../types.ts'
 import { type Ability, arbitrary } from './arbitrary.ts'
 import type { Codec, Protocol, Values } from './codec.ts'
 import { DIALECT, readBatch, readBatchAnswer, writeBatch } from './dialect.ts'
-import { signaturesOf, stockClient, stockServer } from './stock.ts'
+import { stockClient, stockServer } from './stock.ts'
+import { signaturesOf } from './stock-signatures.ts'
 
 /** Request and answer of every call: draft-ueno-pkcs11-rpc, with p11-kit's numbers. */
 // biome-ignore format: a table
