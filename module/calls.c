@@ -1336,7 +1336,7 @@ EXPORT CK_RV C_GetSlotList(CK_BBOOL tokenPresent, CK_SLOT_ID *pSlotList, CK_ULON
 EXPORT CK_RV C_GetSlotInfo(CK_SLOT_ID slotID, CK_SLOT_INFO *pInfo)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_GetSlotInfo, 0, 0, PLAIN))
+    if (!call_begin(&call, CALL_C_GetSlotInfo, slotID, 0, PLAIN))
         return call.rv;
     put_ulong(&call, slotID);
     need(&call, pInfo);
@@ -1348,7 +1348,7 @@ EXPORT CK_RV C_GetSlotInfo(CK_SLOT_ID slotID, CK_SLOT_INFO *pInfo)
 EXPORT CK_RV C_GetTokenInfo(CK_SLOT_ID slotID, CK_TOKEN_INFO *pInfo)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_GetTokenInfo, 0, 0, PLAIN))
+    if (!call_begin(&call, CALL_C_GetTokenInfo, slotID, 0, PLAIN))
         return call.rv;
     put_ulong(&call, slotID);
     need(&call, pInfo);
@@ -1361,7 +1361,7 @@ EXPORT CK_RV C_GetMechanismList(CK_SLOT_ID slotID, CK_MECHANISM_TYPE *pMechanism
                                 CK_ULONG *pulCount)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_GetMechanismList, 0, 0, PLAIN))
+    if (!call_begin(&call, CALL_C_GetMechanismList, slotID, 0, PLAIN))
         return call.rv;
     put_ulong(&call, slotID);
     put_ulongs(&call, pMechanismList, pulCount);
@@ -1373,7 +1373,7 @@ EXPORT CK_RV C_GetMechanismList(CK_SLOT_ID slotID, CK_MECHANISM_TYPE *pMechanism
 EXPORT CK_RV C_GetMechanismInfo(CK_SLOT_ID slotID, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO *pInfo)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_GetMechanismInfo, 0, 0, PLAIN))
+    if (!call_begin(&call, CALL_C_GetMechanismInfo, slotID, 0, PLAIN))
         return call.rv;
     put_ulong(&call, slotID);
     put_ulong(&call, type);
@@ -1387,7 +1387,7 @@ EXPORT CK_RV C_InitToken(CK_SLOT_ID slotID, CK_UTF8CHAR *pPin, CK_ULONG ulPinLen
                          CK_UTF8CHAR *pLabel)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_InitToken, 0, 0, FORGETS))
+    if (!call_begin(&call, CALL_C_InitToken, slotID, 0, FORGETS))
         return call.rv;
     put_ulong(&call, slotID);
     put_bytes(&call, pPin, ulPinLen);
@@ -1424,7 +1424,7 @@ EXPORT CK_RV C_OpenSession(CK_SLOT_ID slotID, CK_FLAGS flags, void *pApplication
                            CK_SESSION_HANDLE *phSession)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_OpenSession, 0, 0, OPENS))
+    if (!call_begin(&call, CALL_C_OpenSession, slotID, 0, OPENS))
         return call.rv;
     put_ulong(&call, slotID);
     put_ulong(&call, flags);
@@ -1449,7 +1449,7 @@ EXPORT CK_RV C_CloseSession(CK_SESSION_HANDLE hSession)
 EXPORT CK_RV C_CloseAllSessions(CK_SLOT_ID slotID)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_CloseAllSessions, 0, 0, FORGETS))
+    if (!call_begin(&call, CALL_C_CloseAllSessions, slotID, 0, CLOSES_ALL))
         return call.rv;
     put_ulong(&call, slotID);
     call_run(&call);

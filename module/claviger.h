@@ -162,6 +162,7 @@ enum role {
     FLUSHES,   /* that, and looks at the operations of its session */
     OPENS,     /* makes a session */
     CLOSES,    /* ends its session */
+    CLOSES_ALL, /* ends all sessions of its slot */
     SEARCHES,  /* begins to look for objects, and asks for the first ones */
     FINDS,     /* takes objects that were found */
     FOUND,     /* ends looking for them */
@@ -174,6 +175,7 @@ enum parameter_use { OF_MECHANISM, OF_MESSAGE, OF_AUTHENTICATED_WRAP };
 struct call {
     CK_RV rv;
     uint32_t id;
+    /* The slot, where a function is about one. */
     CK_SESSION_HANDLE session;
     unsigned operations;
     enum role role;
@@ -318,8 +320,11 @@ bool memory_finishing(CK_SESSION_HANDLE session);
 void memory_search_ended(CK_SESSION_HANDLE session);
 /* Something has changed: ask again. */
 void memory_forget(void);
-/* A session has ended or begun. */
+/* A session has begun: without memory for it nothing is remembered. */
+void memory_open(CK_SESSION_HANDLE session, CK_SLOT_ID slot);
 void memory_close(CK_SESSION_HANDLE session);
+/* All sessions of a slot have ended. */
+void memory_close_all(CK_SLOT_ID slot);
 /* All sessions have ended. */
 void memory_clear(void);
 void memory_before_fork(void);

@@ -1175,10 +1175,15 @@ static void remember(struct call *call)
             memory_search_ended(call->session);
         break;
     case OPENS:
-        memory_close(call->opened);
+        if (call->rv == CKR_OK)
+            memory_open(call->opened, call->session);
         break;
     case CLOSES:
         memory_close(call->session);
+        break;
+    case CLOSES_ALL:
+        if (call->rv == CKR_OK)
+            memory_close_all(call->session);
         break;
     case FOUND:
         memory_search_ended(call->session);

@@ -42,6 +42,7 @@ struct operation {
 struct session {
     struct session *next;
     CK_SESSION_HANDLE handle;
+    CK_SLOT_ID slot;
     struct operation operations[OPERATIONS];
     /* A search, and what it has found that nobody has taken yet. */
     bool is_searching, is_complete;
@@ -82,21 +83,6 @@ static struct session *find(const struct bucket *bucket, CK_SESSION_HANDLE handl
     return session;
 }
 
-static struct session *find_or_make(struct bucket *bucket, CK_SESSION_HANDLE handle)
-{
-    struct session *session = find(bucket, handle);
-    if (session != NULL || bucket->count >= BUCKET_MAX)
-        return session;
-    session = calloc(1, sizeof *session);
-    if (session == NULL)
-        return NULL;
-    session->handle = handle;
-    session->next = bucket->sessions;
-    bucket->sessions = session;
-    bucket->count++;
-    return session;
-}
-
 static int index_of(unsigned operation)
 {
     return __builtin_ctz(operation);
@@ -117,6 +103,15 @@ static void discard(struct session *session)
         free(operation->shape.data);
     }
     free(session);
+}
+
+static void discard_all(struct session *first)
+{
+    while (first != NULL) {
+        struct session *next = first->next;
+        discard(first);
+        first = next;
+    }
 }
 
 static bool is_same(const struct bytes *a, const struct bytes *b)
@@ -210,7 +205,7 @@ void memory_accepted(const struct call *call, const struct bytes *shape, struct 
     if (answer->is_bad)
         return;
     struct bucket *bucket = lock_bucket(call->session);
-    struct session *session = find_or_make(bucket, call->session);
+    struct session *session = find(bucket, call->session);
     if (session != NULL) {
         struct operation *operation = &session->operations[index_of(call->operations)];
         operation->is_active = true;
@@ -297,7 +292,7 @@ CK_MECHANISM_TYPE memory_message_mechanism(CK_SESSION_HANDLE handle, unsigned op
 bool memory_search(CK_SESSION_HANDLE handle)
 {
     struct bucket *bucket = lock_bucket(handle);
-    const bool has_room = find_or_make(bucket, handle) != NULL;
+    const bool has_room = find(bucket, handle) != NULL;
     pthread_mutex_unlock(&bucket->lock);
     return has_room;
 }
@@ -375,6 +370,27 @@ void memory_forget(void)
     atomic_fetch_add(&current_age, 1);
 }
 
+void memory_open(CK_SESSION_HANDLE handle, CK_SLOT_ID slot)
+{
+    /* Another server may give a number again. */
+    memory_close(handle);
+    struct session *session = calloc(1, sizeof *session);
+    if (session == NULL)
+        return;
+    session->handle = handle;
+    session->slot = slot;
+    struct bucket *bucket = lock_bucket(handle);
+    const bool has_room = bucket->count < BUCKET_MAX;
+    if (has_room) {
+        session->next = bucket->sessions;
+        bucket->sessions = session;
+        bucket->count++;
+    }
+    pthread_mutex_unlock(&bucket->lock);
+    if (!has_room)
+        free(session);
+}
+
 void memory_close(CK_SESSION_HANDLE handle)
 {
     struct bucket *bucket = lock_bucket(handle);
@@ -391,6 +407,27 @@ void memory_close(CK_SESSION_HANDLE handle)
         discard(found);
 }
 
+void memory_close_all(CK_SLOT_ID slot)
+{
+    for (CK_SESSION_HANDLE index = 0; index < BUCKETS; index++) {
+        struct bucket *bucket = lock_bucket(index);
+        struct session *closed = NULL, **place = &bucket->sessions;
+        while (*place != NULL) {
+            struct session *one = *place;
+            if (one->slot != slot) {
+                place = &one->next;
+                continue;
+            }
+            *place = one->next;
+            bucket->count--;
+            one->next = closed;
+            closed = one;
+        }
+        pthread_mutex_unlock(&bucket->lock);
+        discard_all(closed);
+    }
+}
+
 void memory_clear(void)
 {
     for (CK_SESSION_HANDLE index = 0; index < BUCKETS; index++) {
@@ -399,11 +436,7 @@ void memory_clear(void)
         bucket->sessions = NULL;
         bucket->count = 0;
         pthread_mutex_unlock(&bucket->lock);
-        while (session != NULL) {
-            struct session *next = session->next;
-            discard(session);
-            session = next;
-        }
+        discard_all(session);
     }
     memory_forget();
 }

@@ -188,6 +188,10 @@ describe('libclaviger.so', needsCompiler(), () => {
     deepStrictEqual(await wrongTrips('finding'), [])
   })
 
+  it('keeps nothing of sessions that end all at once, and all of those of other slots', async () => {
+    await scenario('closing_all')
+  })
+
   it('sends parameters by their members, and takes back what the token wrote', async () => {
     await scenario('parameters')
     const fieldsOf = (call: 'C_EncryptInit' | 'C_DecryptInit' | 'C_SignInit' | 'C_DeriveKey') =>

@@ -89,7 +89,7 @@ const ROLES: Readonly<Partial<Record<FunctionName, readonly [operations: string,
   C_SetOperationState:   ['REPEATABLE', 'FLUSHES'],
   C_Logout:              ['0', 'FORGETS'],
   C_InitToken:           ['0', 'FORGETS'],
-  C_CloseAllSessions:    ['0', 'FORGETS'],
+  C_CloseAllSessions:    ['0', 'CLOSES_ALL'],
   C_SetAttributeValue:   ['0', 'FORGETS'],
   C_CopyObject:          ['0', 'FORGETS'],
   C_DestroyObject:       ['0', 'FORGETS'],
@@ -159,7 +159,7 @@ function get(name: string, argument: Argument): readonly string[] {
 export function functionText(name: FunctionName): string {
   const row = rowOf(name)
   const [operations, role] = ROLES[name] ?? ['0', 'PLAIN']
-  const session = 'hSession' in row ? 'hSession' : '0'
+  const session = ['hSession', 'slotID'].find((one) => one in row) ?? '0'
   const written =
     'pMechanism' in row && role !== 'INIT' ? ['get_mechanism(&call, pMechanism);'] : []
   const begin = wrap(

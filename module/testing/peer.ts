@@ -34,6 +34,7 @@ export interface PeerOptions {
 }
 
 interface Session {
+  readonly slot: number
   readonly active: Set<string>
   /** Objects that a search has told of; undefined: there is none. */
   found: number | undefined
@@ -187,8 +188,18 @@ export class Peer {
     if (plain !== undefined) return plain(args)
     if (name === 'C_OpenSession') {
       const handle = this.#next++
-      application.sessions.set(handle, { active: new Set(), found: undefined })
+      application.sessions.set(handle, {
+        slot: args['slotID'] as number,
+        active: new Set(),
+        found: undefined,
+      })
       return { phSession: handle }
+    }
+    if (name === 'C_CloseAllSessions') {
+      for (const [handle, { slot }] of application.sessions) {
+        if (slot === args['slotID']) application.sessions.delete(handle)
+      }
+      return {}
     }
     const session = application.sessions.get(args['hSession'] as number)
     if (session === undefined) throw refusal(CKR.SESSION_HANDLE_INVALID)

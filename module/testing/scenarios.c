@@ -361,6 +361,42 @@ static void finding(void)
     OK(f->C_Finalize(NULL));
 }
 
+/* What is kept of a session goes with it, however it ends, and with no other one. */
+static void closing_all(void)
+{
+    const CK_FLAGS flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
+    CK_OBJECT_HANDLE handles[8];
+    CK_ULONG found;
+    CK_ATTRIBUTE few = {CKA_LABEL, "few", 3};
+    CK_MECHANISM sha256 = {CKM_SHA256, NULL, 0};
+    CK_SESSION_HANDLE other;
+    OK(f->C_Initialize(NULL));
+    OK(f->C_OpenSession(2, flags, NULL, NULL, &other));
+    OK(f->C_FindObjectsInit(other, &few, 1));
+    for (int round = 0; round < 3; round++) {
+        CK_SESSION_HANDLE session = open_session(), digesting = open_session();
+        for (int again = 0; again < 3; again++) {
+            CK_BYTE digest[32];
+            CK_ULONG length = sizeof digest;
+            OK(f->C_DigestInit(digesting, &sha256));
+            if (again < 2)
+                OK(f->C_Digest(digesting, (CK_BYTE *)"abc", 3, digest, &length));
+        }
+        OK(f->C_FindObjectsInit(session, &few, 1));
+        OK(f->C_FindObjects(session, handles, 1, &found));
+        OK(f->C_CloseAllSessions(1));
+        RV(CKR_SESSION_HANDLE_INVALID, f->C_FindObjects(session, handles, 1, &found));
+        RV(CKR_SESSION_HANDLE_INVALID, f->C_FindObjectsFinal(session));
+        RV(CKR_SESSION_HANDLE_INVALID, f->C_FindObjectsInit(session, &few, 1));
+        RV(CKR_SESSION_HANDLE_INVALID, f->C_DigestInit(digesting, NULL));
+        RV(CKR_SESSION_HANDLE_INVALID, f->C_DigestInit(digesting, &sha256));
+    }
+    OK(f->C_FindObjects(other, handles, 8, &found));
+    CHECK(found == 3 && handles[0] == 1297);
+    OK(f->C_FindObjectsFinal(other));
+    OK(f->C_Finalize(NULL));
+}
+
 static void attributes(void)
 {
     CK_BYTE label[8], small[2], value[4], id[4];
@@ -1252,6 +1288,7 @@ static const struct {
     {"agent", agent},           {"no_server", no_server},         {"fuzz", fuzz},
     {"engine", engine},         {"searching", searching},
     {"finding", finding},
+    {"closing_all", closing_all},
 };
 
 int main(int count, char **arguments)
