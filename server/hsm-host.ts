@@ -10,9 +10,11 @@
  *
  * @module
  */
+import { writeSync } from 'node:fs'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { spinTime } from '#core/lookout.ts'
 import { HostLane } from '#keystores/pkcs11/host-lane.ts'
+import { LAST_WORDS } from '#keystores/pkcs11/host-processes.ts'
 import { HostWatch } from '#keystores/pkcs11/host-watch.ts'
 import { NativeModule } from '#keystores/pkcs11/native.ts'
 import { createLog } from './log.ts'
@@ -59,7 +61,9 @@ function main([module, lanes, spin, reserved]: readonly string[]): void {
     try {
       serve(module, reserved, workers)
     } catch (error) {
-      log.error({ module, reason: (error as Error).message }, 'the module cannot be used')
+      const why = (error as Error).message.replaceAll('\n', ' ')
+      // Whoever has started this process logs it, and refuses with it.
+      writeSync(process.stdout.fd, `\n${LAST_WORDS}${why}\n`)
       process.exitCode = 1
       unwanted()
     }

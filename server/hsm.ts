@@ -110,6 +110,7 @@ function member(config: HsmConfig, own: Member, pin: HostOptions['pin'], log: Lo
     environment: { ...withheld(config.pinVariable), ...own.environment },
     token: tokenOf(own),
     pin,
+    pinFrom: pinFrom(config),
     lanes: sessions,
     callMilliseconds: callSeconds * 1_000,
     quirks: quirksFor(config),
@@ -170,11 +171,25 @@ function pinOf(config: HsmConfig, { ask, object }: PinSources): HostOptions['pin
     throw new ConfigError(`keystores: "${name}": the variable ${pinVariable} is not set`)
   }
   if (pinFile === undefined) return undefined
+  // It is there now, and read again whenever a host starts after the device has refused it.
+  pinIn(name, pinFile)
+  return async () => pinIn(name, pinFile)
+}
+
+function pinIn(name: string, pinFile: string): string {
   try {
     return readFileSync(pinFile, 'utf8').replace(/\r?\n$/, '')
   } catch (error) {
     throw new ConfigError(`keystores: "${name}": ${pinFile}: ${(error as Error).message}`)
   }
+}
+
+/** Where the PIN is from, in the words of the configuration. */
+function pinFrom({ pinFile, pinVariable, pinPrompt, pinObject }: HsmConfig): string | undefined {
+  if (pinFile !== undefined) return `pinFile ${pinFile}`
+  if (pinVariable !== undefined) return `pinVariable ${pinVariable}`
+  if (pinObject !== undefined) return `pinObject ${pinObject}`
+  return pinPrompt ? 'pinPrompt' : undefined
 }
 
 async function asked({ name }: HsmConfig, ask: PinSources['ask']): Promise<string> {

@@ -24,8 +24,9 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession, DeviceStatus, Need } from './device.ts'
 import { isLost, isStale } from './failures.ts'
-import { HostProcesses } from './host-processes.ts'
+import { HostProcesses, lastWords } from './host-processes.ts'
 import { type Calls, Lane } from './lane.ts'
+import { Login } from './login.ts'
 import { mechanismName } from './mechanisms.ts'
 import { isQuick, type QuickAnswer, type Verb } from './quick.ts'
 import { type QueuedJob, QuickQueue } from './quick-queue.ts'
@@ -33,7 +34,6 @@ import { generic, type Identity, type Quirks, quirksOf } from './quirks.ts'
 import {
   Hopeless,
   isHopeless,
-  logIn,
   type MechanismInfo,
   openSession,
   type SlotChoice,
@@ -51,6 +51,8 @@ export interface HostOptions {
   readonly token: SlotChoice
   /** The user's PIN, or who knows it; undefined where the token needs none. */
   readonly pin: string | undefined | (() => Promise<string>)
+  /** Where it is from, for messages: `pinFile /etc/pin`. */
+  readonly pinFrom?: string | undefined
   /** Sessions at a time. */
   readonly lanes: number
   /** Time for one call. */
@@ -101,12 +103,14 @@ export class HostDevice implements Device {
   /** Those of the host that runs. */
   #handles = new Map<string, number>()
   #known: string | undefined
+  readonly #login: Login
   readonly #calls: Calls = new Map()
 
   /** Nothing is started before the device is asked for something. */
   constructor(options: HostOptions) {
     this.#options = options
     this.#processes = new HostProcesses(options)
+    this.#login = new Login(options.pinFrom)
     this.#lookout = new Lookout(spinTime(options.spinMicroseconds ?? 0))
     this.#quirks = options.quirks ?? generic()
   }
@@ -349,13 +353,19 @@ export class HostDevice implements Device {
     this.#host = host
     const epoch = ++this.#epoch
     host.once('error', (error) => this.#fail(epoch, error))
-    host.once('exit', (code, signal) => {
-      this.#fail(epoch, new Error(`its host process has ended (${signal ?? `exit code ${code}`})`))
-    })
     const streams = host.stdio.slice(3) as unknown as Duplex[]
     this.#handles = new Map()
     this.#shortMessages = 0
-    this.#lanes = await this.#openLanes(streams)
+    try {
+      this.#lanes = await this.#openLanes(streams)
+    } catch (error) {
+      const hasHungUp = error instanceof Pkcs11ConnectionError && error.cause !== undefined
+      const words = hasHungUp ? await lastWords(host) : undefined
+      throw words === undefined ? error : new Error(words, { cause: error })
+    }
+    host.once('exit', (code, signal) => {
+      this.#fail(epoch, new Error(`its host process has ended (${signal ?? `exit code ${code}`})`))
+    })
     this.#sessions = this.#lanes.length
   }
 
@@ -380,15 +390,16 @@ export class HostDevice implements Device {
   async #openLane(stream: Duplex, isFirst: boolean, isSpare: boolean): Promise<Lane | undefined> {
     const { callMilliseconds } = this.#options
     const pin = await this.#pin()
+    this.#login.assertNotRefused(pin)
     const client = await Pkcs11Client.over(stream, { requestMilliseconds: callMilliseconds })
     await client.initialize()
-    const slotID = await slotOf(client, this.#options)
+    const slotID = await slotOf(client, this.#options.token, pin !== undefined)
     if (isFirst) this.#learn(await tokenIn(client, slotID))
     const flags = CKF.SERIAL_SESSION | CKF.RW_SESSION
     const hSession = await openSession(client, slotID, flags)
     if (hSession === undefined && isSpare) return undefined
-    if (hSession === undefined) throw new Hopeless(`"${this.#options.name}" has no session left`)
-    if (pin !== undefined) await logIn(client, hSession, pin)
+    if (hSession === undefined) throw new Hopeless('it has no session left')
+    if (pin !== undefined) await this.#login.logIn(client, hSession, pin)
     return new Lane(client, hSession, this.#handles, this.#calls)
   }
 

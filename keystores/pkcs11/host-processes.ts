@@ -8,6 +8,8 @@
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
 
 export interface HostCommand {
   /** Program and arguments of the host; the lanes are its descriptors from 3 on. */
@@ -18,6 +20,11 @@ export interface HostCommand {
 
 /** What the host waits for before it loads the module. */
 const GO = 'go\n'
+/** Before what the host says on its standard output, where modules may write as well. */
+export const LAST_WORDS = 'claviger-hsm-host: '
+const WORDS_MAX = 4_096
+/** For how long the end of a host is waited for. */
+const END_MILLISECONDS = 1_000
 /** The one that works shall have the processor first. */
 const PREPARE_MILLISECONDS = 300
 
@@ -74,9 +81,37 @@ export class HostProcesses {
     const [program, ...args] = command
     const pipes = Array.from({ length: lanes }, () => 'pipe' as const)
     const env = { ...process.env, ...environment }
-    const host = spawn(program, args, { stdio: ['pipe', 'ignore', 'inherit', ...pipes], env })
+    const host = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit', ...pipes], env })
+    WORDS.set(host, '')
+    host.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+      WORDS.set(host, `${WORDS.get(host)}${chunk}`.slice(-WORDS_MAX))
+    })
     // That it ended before the word came is told by its end.
     host.stdin?.on('error', () => undefined)
     return host
   }
+}
+
+const WORDS = new WeakMap<ChildProcess, string>()
+
+/**
+ * Why a host has hung up: what it has said of its module, or how it has ended. It is waited for,
+ * because its lanes close before that is known.
+ */
+export async function lastWords(host: ChildProcess): Promise<string | undefined> {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), END_MILLISECONDS)
+  const { signal } = late
+  const isOver = host.exitCode !== null || host.signalCode !== null
+  const over = isOver ? undefined : once(host, 'exit', { signal })
+  const said = host.stdout?.closed ? undefined : once(host.stdout as Readable, 'close', { signal })
+  await Promise.allSettled([over, said])
+  clearTimeout(timer)
+  const line = WORDS.get(host)
+    ?.split('\n')
+    .findLast((one) => one.startsWith(LAST_WORDS))
+  if (line !== undefined) return line.slice(LAST_WORDS.length)
+  const { exitCode, signalCode } = host
+  if (exitCode === null && signalCode === null) return undefined
+  return `its host process has ended (${signalCode ?? `exit code ${exitCode}`})`
 }

@@ -23,9 +23,11 @@ import { GroupDevice } from './group-device.ts'
 import { HostDevice, type HostOptions } from './host-device.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
 import { generic } from './quirks.ts'
-import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
+import { hostCommand, newSoftHsmPin, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
 
 const skip = SOFTHSM === undefined ? 'softhsm2 is not installed' : false
+/** A little longer than a device that does not start is left alone. */
+const BREAK_MILLISECONDS = 5_200
 const SILENT = { info: () => {}, warn: () => {} }
 
 const folder = mkdtempSync(join(tmpdir(), 'claviger-softhsm-'))
@@ -126,21 +128,44 @@ describe('an HSM behind a host process', { skip, timeout: 60_000 }, () => {
   it('says which tokens there are when the one that is wanted is not', async () => {
     const wrong = { ...options, token: { label: 'nobody' } }
     await rejects(HostDevice.open(wrong), (error: Error) => {
-      match(error.message, /Cannot use HSM "softhsm": .*no token .*it has: \d+ "test"/)
+      match(error.message, /Cannot use HSM "softhsm": .*no token .*it has: slot \d+ "test"/)
       return true
     })
   })
 
-  it('tries a wrong PIN once only', async () => {
-    const wrong = { ...options, pin: '9999' }
-    await rejects(HostDevice.open(wrong), /CKR_PIN_INCORRECT/)
+  it('tries a wrong PIN once only, however often it is asked, and the right one at once', async () => {
+    let pin = '9999'
+    const own = newToken()
+    const wrong = new HostDevice({ ...own, pin: async () => pin, pinFrom: 'pinFile x' })
+    try {
+      await rejects(wrong.ready(), /refuses the PIN of pinFile x \(CKR_PIN_INCORRECT\); give the/)
+      // Were it tried, it would be the right one from now on.
+      newSoftHsmPin(own.environment, 'test', '9999')
+      await delay(BREAK_MILLISECONDS)
+      await rejects(wrong.ready(), /"softhsm": the token refuses .* is not tried again before/)
+      pin = '8888'
+      newSoftHsmPin(own.environment, 'test', pin)
+      await delay(BREAK_MILLISECONDS)
+      await wrong.ready()
+    } finally {
+      await wrong.close()
+    }
+  })
+
+  it('says what a token without a PIN needs', async () => {
+    const why = /Cannot use HSM "softhsm": its token wants a PIN; give pinFile, pinVariable/
+    await rejects(HostDevice.open({ ...options, pin: undefined }), why)
   })
 
   it('has a breaker that says why', async () => {
     const [program, ...args] = options.command
     const broken = args.map((arg) => (arg === SOFTHSM ? '/nonexistent.so' : arg))
     const command = [program, ...broken] as unknown as HostOptions['command']
-    await rejects(HostDevice.open({ ...options, command }), /Cannot use HSM "softhsm"/)
+    const why = /Cannot use HSM "softhsm": .*\/nonexistent\.so: cannot open shared object file/
+    await rejects(HostDevice.open({ ...options, command }), why)
+    const environment = { SOFTHSM2_CONF: '/nonexistent' }
+    const refused = /"softhsm": CKR_GENERAL_ERROR: the module refuses C_Initialize/
+    await rejects(HostDevice.open({ ...options, environment }), refused)
   })
 
   it('knows what the device offers', () => {

@@ -44,3 +44,10 @@ export function newSoftHsmToken(folder: string, label: string): { readonly SOFTH
   execFileSync('softhsm2-util', args, { env: { ...process.env, ...environment }, stdio: 'ignore' })
   return environment
 }
+
+/** The token once more, empty and with another PIN. */
+export function newSoftHsmPin(environment: HostOptions['environment'], label: string, pin: string) {
+  const args = ['--init-token', '--token', label, '--label', label, '--so-pin', '12345678']
+  const env = { ...process.env, ...environment }
+  execFileSync('softhsm2-util', [...args, '--pin', pin], { env, stdio: 'ignore' })
+}

@@ -1,6 +1,6 @@
 /**
  * The token that a host's module is asked for: which slot it is in, what it says of itself, and a
- * session with it that is logged in.
+ * session with it (`login.ts` logs in).
  *
  * PKCS#11 3.2 §5.5 and §5.6. Each function asks once; what an error means for the host is the
  * caller's to say ({@link isHopeless}).
@@ -8,7 +8,7 @@
  * @module
  */
 import type { Pkcs11Client } from '#clients/pkcs11-rpc/client.ts'
-import { CKR, CKU } from '#spec/pkcs11/constants.ts'
+import { CKF, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { DeviceStatus } from './device.ts'
 import type { Identity } from './quirks.ts'
@@ -51,10 +51,11 @@ export async function tokenIn(client: Pkcs11Client, slotID: number): Promise<Tok
   }
 }
 
-/** @throws {@link Hopeless} where no slot has such a token. */
+/** @throws {@link Hopeless} where no slot has such a token, or it cannot be used so. */
 export async function slotOf(
   client: Pkcs11Client,
-  { token, name }: { readonly token: SlotChoice; readonly name: string },
+  token: SlotChoice,
+  hasPin: boolean,
 ): Promise<number> {
   const { pSlotList } = await client.call('C_GetSlotList', {
     tokenPresent: true,
@@ -65,32 +66,30 @@ export async function slotOf(
   for (const slotID of slots) {
     const { pInfo } = await client.call('C_GetTokenInfo', { slotID })
     const [label, serial] = [text(pInfo.label), text(pInfo.serialNumber)]
-    seen.push(`${slotID} "${label}"`)
-    if ('slot' in token && token.slot === slotID) return slotID
-    if ('label' in token && token.label === label) return slotID
-    if ('serial' in token && token.serial === serial) return slotID
+    seen.push(`slot ${slotID} "${label}"`)
+    const isIt =
+      ('slot' in token && token.slot === slotID) ||
+      ('label' in token && token.label === label) ||
+      ('serial' in token && token.serial === serial)
+    if (!isIt) continue
+    if ((pInfo.flags & CKF.TOKEN_INITIALIZED) === 0) {
+      const what = `the token in slot ${slotID} is not initialised`
+      throw new Hopeless(`${what}; do so by its maker's means`)
+    }
+    if (hasPin || (pInfo.flags & CKF.LOGIN_REQUIRED) === 0) return slotID
+    throw new Hopeless('its token wants a PIN; give pinFile, pinVariable, pinPrompt or pinObject')
   }
-  const wanted = JSON.stringify(token)
-  throw new Hopeless(`"${name}" has no token ${wanted}; it has: ${seen.join(', ') || 'none'}`)
+  const [[key, value] = []] = Object.entries(token)
+  const there = seen.join(', ') || 'none'
+  throw new Hopeless(`it has no token of ${key} ${JSON.stringify(value)}; it has: ${there}`)
 }
 
 /** Trying again would not help. */
 export class Hopeless extends Error {}
 
 export function isHopeless(error: unknown): boolean {
-  if (error instanceof Hopeless) return true
-  // Another attempt would cost another try of the PIN.
-  return error instanceof CryptokiError && PIN_FAILURES.has(error.rv)
+  return error instanceof Hopeless
 }
-
-const PIN_FAILURES: ReadonlySet<number> = new Set([
-  CKR.PIN_INCORRECT,
-  CKR.PIN_LOCKED,
-  CKR.PIN_EXPIRED,
-  CKR.PIN_LEN_RANGE,
-  CKR.PIN_INVALID,
-  CKR.USER_PIN_NOT_INITIALIZED,
-])
 
 /** @returns Undefined where the device has no session left. */
 export async function openSession(
@@ -107,15 +106,6 @@ export async function openSession(
 }
 
 const NO_SESSIONS: ReadonlySet<number> = new Set([CKR.SESSION_COUNT, CKR.DEVICE_MEMORY])
-
-export async function logIn(client: Pkcs11Client, hSession: number, pin: string): Promise<void> {
-  try {
-    await client.call('C_Login', { hSession, userType: CKU.USER, pPin: Buffer.from(pin) })
-  } catch (error) {
-    const isKnown = error instanceof CryptokiError && error.rv === CKR.USER_ALREADY_LOGGED_IN
-    if (!isKnown) throw error
-  }
-}
 
 async function mechanismsOf(
   client: Pkcs11Client,

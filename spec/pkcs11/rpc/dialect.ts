@@ -297,7 +297,7 @@ function openId(r: Reader): number {
 }
 
 function refused(codec: Codec, rv: number): CryptokiError {
-  return new CryptokiError(rv, `${codec.name} was refused by the server`)
+  return new CryptokiError(rv, `${codec.name} was refused`)
 }
 
 /** A batch: request bodies, and whether the first refusal ends it. */
@@ -319,7 +319,7 @@ export function readBatchAnswer(r: Reader): readonly Buffer[] {
   const id = openId(r)
   if (id !== BATCH) throw badEnvelope(`an answer to call ${id} instead of ${BATCH}`)
   const rv = r.u32()
-  if (rv !== CKR.OK) throw new CryptokiError(rv, 'A batch was refused by the server')
+  if (rv !== CKR.OK) throw new CryptokiError(rv, 'A batch was refused')
   const bodies = readSized(r)
   r.finish()
   return bodies

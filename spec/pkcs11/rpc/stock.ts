@@ -127,7 +127,7 @@ function readDerived(codec: Codec): Codec['readResults'] {
 const resultCode: ReturnedCodec<undefined> = {
   read(r) {
     const rv = r.u64()
-    if (rv !== CKR.OK) throw new CryptokiError(rv, 'C_DeriveKey was refused by the server')
+    if (rv !== CKR.OK) throw new CryptokiError(rv, 'C_DeriveKey was refused')
     return undefined
   },
   write: (w) => w.u64(CKR.OK),
@@ -234,7 +234,7 @@ function makeProtocol(variants: readonly Variant[]): Protocol {
 function refused(codec: Codec, rv: number): CryptokiError {
   // A refusal without a reason is a broken server.
   const reason = rv === CKR.OK ? CKR.DEVICE_ERROR : rv
-  return new CryptokiError(reason, `${codec.name} was refused by the server`)
+  return new CryptokiError(reason, `${codec.name} was refused`)
 }
 
 function openId(r: Reader): number {
