@@ -444,10 +444,21 @@ function rulesPage(): string {
       "names its rule in the server's log; the application is told the code alone. What the " +
       'standard itself asks for (`CKA_EXTRACTABLE`, `CKA_WRAP_WITH_TRUSTED`, ' +
       '`CKA_WRAP_TEMPLATE`, `CKA_UNWRAP_TEMPLATE`, `CKA_DERIVE_TEMPLATE`) holds as well, and is ' +
-      'not listed. Each attack is played in `fronts/pkcs11/attack-rules.test.ts`.',
+      'not listed. Each attack is played in `fronts/pkcs11/attack-rules.test.ts` or, where it ' +
+      'takes several steps, `fronts/pkcs11/attack-sequences.test.ts`.',
     table(['Rule', 'What is refused', 'What it prevents', 'Code', 'Source', 'Switch'], rows),
+    WHAT_RULES_LEAVE,
   )
 }
+
+const WHAT_RULES_LEAVE = `## What they leave
+
+Rules know keys, not people. An application that may make keys can bring a wrapping key of which it
+knows the value (a public key of its own, a secret key that it creates, derives or agrees on), and
+wrap with it whatever is extractable. Where an application shall use a key and never have it, let
+the key have \`CKA_EXTRACTABLE\` false, which is the default, or \`CKA_WRAP_WITH_TRUSTED\` true and
+a wrapping key that the security officer has marked \`CKA_TRUSTED\`. Clients of KMIP with the same
+scope are under the rules of KMIP: see [SECURITY.md](../SECURITY.md).`
 
 /** Every printed page by its path. */
 export async function printedPages(): Promise<ReadonlyMap<string, string>> {

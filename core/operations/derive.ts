@@ -32,7 +32,9 @@ import { KmsError } from '../errors.ts'
 import { keyInUse, USES, type UsableKey, usableKey } from '../keys.ts'
 import type { DerivationMechanism } from '../keystore.ts'
 import { type ManagedObject, objectTypeLabel, objectTypeOf } from '../objects.ts'
+import { permitted } from '../policy.ts'
 import { valueIn } from './create.ts'
+import { assertMayLeave } from './get.ts'
 import { placed } from './keep.ts'
 import { type Given, link, newId, newObject, resolved } from './make.ts'
 import { cipherMechanism, hashNamed } from './parameters.ts'
@@ -58,6 +60,7 @@ export async function deriveKey(context: Context, wish: DeriveWish): Promise<Man
   if (base === undefined) {
     throw new KmsError('missingField', 'Cannot derive key: no Unique Identifier is given')
   }
+  if (second !== undefined) assertTurnsNotBack(context, wish, second)
   const data = await derivationData(parameters, second)
   const mechanism = mechanismOf(wish, base, data)
   const { maker, given, known } = await placed(context, all, undefined, base.keystore)
@@ -107,6 +110,17 @@ function wanted(
   if (objectType === ObjectType.SecretData || algorithm === undefined)
     return { spec: undefined, bits }
   return { spec: { algorithm, bits }, bits: secretKeyRow(algorithm).materialBits?.[bits] ?? bits }
+}
+
+/**
+ * What is encrypted can be decrypted: then whoever has the base has the second object as well.
+ *
+ * @throws {@link KmsError} `sensitive`, `notExtractable`, `permissionDenied`.
+ */
+function assertTurnsNotBack(context: Context, { method }: DeriveWish, { object }: UsableKey): void {
+  if (method !== Method.ENCRYPT) return
+  permitted(context, object, 'get')
+  assertMayLeave(object, false)
 }
 
 /** Given with the request, or the value of a second object. */

@@ -31,9 +31,9 @@ const ORACLES =
 // biome-ignore format: a table
 export const RULES = {
   'roles-apart': {
-    refuses: 'CKA_WRAP together with CKA_DECRYPT, and CKA_UNWRAP together with CKA_ENCRYPT, in whatever way a key is made or changed, unless it is a secret key whose value can be read anyway.',
-    prevents: 'A key that does both is the shortest way to the first two attacks below.',
-    source: `${CLULOW}; ${TOOKAN}`, rv: 'TEMPLATE_INCONSISTENT',
+    refuses: 'CKA_WRAP together with CKA_DECRYPT, and CKA_UNWRAP together with CKA_ENCRYPT, in whatever way a key is made or changed, at the same time or one after the other; roles that encrypt, decrypt, wrap, unwrap or derive, taken on by a copy; all this unless it is a secret key whose value can be read anyway.',
+    prevents: 'A key that does both is the shortest way to the first two attacks below; one that wraps today and decrypts tomorrow is the next.',
+    source: `${CLULOW}; ${DKS}; ${TOOKAN}`, rv: 'TEMPLATE_INCONSISTENT',
   },
   'wrap-and-decrypt': {
     refuses: 'Wrapping a sensitive key with a key that decrypts too, or whose private half decrypts.',

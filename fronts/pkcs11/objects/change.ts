@@ -25,8 +25,9 @@ import { flagOf, rowOf, saidHome } from './flags.ts'
 import { assertRoom, handleFor } from './make.ts'
 import { maskOf, usageAttributes } from './plan.ts'
 import { isPrivate } from './private.ts'
+import { withCopied, withRoles } from './roles.ts'
 import { assertAllowed, assertApart, assertMayTrust, assertMayWrite } from './rules.ts'
-import { type AttributeRow, ckaName, tableFor } from './table.ts'
+import { type AttributeRow, ckaName, type Kind, tableFor } from './table.ts'
 import { sameTemplateValue, secondsOfDate, Template } from './template.ts'
 import { writeTemplate } from './template-bytes.ts'
 import { attributeValue, DAY, idBytes, labelText, RAW_ID, RAW_LABEL } from './values.ts'
@@ -146,6 +147,12 @@ function withOne(bag: AttributeBag, row: AttributeRow, template: Template): Attr
   return bag.set(home.vendor, bytes.length === 0 ? undefined : bytesItem(bytes))
 }
 
+/** A secret or private key that nobody is shown. */
+function isHiddenKey(kind: Kind | undefined, bag: AttributeBag): boolean {
+  const isReadable = bag.get('sensitive') !== true && bag.get('extractable') === true
+  return (kind === 'secret' || kind === 'private') && !isReadable
+}
+
 /** All flags of the usage mask, those of the template among them. */
 function withUsage(
   session: Session,
@@ -160,14 +167,15 @@ function withUsage(
   const flags = new Map(rows.map(({ type }) => [type, template.flag(type) ?? flagOf(object, type)]))
   // What KMIP has made so stays so; nobody makes it so here.
   const turnedOn = rows.some(({ type }) => template.flag(type) === true && !flagOf(object, type))
-  const isReadable = bag.get('sensitive') !== true && bag.get('extractable') === true
-  if (turnedOn && !isReadable) assertApart(session, (type) => flags.get(type) === true)
+  const hides = isHiddenKey(kind, bag)
+  if (turnedOn && hides) assertApart(session, (type) => flags.get(type) === true)
   const algorithm = specOf(objectTypeOf(object), object.attributes)?.algorithm
   const { given, owned } = usageAttributes(rows, flags, algorithm)
   const others =
     (bag.get('cryptographicUsageMask') ?? 0) & ~rows.reduce((all, row) => all | maskOf(row), 0)
-  const cleared = rows.reduce((all, row) => all.without(saidHome(row)), bag)
   const mask = others | (given[0]?.value as number)
+  const kept = hides ? withRoles(session, bag, mask, kind === 'private') : bag
+  const cleared = rows.reduce((all, row) => all.without(saidHome(row)), kept)
   const masked = cleared.set('cryptographicUsageMask', mask)
   return owned.reduce((all, { id, value }) => all.add(id, value), masked)
 }
@@ -286,7 +294,8 @@ async function otherwise(
 /** Attributes of the original, with what it had by way of its identifier said outright. */
 function startingBag(object: ManagedObject, staysBesides: boolean): AttributeBag {
   const { attributes } = object
-  const bag = staysBesides ? attributes : attributes.without('link')
+  const linked = staysBesides ? attributes : attributes.without('link')
+  const bag = isHiddenKey(kindOfObject(object), attributes) ? withCopied(linked) : linked
   if (rowOf(object, CKA.ID) === undefined) return bag
   return bag.set(RAW_ID, bytesItem(idBytes(object)))
 }
