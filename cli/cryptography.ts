@@ -32,7 +32,7 @@ import {
 } from './bytes.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
 import { print, RefusedError, UsageError } from './output.ts'
-import { type Found, findHalf, findKey, valueIn } from './references.ts'
+import { type Found, findHalf, findKey, KEY_HELP, valueIn } from './references.ts'
 import { packSealed, unpackSealed } from './sealed.ts'
 
 type DataOptions = ClientOptions & InputOptions & OutputOptions
@@ -97,7 +97,7 @@ function hashNumber(text: string) {
 
 function cipherOptions(command: Command): Command {
   return withServer(withOutput(withInput(command)))
-    .requiredOption('--key <name>', 'name or unique identifier of the key')
+    .requiredOption('--key <name>', KEY_HELP)
     .option('--mode <mode>', 'block cipher mode, such as GCM, CBC, CTR; default for AES: GCM')
     .option('--padding <method>', 'padding, such as PKCS5, OAEP; CBC and ECB: PKCS5')
     .option('--hash <hash>', 'RSA: hash of OAEP; default SHA-256')
@@ -207,7 +207,7 @@ interface SignOptions extends DataOptions {
 
 function signOptions(command: Command): Command {
   return withServer(withInput(command))
-    .requiredOption('--key <name>', 'name or unique identifier of the key')
+    .requiredOption('--key <name>', KEY_HELP)
     .option('--hash <hash>', 'hash of the signature; default SHA-256, or what the curve asks for')
     .option('--padding <method>', 'RSA: PSS or PKCS1V1_5 (default)')
     .option('--digested', 'the data is the digest already', false)
@@ -302,7 +302,7 @@ const MAC_NAMES = Object.keys(MACS) as (keyof typeof MACS)[]
 
 export const mac = withServer(withOutput(withInput(new Command('mac'))))
   .description('make or check a message authentication code')
-  .requiredOption('--key <name>', 'name or unique identifier of the key')
+  .requiredOption('--key <name>', KEY_HELP)
   .option('--algorithm <mac>', 'such as HMAC-SHA256, AES-CMAC; default: that of an HMAC key')
   .option('--verify <hex>', 'check this code instead; the exit code is 0 when it is right, else 1')
   .addHelpText(

@@ -26,7 +26,7 @@ import { withClient, withServer } from './environment.ts'
 import { type Family, findIn, type KeyOptions, PUBLIC_SUFFIX, withKey } from './family.ts'
 import { wrappedWith } from './family-made.ts'
 import { got, gotUnwrapped } from './family-unwrap.ts'
-import { pemText } from './keys.ts'
+import { pemText } from './keys-get.ts'
 import { print, RefusedError, UsageError } from './output.ts'
 import { valueIn } from './references.ts'
 

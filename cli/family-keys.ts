@@ -25,7 +25,7 @@ import { exportKey } from './family-export.ts'
 import { importKey } from './family-import.ts'
 import { bits } from './family-made.ts'
 import { wrapFile } from './family-wrap.ts'
-import { REASONS, revokeKey } from './keys.ts'
+import { REASONS, revokeKey } from './keys-life.ts'
 import { list, print, RefusedError } from './output.ts'
 import { attributesOf, isHardware, locate, valueIn } from './references.ts'
 

@@ -16,7 +16,15 @@ import { CryptographicAlgorithm, ObjectType } from '#spec/kmip/enumerations.ts'
 import { nameOf } from '#spec/kmip/table.ts'
 import type { ClientOptions } from './environment.ts'
 import { RefusedError, UsageError } from './output.ts'
-import { attributesOf, type Found, findHalf, findKey, locate, valueIn } from './references.ts'
+import {
+  attributesOf,
+  type Found,
+  findHalf,
+  findKey,
+  KEY_HELP,
+  locate,
+  valueIn,
+} from './references.ts'
 
 export interface Family {
   readonly name: 'sym' | 'rsa' | 'ec'
@@ -58,7 +66,7 @@ export function withTags(command: Command): Command {
 
 /** Adds the options that call a key. */
 export function withKey(command: Command): Command {
-  return withTags(command.option('-k, --key-id <id>', 'name or unique identifier of the key'))
+  return withTags(command.option('-k, --key-id <id>', KEY_HELP))
 }
 
 export function tagAttributes(tags: readonly string[]): readonly ListedAttribute[] {

@@ -14,6 +14,9 @@ import type { AttributeKey, AttributeValues } from '#spec/kmip/attributes.ts'
 import { LinkType, NameType, ObjectType, ResultReason } from '#spec/kmip/enumerations.ts'
 import { RefusedError } from './output.ts'
 
+/** What help says of an argument or option that is a key. */
+export const KEY_HELP = 'name or unique identifier of the key'
+
 /** Value of an attribute in a list. */
 export function valueIn<K extends AttributeKey>(
   attributes: readonly ListedAttribute[],

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { z } from '#core/schema.ts'
+import '#core/uncompiled.ts'
+import * as z from 'zod'
 import { UNWRAPPINGS } from '#keystores/pkcs11/kek-forms.ts'
 import { mechanism } from '#keystores/pkcs11/quirks.ts'
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { z } from '#core/schema.ts'
+import '#core/uncompiled.ts'
+import * as z from 'zod'
 import { PROFILE_NAMES } from '#fronts/kmip/offer.ts'
 import {
   DestroyAction,

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { z } from '#core/schema.ts'
+import '#core/uncompiled.ts'
+import * as z from 'zod'
 import { USUAL } from '#fronts/pkcs11/manner.ts'
 
 /** How it behaves where systems differ; see `fronts/pkcs11/manner.ts`. */

@@ -14,7 +14,8 @@
  */
 import { parse } from 'yaml'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
-import { z } from '#core/schema.ts'
+import '#core/uncompiled.ts'
+import * as z from 'zod'
 import { RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
 import { keystores, rootKey } from './config-keys.ts'
 import { kmip } from './config-kmip.ts'

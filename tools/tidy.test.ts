@@ -132,11 +132,13 @@ describe('the checker', () => {
     deepStrictEqual(said('bench/x.ts', fileWith(line)), [])
   })
 
-  it('finds a package that another file has the use of', () => {
+  it('finds a package that is imported without what it needs', () => {
     const line = "import * as z from 'zod'"
-    const what = ['6: imports zod; import #core/schema.ts, which says why']
+    const what = ['6: imports zod without #core/uncompiled.ts, which says why']
     deepStrictEqual(said('server/x.ts', fileWith(line)), what)
-    deepStrictEqual(said('core/schema.ts', fileWith(line)), [])
+    deepStrictEqual(said('server/x.ts', fileWith(line, "import '#core/uncompiled.ts'")), [])
+    deepStrictEqual(said('server/x.ts', fileWith("import type * as z from 'zod'")), [])
+    deepStrictEqual(said('core/uncompiled.ts', fileWith(line)), [])
   })
 
   const banned: readonly (readonly [path: string, line: string])[] = [

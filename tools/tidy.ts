@@ -41,8 +41,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: ['wire', 'spec', 'core', 'clients', 'fronts', 'keystores', 'databases', 'server'],
 }
 
-/** Packages that one file has the use of, which says why. */
-const CONFINED: Readonly<Record<string, string>> = { zod: 'core/schema.ts' }
+/** Packages that are imported together with a module of ours, which says why. */
+const TOGETHER: Readonly<Record<string, string>> = { zod: 'core/uncompiled.ts' }
 
 interface Ban {
   readonly pattern: RegExp
@@ -125,12 +125,14 @@ export function checkImports(path: string, code: string): readonly Violation[] {
   })
 }
 
-/** A confined package is imported where it is confined to. */
+/** Who imports the one imports the other; types are nothing that runs. */
 function checkPackages(path: string, code: string): readonly Violation[] {
-  return importedBy(code).flatMap(({ specifier, line }) => {
-    const place = CONFINED[specifier]
-    if (place === undefined || place === path) return []
-    return [{ path, line, what: `imports ${specifier}; import #${place}, which says why` }]
+  const imported = importedBy(code.replace(/^import type .*/gm, ''))
+  return imported.flatMap(({ specifier, line }) => {
+    const other = TOGETHER[specifier]
+    if (other === undefined || other === path) return []
+    if (imported.some((one) => one.specifier === `#${other}`)) return []
+    return [{ path, line, what: `imports ${specifier} without #${other}, which says why` }]
   })
 }
 

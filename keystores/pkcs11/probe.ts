@@ -8,7 +8,7 @@
  * @module
  */
 import * as crypto from 'node:crypto'
-import type { z } from '#core/schema.ts'
+import type * as z from 'zod'
 import {
   type Cipher,
   curveRow,
