@@ -25,6 +25,10 @@ import { limitsWith } from './limits.ts'
 
 const NOW = 1_700_000_000
 const KEYS = Object.keys(ATTRIBUTES) as AttributeKey[]
+/** Values that may be given, where a plain number may not. */
+const SAMPLES: Partial<Record<AttributeKey, unknown>> = {
+  applicationSpecificInformation: { applicationNamespace: 'ssl', applicationData: 'example.com' },
+}
 const LIVING = [State.PreActive, State.Active, State.Deactivated, State.Compromised]
 const DESTROYED = [State.Destroyed, State.DestroyedCompromised]
 
@@ -48,7 +52,7 @@ describe('the rules of attributes', () => {
     for (const id of KEYS) {
       const expected = ATTRIBUTES[id].setter === 'server' ? 'readOnlyAttribute' : undefined
       assert.equal(
-        codeOf(() => assertMayGive([{ id, value: 1 }])),
+        codeOf(() => assertMayGive([{ id, value: SAMPLES[id] ?? 1 }])),
         expected,
         id,
       )
@@ -59,8 +63,8 @@ describe('the rules of attributes', () => {
     for (const id of KEYS.filter((key) => ATTRIBUTES[key].setter !== 'server')) {
       const code = codeOf(() =>
         assertMayGive([
-          { id, value: 1 },
-          { id, value: 2 },
+          { id, value: SAMPLES[id] ?? 1 },
+          { id, value: SAMPLES[id] ?? 2 },
         ]),
       )
       assert.equal(code, ATTRIBUTES[id].multiple ? undefined : 'attributeTwice', id)

@@ -20,6 +20,7 @@ import { State } from '#spec/kmip/enumerations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
 import type { AttributeBag } from './attribute-bag.ts'
+import { assertValue } from './attribute-values.ts'
 import { type FailureCode, KmsError } from './errors.ts'
 import { isDestroyed, isoDate, mayFollow, stateAt, stateName } from './lifecycle.ts'
 import type { Limits } from './limits.ts'
@@ -30,11 +31,12 @@ export type Origin = 'created' | 'registered'
 /**
  * Checks what a client gives for a new object.
  *
- * @throws {@link KmsError} `unknownAttribute`, `readOnlyAttribute`, `attributeTwice`.
+ * @throws {@link KmsError} `unknownAttribute`, `readOnlyAttribute`, `attributeTwice`, and those of
+ * {@link assertValue}.
  */
 export function assertMayGive(list: readonly ListedAttribute[]): void {
   const seen = new Set<AttributeId>()
-  for (const { id } of list) {
+  for (const { id, value } of list) {
     assertKnown(id, 'Cannot create object')
     if (seen.has(id) && !isMultiple(id)) {
       const what = `Cannot create object: ${attributeLabel(id)} is given twice, it has one value`
@@ -45,6 +47,7 @@ export function assertMayGive(list: readonly ListedAttribute[]): void {
       const what = `Cannot create object: ${attributeLabel(id)} is set by the server alone`
       throw new KmsError('readOnlyAttribute', what)
     }
+    assertValue('Cannot create object', { id, value })
   }
 }
 
@@ -60,10 +63,14 @@ export function isMultiple(id: AttributeId): boolean {
 /**
  * @throws {@link KmsError} `unknownAttribute` when no version has it and it is not a client's own.
  */
-export function assertKnown(id: AttributeId, what: string): void {
+export function assertKnown(
+  id: AttributeId,
+  what: string,
+  code: FailureCode = 'unknownAttribute',
+): void {
   if (!isVendorKey(id) || !id.startsWith(':')) return
   const hint = 'names of your own begin with "x-" in KMIP 1.x and have a vendor from 2.0 on'
-  throw new KmsError('unknownAttribute', `${what}: ${id.slice(1)} is no attribute; ${hint}`)
+  throw new KmsError(code, `${what}: ${id.slice(1)} is no attribute; ${hint}`)
 }
 
 /** By which a request asks that a key be kept under another: a wish, not stored (`keep.ts`). */
@@ -183,7 +190,7 @@ function assertNotLoosened(object: AttributeBag, id: AttributeKey, value: unknow
 /** @throws {@link KmsError} `attributeReadOnly` when a client may not delete it. */
 export function assertMayDelete(object: AttributeBag, id: AttributeId): void {
   const label = attributeLabel(id)
-  assertKnown(id, 'Cannot delete attribute')
+  assertKnown(id, 'Cannot delete attribute', 'unknownToDelete')
   assertAlive(object, `Cannot delete ${label}`)
   const allowed = isVendorKey(id) ? !ownedByServer(id) : attributeRow(id).deletable
   if (!allowed) throw new KmsError('attributeReadOnly', `Cannot delete ${label}: it must stay`)

@@ -39,6 +39,7 @@ import {
 } from '#spec/kmip/structures.ts'
 import { nameOf } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
+import { contents, OCTETS, SEQUENCE } from '#wire/der.ts'
 import { decodeItem, encodeItem } from '#wire/ttlv/binary.ts'
 import type { Coder } from '#wire/ttlv/coder.ts'
 import { KmsError } from './errors.ts'
@@ -201,10 +202,8 @@ export function writeKey(kind: MaterialKind, format: Format, key: KeyObject): Ui
     // node:crypto refuses forms that the type of key does not have: the same answer.
   }
   const type = key.asymmetricKeyType ?? 'symmetric'
-  throw new KmsError(
-    'keyFormat',
-    `Cannot give ${kind} key: ${type} has no form ${formatName(format)}`,
-  )
+  const what = `Cannot give ${kind} key: ${type} has no form ${formatName(format)}`
+  throw new KmsError('keyFormat', `${what}; ask without a Key Format Type for the usual one`)
 }
 
 /** Whether material of this format can be parsed; not if it is encrypted under a password. */
@@ -214,13 +213,13 @@ export function canRead(kind: MaterialKind, format: Format, bytes: Uint8Array): 
 }
 
 /**
- * EncryptedPrivateKeyInfo begins with an algorithm, PrivateKeyInfo with a version: RFC 5958 §2 and
- * §3.
+ * EncryptedPrivateKeyInfo is an algorithm and an octet string; PrivateKeyInfo begins with a
+ * version, and SubjectPublicKeyInfo ends with a bit string: RFC 5958 §2 and §3, RFC 5280 §4.1.
  */
 function isEncrypted(bytes: Uint8Array): boolean {
-  const length = bytes[1] ?? 0
-  const content = length < 0x80 ? 2 : 2 + (length & 0x7f)
-  return bytes[0] === 0x30 && bytes[content] === 0x30
+  const outer = contents(bytes, SEQUENCE)
+  const algorithm = outer && contents(outer.value, SEQUENCE)
+  return algorithm !== undefined && algorithm.rest[0] === OCTETS
 }
 
 export function formatName(format: number): string {

@@ -24,6 +24,7 @@ import {
   withConsequences,
   withUsageCount,
 } from '../attribute-rules.ts'
+import { assertValue } from '../attribute-values.ts'
 import { retried, update } from '../change.ts'
 import type { Context } from '../context.ts'
 import { type FailureCode, KmsError } from '../errors.ts'
@@ -57,6 +58,7 @@ export async function addAttribute(
   id: string,
   { id: key, value }: ListedAttribute,
 ): Promise<Changed> {
+  assertValue('Cannot add attribute', { id: key, value })
   return changed(context, id, (attributes) => {
     const present = attributes.instances(key).find((one) => sameValue(key, one.value, value))
     if (key === 'operationPolicyName' && present !== undefined) {
@@ -81,10 +83,22 @@ export interface ModifyWish {
   readonly current?: ListedAttribute | undefined
   /** KMIP 1.0: an instance of many must be named by its index. */
   readonly indexRequired?: boolean | undefined
+  /** KMIP 2.x: an instance of many must be named by its value. */
+  readonly valueRequired?: boolean | undefined
+}
+
+/** @throws {@link KmsError} `invalidField` when the current value is of another attribute. */
+function assertCurrent(id: AttributeId, current: ListedAttribute | undefined, verb: string): void {
+  if (current === undefined || current.id === id) return
+  const label = attributeLabel(id)
+  const what = `Cannot ${verb} ${label}: Current Attribute is ${attributeLabel(current.id)}`
+  throw new KmsError('invalidField', `${what}; both must name the same`)
 }
 
 export async function modifyAttribute(context: Context, wish: ModifyWish): Promise<Changed> {
   const { id: key, value } = wish.attribute
+  assertValue('Cannot modify attribute', wish.attribute)
+  assertCurrent(wish.attribute.id, wish.current, 'modify')
   return changed(context, wish.id, (attributes) => {
     const label = attributeLabel(key)
     assertMayChange(attributes, key, value, context.now)
@@ -113,6 +127,10 @@ function instanceIndex(attributes: AttributeBag, wish: ModifyWish, verb: string)
   if (wish.indexRequired && index === undefined && instances.length > 1) {
     throw new KmsError('invalidField', `Cannot ${verb} ${label}: there are several, give an index`)
   }
+  if (wish.valueRequired && instances.length > 1) {
+    const what = `Cannot ${verb} ${label}: the object has ${instances.length} of them`
+    throw new KmsError('multiValued', `${what}; say which by Current Attribute`)
+  }
   const wanted = index ?? 0
   if (instances.some((one) => one.index === wanted)) return wanted
   throw new KmsError('noAttributeInstance', `Cannot ${verb} ${label}: there is no index ${wanted}`)
@@ -130,6 +148,7 @@ export interface DeleteWish {
 
 export async function deleteAttribute(context: Context, wish: DeleteWish): Promise<Changed> {
   const key = wish.attribute
+  assertCurrent(key, wish.current, 'delete')
   return changed(context, wish.id, (attributes) => {
     const label = attributeLabel(key)
     assertMayDelete(attributes, key)
@@ -161,6 +180,7 @@ export async function setAttribute(
   id: string,
   { id: key, value }: ListedAttribute,
 ): Promise<Changed> {
+  assertValue('Cannot set attribute', { id: key, value })
   return changed(context, id, (attributes) => {
     const label = attributeLabel(key)
     const count = attributes.instances(key).length
@@ -170,6 +190,7 @@ export async function setAttribute(
     if (count === 0) {
       assertMayAdd(attributes, key)
       const added = asGiven(attributes.add(key, value), key)
+      assertCount(added, context.services.limits)
       return { attributes: added, attribute: { id: key, value } }
     }
     assertMayChange(attributes, key, value, context.now, 'readOnlyAttribute')

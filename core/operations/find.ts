@@ -9,19 +9,29 @@
  *
  * @module
  */
+import { setImmediate } from 'node:timers/promises'
 import {
   type AttributeId,
   attributeLabel,
   type ListedAttribute,
 } from '#spec/kmip/attribute-list.ts'
 import { ObjectGroupMember, StorageStatusMask } from '#spec/kmip/enumerations.ts'
+import { tableOf } from '#spec/kmip/table.ts'
 import { assertKnown } from '../attribute-rules.ts'
 import type { Context } from '../context.ts'
 import type { Query } from '../database.ts'
 import { KmsError } from '../errors.ts'
 import type { ManagedObject } from '../objects.ts'
 import { credentialOf, isVisible, scopesOf } from '../policy.ts'
-import { conditionsOf, isDate, matches, storageStatus, storedAs, type Wanted } from '../search.ts'
+import {
+  conditionsOf,
+  isDate,
+  matches,
+  sayAll,
+  storageStatus,
+  storedAs,
+  type Wanted,
+} from '../search.ts'
 import { sweep } from '../sweep.ts'
 
 export interface LocateWish {
@@ -49,10 +59,11 @@ const EVERYWHERE =
   StorageStatusMask.ArchivalStorage |
   StorageStatusMask.DestroyedStorage
 
-/** @throws {@link KmsError} `unknownAttribute`, `invalidField`. */
+/** @throws {@link KmsError} `unknownAttribute`, `unknownEnumeration`, `invalidField`. */
 export async function locate(context: Context, wish: LocateWish): Promise<Located> {
   const { services, principal } = context
   assertPage(wish)
+  assertMember(wish.objectGroupMember)
   const fresh = wish.objectGroupMember === ObjectGroupMember.GroupMemberFresh
   const wanted = gathered(fresh ? [...wish.attributes, FRESH] : wish.attributes)
   if (wanted.some(({ id }) => id === 'state')) await sweep(services)
@@ -72,31 +83,60 @@ export async function locate(context: Context, wish: LocateWish): Promise<Locate
     const isStored = (storageStatus(attributes) & status) !== 0 && matches(attributes, wanted)
     return isStored && isVisible(services, principal, object)
   }
+  const own: Look = sayAll(wanted) ? lookUp : lookThrough
   const shared = services.grants.shownTo(credentialOf(principal))
-  if (shared.length > 0) return withShared(context, page, shared, fits)
-  const found = await services.store.find(page)
-  const objects = await services.store.objects(found.ids)
-  return { objects: objects.filter(fits), total: found.total }
+  if (shared.length > 0) return withShared(context, page, shared, fits, own)
+  return own(services.store, page, fits)
+}
+
+type Page = Omit<Query, 'kind'>
+type Fits = (object: ManagedObject) => boolean
+type Look = (store: Context['services']['store'], page: Page, fits: Fits) => Promise<Located>
+
+/** The database knows all that match. */
+const lookUp: Look = async (store, page, fits) => {
+  const { ids, total } = await store.find(page)
+  return { objects: (await store.objects(ids)).filter(fits), total }
+}
+
+/** How many objects are read before others have their turn. */
+const STRIDE = 500
+
+/** The database knows some that do not match as well: only the objects say which page it is. */
+const lookThrough: Look = async (store, page, fits) => {
+  const from = page.offset ?? 0
+  const all = { ...page, offset: 0, limit: Number.MAX_SAFE_INTEGER, count: false }
+  const { ids } = await store.find(all)
+  const objects: ManagedObject[] = []
+  let total = 0
+  for (let at = 0; at < ids.length; at += STRIDE) {
+    if (page.count !== true && objects.length >= page.limit) break
+    if (at > 0) await setImmediate()
+    for (const object of (await store.objects(ids.slice(at, at + STRIDE))).filter(fits)) {
+      if (total >= from && objects.length < page.limit) objects.push(object)
+      total++
+    }
+  }
+  return { objects, ...(page.count && { total }) }
 }
 
 /** What others have shared comes behind what lies in the own scope. */
 async function withShared(
-  { services, principal }: Context,
-  page: Omit<Query, 'kind'>,
+  { services: { store }, principal }: Context,
+  page: Page,
   shared: readonly string[],
-  fits: (object: ManagedObject) => boolean,
+  fits: Fits,
+  look: Look,
 ): Promise<Located> {
-  const { store } = services
-  const own = await store.find({ ...page, count: true })
+  const own = await look(store, { ...page, count: true }, fits)
   const total = own.total ?? 0
-  const objects = await store.objects(own.ids)
   const others = (await store.objects(shared.toSorted())).filter((object) => {
     return object.scope !== principal.scope && fits(object)
   })
   const from = Math.max(0, (page.offset ?? 0) - total)
-  const rest = others.slice(from, from + page.limit - own.ids.length)
+  const rest = others.slice(from, from + page.limit - own.objects.length)
   const sum = page.count ? total + others.length : undefined
-  return { objects: [...objects.filter(fits), ...rest], total: sum }
+  return { objects: [...own.objects, ...rest], total: sum }
 }
 
 const FRESH: ListedAttribute = { id: 'fresh', value: true }
@@ -107,6 +147,12 @@ function assertPage({ maximumItems = 0, offsetItems = 0 }: LocateWish): void {
     'invalidField',
     'Cannot locate: Maximum Items and Offset Items are not negative',
   )
+}
+
+function assertMember(member: number | undefined): void {
+  if (member === undefined || tableOf(ObjectGroupMember).byValue.has(member)) return
+  const what = `Cannot locate: ${member} is no Object Group Member`
+  throw new KmsError('unknownEnumeration', `${what}; Group Member Fresh and Default are`)
 }
 
 /** Values by attribute. */

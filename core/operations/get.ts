@@ -99,7 +99,12 @@ function assertForm(object: ManagedObject, wish: GetWish): void {
     const name = nameOf(KeyCompressionType, keyCompressionType)
     throw new KmsError('keyCompression', `Cannot get ${labelOf(object)}: ${name} is not offered`)
   }
-  if (keyWrapType === undefined || !isKeyed(object.body)) return
+  if (keyWrapType === undefined) return
+  if (!(Object.values(KeyWrapType) as number[]).includes(keyWrapType)) {
+    const what = `Cannot get ${labelOf(object)}: ${nameOf(KeyWrapType, keyWrapType)} is no Key Wrap Type`
+    throw new KmsError('keyWrapType', `${what}; NotWrapped and AsRegistered are`)
+  }
+  if (!isKeyed(object.body)) return
   const wrapped = object.body.value.keyBlock.keyWrappingData !== undefined
   if (keyWrapType === KeyWrapType.NotWrapped && wrapped) {
     const what = `Cannot get ${labelOf(object)}: it was registered wrapped`
@@ -186,6 +191,15 @@ export function keyValueOf(
   return { keyMaterial, attributes }
 }
 
+/** Whether only the bytes are wrapped; without an option it is the whole Key Value. */
+function hasNoEncoding(object: ManagedObject, { encodingOption }: KeyWrappingSpecification) {
+  if (encodingOption === undefined || encodingOption === EncodingOption.TTLVEncoding) return false
+  if (encodingOption === EncodingOption.NoEncoding) return true
+  const name = nameOf(EncodingOption, encodingOption)
+  const what = `Cannot get ${labelOf(object)}: ${name} is no Encoding Option`
+  throw new KmsError('encodingOption', `${what}; NoEncoding and TTLVEncoding are`)
+}
+
 async function wrap(
   context: Context,
   object: ManagedObject,
@@ -196,7 +210,7 @@ async function wrap(
 ): Promise<{ keyValue: KeyValue; keyWrappingData: KeyWrappingData }> {
   const information = encryptionOf(object, wrapping)
   const attributes = wish.wrappedAttributes ?? []
-  const bare = wrapping.encodingOption === EncodingOption.NoEncoding
+  const bare = hasNoEncoding(object, wrapping)
   if (bare && (attributes.length > 0 || isTransparent(format))) {
     const what = `Cannot get ${labelOf(object)}: without encoding only bytes are wrapped, no structure`
     throw new KmsError('encodingOption', what)

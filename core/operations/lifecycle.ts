@@ -167,6 +167,10 @@ export async function check(
   context: Context,
   wish: CheckWish,
 ): Promise<{ readonly object: ManagedObject; readonly refused: Refused }> {
+  const count = wish.usageLimitsCount ?? 0n
+  if (count < 0n) {
+    throw new KmsError('invalidField', `Cannot check: a Usage Limits Count of ${count} is negative`)
+  }
   const object = await livingObject(context, wish.id)
   const { attributes } = object
   const mask = attributes.get('cryptographicUsageMask') ?? 0
@@ -213,7 +217,7 @@ const PROTECTING = Mask.Encrypt | Mask.Sign | Mask.MACGenerate | Mask.WrapKey | 
  * it or nothing.
  *
  * @param count Objects or bytes, by the unit of the Usage Limits.
- * @throws {@link KmsError} `noUsageLimits`, `illegalOperation`, `wrongState`, `usageLimit`.
+ * @throws {@link KmsError} `noUsageLimits`, `illegalOperation`, `wrongState`, `allocation`.
  */
 export async function allocateUsage(
   context: Context,
@@ -239,7 +243,7 @@ export async function allocateUsage(
     const usageLimitsCount = limits.usageLimitsCount - count
     if (usageLimitsCount < 0n) {
       const why = `its Usage Limits leave ${limits.usageLimitsCount}, ${count} are asked for`
-      throw new KmsError('usageLimit', `${what}: ${why}`)
+      throw new KmsError('allocation', `${what}: ${why}`)
     }
     return update(context, object, attributes.set('usageLimits', { ...limits, usageLimitsCount }))
   })

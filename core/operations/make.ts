@@ -40,7 +40,7 @@ import { KmsError } from '../errors.ts'
 import { algorithmLabel } from '../keys.ts'
 import type { Keystore, Made } from '../keystore.ts'
 import { stateAt } from '../lifecycle.ts'
-import type { ManagedObject } from '../objects.ts'
+import { type ManagedObject, objectTypeLabel } from '../objects.ts'
 import { encodedAttributes } from '../record.ts'
 import type { ObjectChange } from '../store.ts'
 import { findByName } from './find.ts'
@@ -180,6 +180,7 @@ export interface Making {
 export function newObject(context: Context, making: Making): ManagedObject {
   const { id, given, body, keystore, made } = making
   const { principal, services } = context
+  assertObjectType(making)
   const attributes = startingAttributes(context, making, AttributeBag.of(unindexed(given)))
   assertDates(attributes)
   assertCount(attributes, services.limits)
@@ -195,6 +196,15 @@ export function newObject(context: Context, making: Making): ManagedObject {
     body,
     material,
   }
+}
+
+/** The request says it beside the attributes; there it may be repeated. */
+function assertObjectType({ objectType, given }: Making): void {
+  const other = given.find(({ id, value }) => id === 'objectType' && value !== objectType)
+  if (other === undefined) return
+  const found = objectTypeLabel(other.value as ObjectType)
+  const what = `Cannot create ${objectTypeLabel(objectType)}: the attribute Object Type is ${found}`
+  throw new KmsError('attributeValue', what)
 }
 
 /** Indexes are the server's to give. */

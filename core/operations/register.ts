@@ -16,16 +16,23 @@ import {
   secretKeyOfKmip,
   secretKeyRow,
 } from '#spec/algorithms.ts'
-import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
-import { CertificateType, KeyFormatType, LinkType, ObjectType } from '#spec/kmip/enumerations.ts'
+import { attributeLabel, type ListedAttribute } from '#spec/kmip/attribute-list.ts'
+import {
+  CertificateType,
+  KeyFormatType,
+  LinkType,
+  ObjectType,
+  WrappingMethod,
+} from '#spec/kmip/enumerations.ts'
 import { type ObjectInMessage, TAG_OF_OBJECT_TYPE } from '#spec/kmip/objects.ts'
+import type { KeyWrappingData } from '#spec/kmip/structures.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { encodeItem } from '#wire/ttlv/binary.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import { withoutIdentifier } from '../identifiers.ts'
-import { canRead, readKey, specOfKey } from '../key-formats.ts'
+import { canRead, formatName, readKey, specOfKey } from '../key-formats.ts'
 import { kindOf, pairSpec } from '../keys.ts'
 import type { MaterialKind } from '../keystore.ts'
 import { isKeyed, type KeyedObject, type ManagedObject, objectTypeLabel } from '../objects.ts'
@@ -162,12 +169,28 @@ function takeKey(
     ]
     return { body, kind: 'data', format, bytes: keyValue.wrapped, known }
   }
+  assertPlain(objectType, keyWrappingData)
   const { keyMaterial } = keyValue
   const bytes =
     keyMaterial.type === ItemType.ByteString ? keyMaterial.value : encodeItem(keyMaterial)
   const kind = kindOf(objectType)
   const { spec, known } = whatItIs(objectType, object, given, kind, format, bytes)
   return { body, kind, format, bytes, spec, known }
+}
+
+/**
+ * A plain Key Value has no Key Wrapping Data, but for one that is only signed.
+ *
+ * Without this the key would be kept as one that nobody can open.
+ */
+function assertPlain(type: ObjectType, data: KeyWrappingData | undefined): void {
+  if (data === undefined) return
+  const what = `Cannot register ${objectTypeLabel(type)}: its Key Value is plain`
+  if (data.wrappingMethod === WrappingMethod.MACSign) {
+    throw new KmsError('featureNotSupported', `${what} and signed, which is not offered`)
+  }
+  const hint = 'give the wrapped bytes as Key Value, or leave Key Wrapping Data out'
+  throw new KmsError('invalidField', `${what}, but there is Key Wrapping Data; ${hint}`)
 }
 
 function withoutValue(object: KeyedObject): ObjectInMessage {
@@ -186,8 +209,9 @@ function blockAttributes(
     const key = id as 'cryptographicAlgorithm' | 'cryptographicLength'
     const other = valueIn(given, key)
     if (value !== undefined && other !== undefined && value !== other) {
-      const what = `Cannot register object: ${key} is ${other} in the attributes, ${value} in the block`
-      throw new KmsError('invalidField', what)
+      const both = `${other} in the attributes and ${value} in the Key Block`
+      const what = `Cannot register object: ${attributeLabel(key)} is ${both}; give one of them`
+      throw new KmsError('attributeValue', what)
     }
     return value === undefined ? [] : { id: key, value }
   })
@@ -225,7 +249,10 @@ function secretIs(
   known: readonly ListedAttribute[],
 ): ItIs {
   const algorithm = secretKeyOfKmip(number)
-  if (!canRead('secret', format, bytes)) return { spec: undefined, known }
+  if (!canRead('secret', format, bytes)) {
+    assertUnknownForm(format)
+    return { spec: undefined, known }
+  }
   const size = (readKey('secret', format, bytes).symmetricKeySize ?? 0) * 8
   const materialBits = algorithm && Object.entries(secretKeyRow(algorithm).materialBits ?? {})
   const nominal = materialBits?.find(([, material]) => material === size)?.[0]
@@ -233,6 +260,16 @@ function secretIs(
   const listed = [...known, { id: 'cryptographicLength', value: length } as const]
   return { spec: algorithm && { algorithm, bits: length }, known: listed }
 }
+
+/** Forms of a vendor's own are kept as they come; of the others three hold a secret key. */
+function assertUnknownForm(format: KeyFormatType): void {
+  if (format >= EXTENSIONS) return
+  const what = `Cannot register secret key: ${formatName(format)} is no form of it`
+  throw new KmsError('keyFormat', `${what}; Raw, Opaque and Transparent Symmetric Key are`)
+}
+
+/** Where the values of enumerations begin that are a vendor's own. */
+const EXTENSIONS = 0x8000_0000
 
 /** Half of a pair: what it is the key itself says, where it can be read. */
 function pairIs(

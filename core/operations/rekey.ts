@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
+import { attributeLabel, type ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import type { AttributeKey } from '#spec/kmip/attributes.ts'
 import { LinkType, ObjectType } from '#spec/kmip/enumerations.ts'
 import type { AttributeBag } from '../attribute-bag.ts'
@@ -15,8 +15,9 @@ import { commit, retried, revised } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import { keyInUse, specOf } from '../keys.ts'
-import { isKeyed, labelOf, type ManagedObject, objectTypeOf } from '../objects.ts'
+import { isKeyed, labelOf, type ManagedObject, objectTypeLabel, objectTypeOf } from '../objects.ts'
 import { assertMayEnd, livingObject } from '../policy.ts'
+import { sameValue } from '../search.ts'
 import type { ObjectChange } from '../store.ts'
 import type { Pair } from './create.ts'
 import { makerLike } from './keep.ts'
@@ -67,6 +68,7 @@ export async function reKey(context: Context, wish: ReKeyWish): Promise<ManagedO
   return retried(async () => {
     const old = await oldKey(context, wish.id, ObjectType.SymmetricKey)
     const given = await resolved(context, wish.given)
+    assertSameKind(old, given)
     const spec = specOf(ObjectType.SymmetricKey, old.attributes)
     if (spec === undefined) throw cannot(old, 'its algorithm is not offered')
     const { keystore, maker, known } = await makerLike(context, old)
@@ -93,6 +95,8 @@ export async function reKeyKeyPair(context: Context, wish: ReKeyKeyPairWish): Pr
     const oldPublic = await otherHalf(context, oldPrivate)
     const forPrivate = await resolved(context, wish.common, wish.privateKey)
     const forPublic = await resolved(context, wish.common, wish.publicKey)
+    assertSameKind(oldPrivate, forPrivate)
+    assertSameKind(oldPublic, forPublic)
     const spec = specOf(ObjectType.PrivateKey, oldPrivate.attributes)
     if (spec === undefined) throw cannot(oldPrivate, 'its algorithm is not offered')
     const { keystore, maker, known } = await makerLike(context, oldPrivate)
@@ -133,7 +137,9 @@ export async function reKeyKeyPair(context: Context, wish: ReKeyKeyPairWish): Pr
 async function oldKey(context: Context, id: string, type: ObjectType): Promise<ManagedObject> {
   const object = await livingObject(context, id)
   assertMayEnd(context, object, 're-key')
-  if (objectTypeOf(object) !== type) throw cannot(object, 'it is of another type')
+  if (objectTypeOf(object) !== type) {
+    throw cannot(object, `only a ${objectTypeLabel(type)} is re-keyed so`)
+  }
   keyInUse(object)
   if (!isKeyed(object.body) || object.body.value.keyBlock.keyWrappingData !== undefined) {
     throw cannot(object, 'it was registered wrapped')
@@ -143,6 +149,24 @@ async function oldKey(context: Context, id: string, type: ObjectType): Promise<M
     throw cannot(object, 'it has a replacement already; re-key that one')
   }
   return object
+}
+
+/** What a key is: the new one is the same, whatever a request says. */
+const KIND: readonly AttributeKey[] = [
+  'cryptographicAlgorithm',
+  'cryptographicLength',
+  'cryptographicDomainParameters',
+]
+
+/** @throws {@link KmsError} `attributeValue` when another kind of key is asked for. */
+function assertSameKind(old: ManagedObject, given: readonly ListedAttribute[]): void {
+  const other = given.find(({ id, value }) => {
+    const key = KIND.find((one) => one === id)
+    return key !== undefined && !sameValue(key, old.attributes.get(key), value)
+  })
+  if (other === undefined) return
+  const what = `Cannot re-key ${labelOf(old)}: ${attributeLabel(other.id)} stays as it is`
+  throw new KmsError('attributeValue', `${what}; create another key instead`)
 }
 
 function cannot(object: ManagedObject, why: string): KmsError {
@@ -206,7 +230,7 @@ function shifted(
   const activation = old.get('activationDate')
   if (activation === undefined) {
     const what = 'Cannot re-key: an offset is given, but the old key has no Activation Date'
-    throw new KmsError('illegalOperation', what)
+    throw new KmsError('offsetWithoutDate', what)
   }
   const shift = context.now + offset - activation
   return DATES.flatMap((id) => {

@@ -12,10 +12,9 @@
 import { type Awaitable, after } from '#core/awaitable.ts'
 import { finishChanges, undoChanges } from '#core/change.ts'
 import type { Context, Principal, Services } from '#core/context.ts'
-import { failureCode, failureMessage, KmsError, resultReason } from '#core/errors.ts'
+import { failureCode, KmsError, resultReason } from '#core/errors.ts'
 import type { ObjectChange } from '#core/store.ts'
 import {
-  AsynchronousIndicator,
   BatchErrorContinuationOption as OnError,
   type Operation,
   ResultStatus,
@@ -42,11 +41,17 @@ import { type Item, ItemType, structure } from '#wire/ttlv/item.ts'
 import {
   protocolVersionOf,
   spokenVersion,
-  VERSION_2,
   VERSION_MAX,
   type Version,
   versionText,
 } from '#wire/ttlv/version.ts'
+import {
+  assertAsynchronous,
+  assertExtensions,
+  assertNoExtension,
+  assertOnError,
+  messageOf,
+} from './batch-rules.ts'
 import { type BatchState, type Call, newBatch } from './call.ts'
 import { type Answer, type Effect, Refusal } from './handler.ts'
 import { handlerOf } from './handlers.ts'
@@ -119,7 +124,7 @@ export function wholeFailure(error: unknown, services: Services, version: Versio
   const item: ItemAnswer = {
     resultStatus: ResultStatus.OperationFailed,
     resultReason: resultReason(code, version),
-    resultMessage: failureMessage(error),
+    resultMessage: messageOf(error),
     messageExtension: [],
   }
   return answerOf(version, seconds(services), [item])
@@ -236,6 +241,11 @@ class Batch {
       const what = `Cannot do batch: it has ${count} items, allowed are ${batchItemsMax}`
       throw new KmsError('limitExceeded', what)
     }
+    if (count === 0) {
+      throw new WireError('invalidMessage', 'Cannot read message: it has no Batch Item')
+    }
+    assertOnError(this.#onError)
+    assertNoExtension(this.#request.batchItem)
     if (header.authentication !== undefined && options.messageCredentials === 'refuse') {
       const what = 'Cannot authenticate: credentials in messages are not accepted here'
       throw new KmsError('notAuthenticated', `${what}, the TLS client certificate is`)
@@ -386,7 +396,7 @@ class Batch {
     if (code === 'internal') {
       this.#services.log.error({ err: error, operation: label }, 'a KMIP operation failed')
     }
-    const resultMessage = failureMessage(error)
+    const resultMessage = messageOf(error)
     this.#room = this.#journal(label, undefined, code, resultMessage)
     return {
       operation,
@@ -464,26 +474,6 @@ const TOO_LARGE_BYTES = 168
 /** Bytes of a message without its batch items. */
 function headerBytes(message: Item, items: readonly Item[]): number {
   return itemBytes(message) - items.reduce((sum, item) => sum + itemBytes(item), 0)
-}
-
-/** Asynchronous work is not offered: a client that insists on it is told. */
-function assertAsynchronous(
-  { asynchronousIndicator: item }: RequestHeader,
-  version: Version,
-): void {
-  const mandatory =
-    item?.type === ItemType.Enumeration && item.value === AsynchronousIndicator.Mandatory
-  if (!mandatory || version < VERSION_2) return
-  const what = 'Cannot do batch: asynchronous work is mandatory, and not offered'
-  throw new KmsError('featureNotSupported', what)
-}
-
-/** KMIP 1.4 §7.1: a critical extension that is not known refuses the request. */
-function assertExtensions({ messageExtension }: RequestBatchItem): void {
-  const critical = messageExtension.find(({ criticalityIndicator }) => criticalityIndicator)
-  if (critical === undefined) return
-  const what = `Cannot do item: the critical extension of ${critical.vendorIdentification} is unknown`
-  throw new KmsError('featureNotSupported', what)
 }
 
 /** Ephemeral: the output stays here, for later items of the batch. KMIP 2.1 §8.11. */

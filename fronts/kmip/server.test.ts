@@ -150,7 +150,7 @@ describe('a KMIP server', { timeout: 120_000 }, () => {
       return kmip.call('GetUsageAllocation', { uniqueIdentifier, usageLimitsCount }, { version })
     }
     await allocate(600n)
-    await assert.rejects(allocate(401n), { reason: ResultReason.PermissionDenied })
+    await assert.rejects(allocate(401n), { reason: ResultReason.UsageLimitExceeded })
     await allocate(400n, 10)
     await assert.rejects(allocate(1n, 14), { reason: ResultReason.PermissionDenied })
     await assert.rejects(allocate(0n), { reason: ResultReason.InvalidField })

@@ -391,7 +391,7 @@ function cannotGenerate({ algorithm, bits, curve }: KeySpec): string | undefined
     if (algorithm === 'DSA') return 'DSA keys can be registered, not generated'
     if (algorithm === 'EC') return curve === undefined ? 'the curve is not offered' : undefined
     if (row.bits.includes(bits)) return undefined
-    return `${algorithm} has ${row.bits.join(', ')} bits, not ${bits}`
+    return `${algorithm} has ${row.bits.toSorted((a, b) => a - b).join(', ')} bits, not ${bits}`
   }
   const row = secretKeyRow(algorithm)
   if (row.bits.includes(bits)) return undefined
@@ -432,8 +432,12 @@ function assertFits(
 function assertSecretFits({ algorithm, bits }: KeySpec, materialBits: number): void {
   if (isPair(algorithm)) return
   const row = secretKeyRow(algorithm)
+  if (!row.anyBits && !row.bits.includes(bits)) {
+    const what = `${algorithm} has ${row.bits.toSorted((a, b) => a - b).join(', ')} bits, not ${bits}`
+    throw new KmsError('invalidField', `Cannot import key: ${what}`)
+  }
   const expected = row.materialBits?.[bits] ?? bits
-  if (materialBits === expected && (row.anyBits || row.bits.includes(bits))) return
+  if (materialBits === expected) return
   const what = `the material has ${materialBits} bits, ${algorithm} of ${bits} bits needs ${expected}`
   throw new KmsError('invalidField', `Cannot import key: ${what}`)
 }

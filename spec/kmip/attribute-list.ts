@@ -209,17 +209,25 @@ const TaggedAttribute: Coder<ListedAttribute> = {
   },
   decode(item, context) {
     if (item.tag === Tag.Attribute) {
-      const read = VendorAttribute.decode(item, context)
+      const read = VendorAttribute.decode(item, { ...context, inPart: false })
       const { vendorIdentification: vendor, attributeName: name, attributeValue: value } = read
+      assertVendor(vendor)
       const standard = standardOf(vendor, name)
       if (standard === undefined) return { id: `${vendor}:${name}`, value }
       return { id: standard, value: attributeRow(standard).coder.decode(value, context) }
     }
     const id = attributeOfTag(item.tag)
-    if (id !== undefined) return { id, value: attributeRow(id).coder.decode(item, context) }
-    const what = `Cannot read Attributes: ${tagHex(item.tag)} is no attribute`
-    throw new WireError('invalidField', what)
+    // As with names: the operation says that there is no such attribute.
+    if (id === undefined) return { id: `:${tagHex(item.tag)}`, value: item }
+    return { id, value: attributeRow(id).coder.decode(item, context) }
   },
+}
+
+/** A colon would part vendor and name at another place: KMIP 2.1 §7.2 has letters and digits. */
+function assertVendor(vendor: string): void {
+  if (!vendor.includes(':')) return
+  const what = `Cannot read Vendor Attribute: the Vendor Identification "${vendor}" has a colon`
+  throw new WireError('invalidField', `${what}; letters, digits, "_" and "." are allowed`)
 }
 
 /** A standard attribute written in vendor form; no vendor and `KMIP` have been seen for it. */

@@ -14,6 +14,7 @@ import {
   bytes,
   type Coder,
   dateTime,
+  type EnumerationCoder,
   enumeration,
   type Infer,
   int32,
@@ -23,8 +24,8 @@ import {
 import { rankOf, VERSION_MAX, type VersionText } from '#wire/ttlv/version.ts'
 import * as E from './enumerations.ts'
 import * as S from './structures.ts'
-import { knows } from './table.ts'
 import { Tag } from './tags.ts'
+import { hasValues } from './values.ts'
 
 /**
  * Who gives an attribute its first value: the client, the server, or either.
@@ -62,14 +63,13 @@ export interface AttributeRow<T> {
   readonly deletable: boolean
   readonly multiple: boolean
   /** Enumeration of the values, where they are one. */
-  readonly members?: Readonly<Record<string, number>> | undefined
+  readonly members: Readonly<Record<string, number>> | undefined
 }
 
 interface Options {
   readonly until?: VersionText
   readonly deletable?: true
   readonly multiple?: true
-  readonly members?: Readonly<Record<string, number>>
 }
 
 function row<T>(
@@ -79,25 +79,22 @@ function row<T>(
   since: VersionText,
   setter: Setter,
   change: ClientChange,
-  { until = '3.0', deletable, multiple, members }: Options = {},
+  { until = '3.0', deletable, multiple }: Options = {},
 ): AttributeRow<T> {
   const ranks = { since: rankOf(since), until: rankOf(until) }
+  const { members } = coder as Partial<EnumerationCoder<number>>
   const flags = { deletable: deletable === true, multiple: multiple === true }
   return { tag, text: name, coder, ...ranks, setter, change, ...flags, members }
 }
 
-function listed<V extends number>(members: Readonly<Record<string, V>>): [Coder<V>, Options] {
-  return [enumeration(members), { members }]
-}
-
-const [objectType, OBJECT_TYPE] = listed(E.ObjectType)
-const [algorithm, ALGORITHM] = listed(E.CryptographicAlgorithm)
-const [signature, SIGNATURE] = listed(E.DigitalSignatureAlgorithm)
-const [certificateType, CERTIFICATE_TYPE] = listed(E.CertificateType)
-const [keyFormat, KEY_FORMAT] = listed(E.KeyFormatType)
-const [state, STATE] = listed(E.State)
-const [level, LEVEL] = listed(E.ProtectionLevel)
-const [nistKey, NIST_KEY] = listed(E.NISTKeyType)
+const objectType = enumeration(E.ObjectType)
+const algorithm = enumeration(E.CryptographicAlgorithm)
+const signature = enumeration(E.DigitalSignatureAlgorithm)
+const certificateType = enumeration(E.CertificateType)
+const keyFormat = enumeration(E.KeyFormatType)
+const state = enumeration(E.State)
+const level = enumeration(E.ProtectionLevel)
+const nistKey = enumeration(E.NISTKeyType)
 const opaqueType: Coder<number> = enumeration(E.OpaqueDataType)
 
 const MANY = { multiple: true } as const
@@ -111,12 +108,12 @@ export const ATTRIBUTES = {
   shortUniqueIdentifier:          row(Tag.ShortUniqueIdentifier,          'Short Unique Identifier',          bytes,     '2.0', 'server',  'never'),
   name:                           row(Tag.Name,                           'Name',                             S.Name,    '1.0', 'client',  'always', FREE),
   alternativeName:                row(Tag.AlternativeName,                'Alternative Name',                 S.AlternativeName, '1.2', 'client', 'always', FREE),
-  objectType:                     row(Tag.ObjectType,                     'Object Type',                      objectType, '1.0', 'request', 'never', OBJECT_TYPE),
-  cryptographicAlgorithm:         row(Tag.CryptographicAlgorithm,         'Cryptographic Algorithm',          algorithm, '1.0', 'request', 'never', ALGORITHM),
+  objectType:                     row(Tag.ObjectType,                     'Object Type',                      objectType, '1.0', 'request', 'never'),
+  cryptographicAlgorithm:         row(Tag.CryptographicAlgorithm,         'Cryptographic Algorithm',          algorithm, '1.0', 'request', 'never'),
   cryptographicLength:            row(Tag.CryptographicLength,            'Cryptographic Length',             int32,     '1.0', 'request', 'never'),
   cryptographicParameters:        row(Tag.CryptographicParameters,        'Cryptographic Parameters',         S.CryptographicParameters, '1.0', 'client', 'always', FREE),
   cryptographicDomainParameters:  row(Tag.CryptographicDomainParameters,  'Cryptographic Domain Parameters',  S.CryptographicDomainParameters, '1.0', 'request', 'never'),
-  certificateType:                row(Tag.CertificateType,                'Certificate Type',                 certificateType, '1.0', 'request', 'never', CERTIFICATE_TYPE),
+  certificateType:                row(Tag.CertificateType,                'Certificate Type',                 certificateType, '1.0', 'request', 'never'),
   certificateLength:              row(Tag.CertificateLength,              'Certificate Length',               int32,     '1.1', 'server',  'never'),
   certificateIdentifier:          row(Tag.CertificateIdentifier,          'Certificate Identifier',           S.CertificateIdentifier, '1.0', 'server', 'never', OLD),
   certificateSubject:             row(Tag.CertificateSubject,             'Certificate Subject',              S.CertificateSubject, '1.0', 'server', 'never', OLD),
@@ -148,13 +145,13 @@ export const ATTRIBUTES = {
   certificateIssuerTitle:         row(Tag.CertificateIssuerTitle,         'Certificate Issuer Title',         text, '1.4', 'server', 'never', MANY),
   certificateIssuerDC:            row(Tag.CertificateIssuerDC,            'Certificate Issuer DC',            text, '1.4', 'server', 'never', MANY),
   certificateIssuerDNQualifier:   row(Tag.CertificateIssuerDNQualifier,   'Certificate Issuer DN Qualifier',  text, '1.4', 'server', 'never', MANY),
-  digitalSignatureAlgorithm:      row(Tag.DigitalSignatureAlgorithm,      'Digital Signature Algorithm',      signature, '1.1', 'server', 'never', { ...SIGNATURE, ...MANY }),
+  digitalSignatureAlgorithm:      row(Tag.DigitalSignatureAlgorithm,      'Digital Signature Algorithm',      signature, '1.1', 'server', 'never', MANY),
   digest:                         row(Tag.Digest,                         'Digest',                           S.Digest,  '1.0', 'server',  'never', MANY),
   operationPolicyName:            row(Tag.OperationPolicyName,            'Operation Policy Name',            text,      '1.0', 'either',  'never', OLD),
   cryptographicUsageMask:         row(Tag.CryptographicUsageMask,         'Cryptographic Usage Mask',         int32,     '1.0', 'either',  'never'),
   leaseTime:                      row(Tag.LeaseTime,                      'Lease Time',                       interval,  '1.0', 'server',  'never'),
   usageLimits:                    row(Tag.UsageLimits,                    'Usage Limits',                     S.UsageLimits, '1.0', 'either', 'untilAllocated', DELETABLE),
-  state:                          row(Tag.State,                          'State',                            state,     '1.0', 'server',  'never', STATE),
+  state:                          row(Tag.State,                          'State',                            state,     '1.0', 'server',  'never'),
   initialDate:                    row(Tag.InitialDate,                    'Initial Date',                     dateTime,  '1.0', 'server',  'never'),
   activationDate:                 row(Tag.ActivationDate,                 'Activation Date',                  dateTime,  '1.0', 'either',  'preActive'),
   processStartDate:               row(Tag.ProcessStartDate,               'Process Start Date',               dateTime,  '1.0', 'either',  'untilReached'),
@@ -182,10 +179,10 @@ export const ATTRIBUTES = {
   alwaysSensitive:                row(Tag.AlwaysSensitive,                'Always Sensitive',                 boolean,   '1.4', 'server',  'never'),
   extractable:                    row(Tag.Extractable,                    'Extractable',                      boolean,   '1.4', 'either',  'always'),
   neverExtractable:               row(Tag.NeverExtractable,               'Never Extractable',                boolean,   '1.4', 'server',  'never'),
-  keyFormatType:                  row(Tag.KeyFormatType,                  'Key Format Type',                  keyFormat, '2.0', 'request', 'never', KEY_FORMAT),
+  keyFormatType:                  row(Tag.KeyFormatType,                  'Key Format Type',                  keyFormat, '2.0', 'request', 'never'),
   opaqueDataType:                 row(Tag.OpaqueDataType,                 'Opaque Data Type',                 opaqueType, '2.0', 'request', 'never'),
-  nistKeyType:                    row(Tag.NISTKeyType,                    'NIST Key Type',                    nistKey,   '2.0', 'client',  'never', { ...NIST_KEY, ...MANY }),
-  protectionLevel:                row(Tag.ProtectionLevel,                'Protection Level',                 level,     '2.0', 'client',  'always', { ...LEVEL, ...DELETABLE }),
+  nistKeyType:                    row(Tag.NISTKeyType,                    'NIST Key Type',                    nistKey,   '2.0', 'client',  'never', MANY),
+  protectionLevel:                row(Tag.ProtectionLevel,                'Protection Level',                 level,     '2.0', 'client',  'always', DELETABLE),
   protectionPeriod:               row(Tag.ProtectionPeriod,               'Protection Period',                interval,  '2.0', 'client',  'always', DELETABLE),
   protectionStorageMask:          row(Tag.ProtectionStorageMask,          'Protection Storage Mask',          int32,     '2.0', 'server',  'never'),
   quantumSafe:                    row(Tag.QuantumSafe,                    'Quantum Safe',                     boolean,   '2.0', 'client',  'always', DELETABLE),
@@ -231,11 +228,10 @@ export function attributeTagOf(name: string): number | undefined {
   return key && ATTRIBUTES[key].tag
 }
 
-/** Whether a version has the attribute, and has its value where that is an enumeration. */
+/** Whether a version has the attribute, and the enumerations in its value. */
 export function versionHas(key: AttributeKey, value: unknown, version: number): boolean {
-  const { since, until, members } = attributeRow(key)
+  const { since, until, coder } = attributeRow(key)
   if (version < since || version > until) return false
   // Numbers of the drafts of KMIP 3.0 may be seen by who speaks the newest published version.
-  const rank = version === VERSION_MAX ? rankOf('3.0') : version
-  return members === undefined || typeof value !== 'number' || knows(members, value, rank)
+  return hasValues(coder, value, version === VERSION_MAX ? rankOf('3.0') : version)
 }

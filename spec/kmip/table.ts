@@ -98,6 +98,15 @@ export function nameOf(members: Readonly<Record<string, number>>, value: number)
   return row?.name ?? `0x${(value >>> 0).toString(16).padStart(8, '0')}`
 }
 
+/** Names of the bits of a mask, and the rest in hexadecimal where some have no name. */
+export function namesOfMask(
+  members: Readonly<Record<string, number>>,
+  mask: number,
+): readonly string[] {
+  const bits = Array.from({ length: 32 }, (_, bit) => (1 << bit) >>> 0)
+  return bits.filter((bit) => (mask & bit) !== 0).map((bit) => nameOf(members, bit))
+}
+
 /** Whether the version has the value; a value that no table knows is an extension and passes. */
 export function knows(
   members: Readonly<Record<string, number>>,

@@ -30,6 +30,8 @@ export interface DecodeContext {
    * What becomes of a standard tag without a place here: a server refuses it, a client ignores it.
    */
   readonly misplaced: 'ignore' | 'refuse'
+  /** Whether structures may lack what they must have: Locate takes a part of an attribute. */
+  readonly inPart?: boolean
 }
 
 /** Reads and writes one kind of value. */
@@ -101,9 +103,16 @@ export const dateTime: Coder<number> = {
   },
 }
 
+/** Coder of an enumeration; `members` lets others ask which values it has. */
+export interface EnumerationCoder<V extends number> extends Coder<V> {
+  readonly members: Readonly<Record<string, V>>
+}
+
 /** An enumeration; numbers without a name pass, whoever uses the value says what it cannot do. */
-export function enumeration<V extends number>(_values: Readonly<Record<string, V>>): Coder<V> {
-  return plain(ItemType.Enumeration)
+export function enumeration<V extends number>(
+  members: Readonly<Record<string, V>>,
+): EnumerationCoder<V> {
+  return { ...plain<V>(ItemType.Enumeration), members }
 }
 
 type Count = 'one' | 'optional' | 'many'
@@ -266,14 +275,23 @@ export function struct<const F extends Fields>(
         const { key, bit, coder } = slot
         if (slot.isMany) (out[key] as unknown[]).push(coder.decode(member, context))
         else if ((seen & bit) === 0) out[key] = coder.decode(member, context)
-        else throw new WireError('invalidMessage', `Cannot read ${name}: ${key} stands twice`)
+        else {
+          const label = labelOfKey(key)
+          throw new WireError('invalidMessage', `Cannot read ${name}: ${label} stands twice`)
+        }
         seen |= bit
       }
       const missing = formIn(context.version).needed & ~seen
-      if (missing !== 0) throw lacking(name, rows, missing)
+      if (missing !== 0 && context.inPart !== true) throw lacking(name, rows, missing)
       return out as StructValue<F>
     },
   }
+}
+
+/** `uniqueBatchItemID` as people read it: Unique Batch Item ID. */
+function labelOfKey(key: string): string {
+  const words = key.replace(/([a-z\d])([A-Z])/g, '$1 $2')
+  return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
 /** A set of rows is the bits of a number. */
@@ -336,7 +354,8 @@ function pickerOf({ variants, pick }: Field<unknown>): WrittenRow['pick'] {
 
 function lacking(name: string, rows: readonly Row[], missing: number): WireError {
   const first = rows.find((_, index) => (missing & (1 << index)) !== 0)
-  return new WireError('missingField', `Cannot read ${name}: ${first?.key} is missing`)
+  const label = labelOfKey(first?.key ?? '')
+  return new WireError('missingField', `Cannot read ${name}: ${label} is missing`)
 }
 
 function isIn({ since, until }: Variant<unknown>, version: Version): boolean {
@@ -375,6 +394,6 @@ function wrongType(item: Item, want: ItemType): WireError {
   const wanted = ITEM_TYPE_NAMES.get(want) ?? want
   return new WireError(
     'invalidMessage',
-    `Cannot read ${tagHex(item.tag)}: it is a ${found}, not a ${wanted}`,
+    `Cannot read ${tagHex(item.tag)}: its type is ${found}, it must be ${wanted}`,
   )
 }

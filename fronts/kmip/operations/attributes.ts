@@ -92,13 +92,14 @@ export const ModifyAttribute = handler('ModifyAttribute', 'change', async (reque
     attribute: newAttribute,
     current: currentAttribute,
     indexRequired: call.version === 10,
+    valueRequired: call.version >= VERSION_2,
   })
   return answered(id, attribute)
 })
 
 export const DeleteAttribute = handler('DeleteAttribute', 'change', async (request, call) => {
   const { attributeName, attributeIndex, currentAttribute, attributeReference } = request
-  const named = attributeName ?? currentAttribute?.id ?? attributeReference
+  const named = attributeName ?? attributeReference ?? currentAttribute?.id
   if (named === undefined) {
     throw new KmsError('missingField', 'Cannot delete attribute: none is named')
   }

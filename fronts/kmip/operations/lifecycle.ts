@@ -18,7 +18,7 @@ import {
   revoke,
 } from '#core/operations/lifecycle.ts'
 import { CryptographicUsageMask } from '#spec/kmip/enumerations.ts'
-import { nameOf } from '#spec/kmip/table.ts'
+import { namesOfMask } from '#spec/kmip/table.ts'
 import { VERSION_2 } from '#wire/ttlv/version.ts'
 import { idOf } from '../call.ts'
 import { handler, Refusal } from '../handler.ts'
@@ -80,11 +80,11 @@ export const Check = handler('Check', 'read', async (request, call) => {
 function refusalOf(refused: Refused): { code: FailureCode; message: string } | undefined {
   const { cryptographicUsageMask: mask, usageLimitsCount, leaseTime } = refused
   if (mask !== undefined) {
-    const uses = nameOf(CryptographicUsageMask, mask)
+    const uses = namesOfMask(CryptographicUsageMask, mask).join(', ')
     return { code: 'usageMask', message: `its Cryptographic Usage Mask does not allow ${uses}` }
   }
   if (usageLimitsCount !== undefined) {
-    return { code: 'usageLimit', message: 'its Usage Limits do not leave so much' }
+    return { code: 'allocation', message: 'its Usage Limits do not leave so much' }
   }
   if (leaseTime === undefined) return undefined
   return { code: 'permissionDenied', message: 'leases are shorter' }

@@ -7,6 +7,7 @@
  */
 import {
   anyItem,
+  type Coder,
   enumeration,
   type Field,
   int32,
@@ -37,6 +38,11 @@ import {
   uniqueIdentifier,
 } from './fields.ts'
 
+/** Attributes to look for: a structure may be given in part. */
+function inPart<T>(coder: Coder<T>): Coder<T> {
+  return { ...coder, decode: (item, context) => coder.decode(item, { ...context, inPart: true }) }
+}
+
 /**
  * Filters: repeated in 1.x, one structure in 2.x. Two clients (FortiOS, VAST) wrap them in a
  * Template-Attribute. Offset Items and Located Items are read and written in every version, because
@@ -49,9 +55,9 @@ export const LocateRequest = struct('Locate request', {
   objectGroupMember: optional(Tag.ObjectGroupMember, enumeration(E.ObjectGroupMember), {
     since: '1.1',
   }),
-  attribute: many(Tag.Attribute, Attribute, { until: '1.4' }),
-  templateAttribute: optional(Tag.TemplateAttribute, TemplateAttribute, { until: '1.4' }),
-  attributes: optional(Tag.Attributes, Attributes, { since: '2.0' }),
+  attribute: many(Tag.Attribute, inPart(Attribute), { until: '1.4' }),
+  templateAttribute: optional(Tag.TemplateAttribute, inPart(TemplateAttribute), { until: '1.4' }),
+  attributes: optional(Tag.Attributes, inPart(Attributes), { since: '2.0' }),
 })
 export const LocateResponse = struct('Locate response', {
   locatedItems: optional(Tag.LocatedItems, int32),
