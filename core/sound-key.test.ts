@@ -34,6 +34,9 @@ describe('what is wrong with a key', () => {
     match(String(of(Buffer.alloc(32))), /zero/)
     const key = read(Buffer.alloc(32)).export({ format: 'der', type: 'pkcs8' })
     match(String(unsoundness(createPrivateKey({ key, format: 'der', type: 'pkcs8' }))), /zero/)
+    // What has failed is nothing to the next one.
+    const next = read(Buffer.alloc(32, 7)).export({ format: 'der', type: 'pkcs8' })
+    equal(unsoundness(createPrivateKey({ key: next, format: 'der', type: 'pkcs8' })), undefined)
     const order = 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'
     match(String(of(Buffer.from(order, 'hex'))), /zero/)
     equal(of(Buffer.alloc(32, 7)), undefined)

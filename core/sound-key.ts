@@ -41,10 +41,16 @@ function curveUnsoundness(key: KeyObject): string | undefined {
   return hasPoint(key) ? undefined : 'the private value is zero modulo the order of the curve'
 }
 
-/** The point at infinity is one byte, or cannot be written. */
+/** SubjectPublicKeyInfo with the point at infinity, which is one byte, is shorter than any other. */
+const POINTLESS_BYTES_MAX = 40
+
+/**
+ * The point at infinity is written as one byte, or not at all. Not as `raw-public`: Node leaves the
+ * error of that in OpenSSL's queue, where the next key to be read finds it and fails.
+ */
 function hasPoint(key: KeyObject): boolean {
   try {
-    return createPublicKey(key).export({ format: 'raw-public' }).length > 1
+    return createPublicKey(key).export({ format: 'der', type: 'spki' }).length > POINTLESS_BYTES_MAX
   } catch {
     return false
   }

@@ -43,6 +43,7 @@ describe('keys that are no keys', { timeout: 60_000 }, () => {
     await ec(Buffer.of(1))()
     for (const none of [Buffer.of(), Buffer.alloc(32), Buffer.alloc(33), Buffer.alloc(40)]) {
       await refuses(CKR.ATTRIBUTE_VALUE_INVALID, ec(none))
+      await ec(Buffer.of(1))()
     }
   })
 })
