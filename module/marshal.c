@@ -906,14 +906,18 @@ static bool begin_search(struct call *call)
     return call->rv == CKR_OK && bytes_put_u32(request, 0);
 }
 
+/* Whether it does something in operations that have begun. */
+static bool is_using(const struct call *call)
+{
+    return call->role == WHOLE || call->role == UPDATE || call->role == FINAL;
+}
+
 static bool write_beginning(struct call *call)
 {
     static const uint8_t header[HEADER_BYTES];
     if (!bytes_put(call->request, header, sizeof header))
         return false;
-    const bool is_using = call->role == WHOLE || call->role == UPDATE || call->role == FINAL ||
-                          call->role == FLUSHES;
-    if (is_using && (call->operations & REPEATABLE) != 0 && !begin_batch(call))
+    if ((is_using(call) || call->role == FLUSHES) && (call->operations & REPEATABLE) != 0 && !begin_batch(call))
         return false;
     const bool is_searching =
         call->role == SEARCHES || call->role == FINDS || call->role == FOUND;
@@ -1082,39 +1086,49 @@ static const CK_FLAGS CANCELS[OPERATIONS] = {
 };
 
 /*
- * More than the server takes would end the connection, and the sessions with it. As after any other
- * failure the operation has ended.
+ * What is not sent ends the operation, as any other failure does: an application that goes on with
+ * Init would find the old one active for ever.
  */
 static void give_up(struct call *call)
 {
     CK_FLAGS flags = 0;
     for (int index = 0; index < OPERATIONS; index++)
         flags |= (call->operations & 1u << index) != 0 ? CANCELS[index] : 0;
-    if (flags != 0) {
-        struct reader body;
-        explicit_bzero(call->request->data, call->request->length);
-        call->request->length = HEADER_BYTES;
-        put_u32(call, CALL_C_SessionCancel);
-        put_ulong(call, call->session);
-        put_ulong(call, flags);
-        if (!connection_exchange(call->connection, call->request, process_seconds(), &body))
-            reject(call);
-        memory_sent(call->session, call->operations);
-        memory_used(call->session, call->operations, ENDED);
-    }
-    refuse(call, CKR_DATA_LEN_RANGE);
+    if (flags == 0 || !(is_using(call) || call->role == MESSAGE))
+        return;
+    const CK_RV rv = call->rv;
+    struct reader body;
+    explicit_bzero(call->request->data, call->request->length);
+    call->request->length = HEADER_BYTES;
+    call->rv = CKR_OK;
+    put_u32(call, CALL_C_SessionCancel);
+    put_ulong(call, call->session);
+    put_ulong(call, flags);
+    if (call->rv != CKR_OK)
+        return;
+    call->rv = rv;
+    if (!connection_exchange(call->connection, call->request, process_seconds(), &body))
+        reject(call);
+    memory_sent(call->session, call->operations);
+    memory_used(call->session, call->operations, ENDED);
 }
 
 void call_run(struct call *call)
 {
-    if (call->rv != CKR_OK || answer_here(call))
+    if (call->rv == CKR_OK && answer_here(call))
+        return;
+    if (call->rv != CKR_OK && !is_using(call))
         return;
     if (!connection_alive(call->connection)) {
-        call->rv = process_connect(call->connection);
-        if (call->rv != CKR_OK)
+        const CK_RV rv = process_connect(call->connection);
+        refuse(call, rv);
+        if (rv != CKR_OK)
             return;
     }
-    if (call->request->length - HEADER_BYTES > process_body_max()) {
+    /* More than the server takes would end the connection, and the sessions with it. */
+    if (call->request->length - HEADER_BYTES > process_body_max())
+        refuse(call, CKR_DATA_LEN_RANGE);
+    if (call->rv != CKR_OK) {
         give_up(call);
         return;
     }

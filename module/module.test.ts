@@ -188,6 +188,10 @@ describe('libclaviger.so', needsCompiler(), () => {
     deepStrictEqual(await wrongTrips('finding'), [])
   })
 
+  it('ends an operation whose arguments are refused, as the standard says', async () => {
+    await scenario('bad_arguments')
+  })
+
   it('keeps nothing of sessions that end all at once, and all of those of other slots', async () => {
     await scenario('closing_all')
   })

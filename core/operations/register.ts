@@ -36,6 +36,7 @@ import { canRead, formatName, readKey, specOfKey } from '../key-formats.ts'
 import { kindOf, pairSpec } from '../keys.ts'
 import type { MaterialKind } from '../keystore.ts'
 import { isKeyed, type KeyedObject, type ManagedObject, objectTypeLabel } from '../objects.ts'
+import { unsoundness } from '../sound-key.ts'
 import { valueIn } from './create.ts'
 import { placed } from './keep.ts'
 import {
@@ -285,7 +286,12 @@ function pairIs(
   const algorithm = pairOfKmip(number, curve)
   const readable = canRead(kind, format, bytes) && algorithm !== undefined && algorithm !== 'DSA'
   if (!readable) return { spec: undefined, known }
-  const spec = specOfKey(readKey(kind, format, bytes, pairSpec(number, bits ?? 0, curve)))
+  const key = readKey(kind, format, bytes, pairSpec(number, bits ?? 0, curve))
+  const wrong = unsoundness(key)
+  if (wrong !== undefined) {
+    throw new KmsError('invalidField', `Cannot register ${kind} key: ${wrong}`)
+  }
+  const spec = specOfKey(key)
   if (spec === undefined) return { spec: undefined, known }
   const { bits: lengths, curve: ownCurve } = pairRow(spec.algorithm as PairAlgorithm)
   const keyCurve = spec.curve === undefined ? ownCurve : curveRow(spec.curve).kmip

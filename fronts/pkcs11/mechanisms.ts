@@ -108,6 +108,12 @@ interface KeyMechanism {
   readonly needs?: Ability
 }
 
+/** What is made where other lengths of the algorithm have mechanisms of their own. */
+const MADE_BITS: ReadonlyMap<number, readonly number[]> = new Map([
+  [CKM.AES_KEY_GEN, cipherRow('AES_ECB').keyBits ?? []],
+  [CKM.DES3_KEY_GEN, [192]],
+])
+
 /** Mechanisms that make keys of an algorithm which has another one in its row. */
 const GENERATORS: readonly KeyMechanism[] = [
   {
@@ -274,7 +280,7 @@ function* generationCandidates(): Iterable<Candidate> {
   for (const [name, { ckm, bits }] of Object.entries<SecretKeyRow>(SECRET_KEYS)) {
     const algorithm = name as SecretKeyAlgorithm
     const needs = { generate: { algorithm, bits: bits[0] as number } } as const
-    const does = { kind: 'keys', algorithms: [algorithm] } as const
+    const does = { kind: 'keys', algorithms: [algorithm], keyBits: MADE_BITS.get(ckm) } as const
     yield { ckm, does, serves: ['generate'], needs }
   }
   for (const [name, { ckm, bits }] of Object.entries<PairRow>(PAIRS)) {
@@ -418,6 +424,8 @@ const FLAGS: Readonly<Record<Service, number>> = {
 const EC_FLAGS = CKF.EC_F_P | CKF.EC_OID | CKF.EC_UNCOMPRESS
 const EC_MECHANISMS: ReadonlySet<number> = new Set([
   CKM.EC_KEY_PAIR_GEN,
+  CKM.EC_KEY_PAIR_GEN_W_EXTRA_BITS,
+  CKM.ECDH_AES_KEY_WRAP,
   CKM.ECDH1_DERIVE,
   CKM.ECDH1_COFACTOR_DERIVE,
   SIGNATURES.ECDSA.ckm,

@@ -10,7 +10,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { BATCH, DIALECT_BYTE } from '#spec/pkcs11/calls.ts'
-import { CKA, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
+import { CKA, CKF, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Values } from '#spec/pkcs11/rpc/codec.ts'
@@ -359,8 +359,11 @@ const SESSION: Readonly<Partial<Record<RemoteFunction, InSession>>> = {
     session.found = undefined
     return {}
   },
-  C_SessionCancel: (_args, session) => {
-    session.found = undefined
+  C_SessionCancel: ({ flags }, session) => {
+    const ends = (flag: number): boolean => ((flags as number) & flag) !== 0
+    if (ends(CKF.FIND_OBJECTS)) session.found = undefined
+    if (ends(CKF.SIGN)) session.active.delete('Sign')
+    if (ends(CKF.DIGEST)) session.active.delete('Digest')
     return {}
   },
   C_CreateObject: () => ({ phObject: 77 }),

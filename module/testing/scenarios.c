@@ -241,6 +241,7 @@ static void buffers(void)
     OK(f->C_SignInit(session, &plain, 7));
     RV(CKR_ARGUMENTS_BAD, f->C_Sign(session, out, 4, out, NULL));
     RV(CKR_ARGUMENTS_BAD, f->C_Sign(session, NULL, 4, out, &length));
+    OK(f->C_SignInit(session, &plain, 7));
     length = 0;
     OK(f->C_Sign(session, out, 4, NULL, &length));
     CHECK(length == 32);
@@ -358,6 +359,33 @@ static void finding(void)
     OK(f->C_FindObjectsInit(session, &few, 1));
     OK(f->C_CloseSession(session));
     RV(CKR_SESSION_HANDLE_INVALID, f->C_FindObjectsFinal(session));
+    OK(f->C_Finalize(NULL));
+}
+
+/* What is refused here ends the operation as a refusal of the server does: Init begins anew. */
+static void bad_arguments(void)
+{
+    CK_BYTE data[16] = {0}, output[64];
+    CK_ULONG length;
+    CK_MECHANISM sha256 = {CKM_SHA256, NULL, 0};
+    OK(f->C_Initialize(NULL));
+    CK_SESSION_HANDLE session = open_session();
+    for (int round = 0; round < 3; round++) {
+        OK(f->C_SignInit(session, &plain, 7));
+        RV(CKR_ARGUMENTS_BAD, f->C_Sign(session, data, sizeof data, output, NULL));
+        OK(f->C_SignInit(session, &plain, 7));
+        RV(CKR_ARGUMENTS_BAD, f->C_SignUpdate(session, NULL, 1));
+        length = sizeof output;
+        RV(CKR_OPERATION_NOT_INITIALIZED, f->C_SignFinal(session, output, &length));
+        OK(f->C_SignInit(session, &plain, 7));
+        OK(f->C_SignUpdate(session, data, sizeof data));
+        RV(CKR_ARGUMENTS_BAD, f->C_SignFinal(session, output, NULL));
+        OK(f->C_DigestInit(session, &sha256));
+        OK(f->C_SignInit(session, &plain, 7));
+        RV(CKR_ARGUMENTS_BAD, f->C_Digest(session, NULL, 1, output, &length));
+        RV(CKR_OPERATION_NOT_INITIALIZED, f->C_Digest(session, data, 1, output, &length));
+        OK(f->C_Sign(session, data, sizeof data, output, &length));
+    }
     OK(f->C_Finalize(NULL));
 }
 
@@ -1289,6 +1317,7 @@ static const struct {
     {"engine", engine},         {"searching", searching},
     {"finding", finding},
     {"closing_all", closing_all},
+    {"bad_arguments", bad_arguments},
 };
 
 int main(int count, char **arguments)

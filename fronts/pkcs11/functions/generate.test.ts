@@ -9,6 +9,8 @@ import { deepEqual, equal, ok } from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { refuses, Workbench } from '#conformance/pkcs11-workbench.ts'
 import { CKA, CKK, CKM, CKO, CKP, CKR } from '#spec/pkcs11/constants.ts'
+import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import { keystoreOf, mechanismsOf } from '../mechanisms.ts'
 
 const P256 = Buffer.from('06082a8648ce3d030107', 'hex')
 
@@ -152,6 +154,34 @@ describe('keys that are generated', { timeout: 60_000 }, () => {
       equal((await bench.read(session, open, 'VALUE')).VALUE?.length, bytes)
       equal(await bench.flag(session, hidden, 'DECAPSULATE'), mechanism === CKM.ML_KEM_KEY_PAIR_GEN)
     }
+  })
+
+  it('keys have the lengths that C_GetMechanismInfo says, and no others', async () => {
+    const refused = [CKR.ATTRIBUTE_VALUE_INVALID, CKR.TEMPLATE_INCONSISTENT] as readonly number[]
+    for (const [type, { does, sizes, name }] of mechanismsOf(keystoreOf(bench.app.token(0)))) {
+      if (does.generate === undefined || type === CKM.PKCS5_PBKD2) continue
+      const unit = type === CKM.GENERIC_SECRET_KEY_GEN ? 8 : 1
+      const [least, most] = [sizes.min / unit, sizes.max / unit]
+      for (const VALUE_LEN of [least - 1, least, most, most + 1]) {
+        const wishes = { VALUE_LEN, EXTRACTABLE: true, SENSITIVE: false }
+        try {
+          const key = await bench.generate(session, type, wishes)
+          ok(VALUE_LEN >= least && VALUE_LEN <= most, `CKM_${name} makes ${VALUE_LEN} bytes`)
+          equal((await bench.read(session, key, 'VALUE')).VALUE?.length, VALUE_LEN)
+        } catch (error) {
+          if (!(error instanceof CryptokiError)) throw error
+          ok(VALUE_LEN < least || VALUE_LEN > most, `CKM_${name} makes no ${VALUE_LEN} bytes`)
+          ok(refused.includes(error.rv), `CKM_${name}, ${VALUE_LEN} bytes: ${error.message}`)
+        }
+      }
+    }
+  })
+
+  it('a key that is not private asks for no login of its own', async () => {
+    await refuses(CKR.TEMPLATE_INCONSISTENT, () => {
+      const open = { PRIVATE: false, ALWAYS_AUTHENTICATE: true }
+      return bench.generatePair(session, CKM.EC_KEY_PAIR_GEN, { EC_PARAMS: P256 }, open)
+    })
   })
 
   it('templates that say too little, too much or nonsense have a code each', async () => {

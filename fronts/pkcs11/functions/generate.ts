@@ -112,7 +112,7 @@ async function generateKey(
   }
   const bits = assertLength(template, keyType, bytes)
   const plan = planOf(session, { kind: 'secret', family, algorithm, keyType }, template)
-  if (algorithm !== undefined) assertMakes(session, { algorithm, bits })
+  assertMakes(session, { algorithm: algorithm ?? 'HMAC_SHA256', bits })
   if (!plan.lasting) assertRoom(session)
   const row = algorithm && secretKeyRow(algorithm)
   const attributes: ListedAttribute[] = [

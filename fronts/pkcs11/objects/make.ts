@@ -14,6 +14,7 @@ import type { Internal } from '#core/operations/make.ts'
 import { link } from '#core/operations/make.ts'
 import { register } from '#core/operations/register.ts'
 import type { Secret } from '#core/secret.ts'
+import { unsoundness } from '#core/sound-key.ts'
 import { isPair, type KeySpec, pairRow, secretKeyRow } from '#spec/algorithms.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import { KeyFormatType, LinkType, ObjectType, SecretDataType } from '#spec/kmip/enumerations.ts'
@@ -217,6 +218,8 @@ export function parsed(read: () => KeyObject): KeyObject {
 }
 
 function specOfObject(key: KeyObject): KeySpec {
+  const wrong = unsoundness(key)
+  if (wrong !== undefined) throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, wrong)
   const spec = specOfKey(key)
   if (spec !== undefined) return spec
   const what = `keys of the type ${key.asymmetricKeyType} or on its curve are not offered`

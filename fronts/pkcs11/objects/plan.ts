@@ -49,6 +49,10 @@ export function planOf(session: Session, subject: Subject, template: Template): 
   const isPrivate = template.flag(CKA.PRIVATE) ?? isKey
   assertMayWrite(session, lasting, isPrivate)
   if (template.flag(CKA.TRUSTED) === true) assertMayTrust(session)
+  if (template.flag(CKA.ALWAYS_AUTHENTICATE) === true && !isPrivate) {
+    const what = 'CKA_ALWAYS_AUTHENTICATE is for objects with CKA_PRIVATE'
+    throw new CryptokiError(CKR.TEMPLATE_INCONSISTENT, what)
+  }
   const usage = usageOf(session, subject, template)
   if (isKey) tellHidden(session, template)
   const now = session.context('Create', lasting).now
