@@ -1,9 +1,9 @@
 /**
  * The login of a device's sessions, and what follows where the device refuses it.
  *
- * PKCS#11 3.2 §5.6.8. Devices count wrong PINs, and lock or erase themselves after a few: a PIN that
- * was refused is not tried a second time, however often the device is asked for, until another one
- * is given or the server is started again.
+ * PKCS#11 3.2 §5.6.8. Devices count wrong PINs, and lock or erase themselves after a few: a PIN
+ * that was refused is not tried a second time, however often the device is asked for, until another
+ * one is given or the server is started again.
  *
  * @module
  */
