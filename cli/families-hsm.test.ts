@@ -112,6 +112,20 @@ describe('commands of ckms with an HSM', { timeout: 400_000, skip }, () => {
     await refused('sym encrypt -k hsm::4::aes -e rot13 letter.txt', /rfc5649, rfc3394/)
   })
 
+  it('put the result where the next command looks for it', async () => {
+    writeFileSync(join(folder, 'secret.pem'), 'a secret')
+    await done(
+      'rsa encrypt --key-id hsm::4::rsa_pk --encryption-algorithm ckm-rsa-pkcs-oaep secret.pem',
+      'rsa decrypt --key-id hsm::4::rsa --encryption-algorithm ckm-rsa-pkcs-oaep secret.enc',
+    )
+    deepStrictEqual(read('secret.plain'), read('secret.pem'))
+    match(await done('sym encrypt --key-id hsm::4::aes secret.pem'), /secret\.enc/)
+    await done('sym decrypt --key-id hsm::4::aes secret.enc')
+    deepStrictEqual(read('secret.plain'), read('secret.pem'))
+    const why = /secret\.enc: the result would take its place; say --output-file/
+    await refused('sym encrypt --key-id hsm::4::aes secret.enc', why)
+  })
+
   it('sign with elliptic curves', async () => {
     await done(
       'ec keys create --curve nist-p256 --sensitive hsm::4::curve',

@@ -83,12 +83,12 @@ describe('the commands of ckms', { timeout: 180_000 }, () => {
     await done(
       'sym keys create --algorithm aes --number-of-bits 256 --tag red --tag blue aes1',
       'sym encrypt --key-id aes1 --data-encryption-algorithm aes-gcm letter.txt',
-      'sym decrypt --tag red --tag blue --output-file gcm.txt letter.txt.enc',
+      'sym decrypt --tag red --tag blue --output-file gcm.txt letter.enc',
       'sym encrypt -k aes1 -d aes-cbc -o letter.cbc letter.txt',
       'sym decrypt -k aes1 -d aes-cbc -o cbc.txt letter.cbc',
     )
     deepStrictEqual([read('gcm.txt'), read('cbc.txt')], ['Dear reader', 'Dear reader'])
-    await refused('sym decrypt -k aes1 -a 00 letter.txt.enc', /tag|Cryptographic/i)
+    await refused('sym decrypt -k aes1 -a 00 letter.enc', /tag|Cryptographic/i)
     await refused('sym encrypt --tag green letter.txt', /no key of this kind with the tags green/)
   })
 
@@ -236,7 +236,7 @@ describe('the commands of ckms for keys in an HSM', { timeout: 120_000, skip }, 
     await done(
       'sym keys create --algorithm aes --number-of-bits 256 --sensitive hsm::4::aes',
       'sym encrypt --key-id hsm::4::aes letter.txt',
-      'sym decrypt --key-id hsm::4::aes -o aes.txt letter.txt.enc',
+      'sym decrypt --key-id hsm::4::aes -o aes.txt letter.enc',
       'rsa keys create --size_in_bits 2048 --sensitive hsm::4::rsa',
       'rsa keys export --key-id hsm::4::rsa_pk --key-format pkcs8-pem public.pem',
       `rsa encrypt --key-id hsm::4::rsa_pk ${oaep} -o letter.oaep letter.txt`,

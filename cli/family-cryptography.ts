@@ -7,6 +7,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
+import { basename, join, parse } from 'node:path'
 import { Command } from 'commander'
 import type { KmipClient } from '#clients/kmip/client.ts'
 import { cipherOfKmip, cipherRow, HASHES, type Hash, hashRow } from '#spec/algorithms.ts'
@@ -28,6 +29,8 @@ interface FileOptions extends KeyOptions {
   readonly outputFile?: string | undefined
 }
 
+/** Beside the whole name: other files of that name are signed as well. */
+const SIGNATURE = '.sig'
 const NOTHING = new Uint8Array(0)
 
 /** A command that works on a file with a key. */
@@ -44,6 +47,15 @@ function dataOf(file: string): Buffer {
   return readFileSync(file === '-' ? STANDARD_INPUT : file)
 }
 
+/** As ckms has it: `secret.pem` becomes `secret.enc`, and that `secret.plain`. */
+function besideOf(file: string, suffix: string): string {
+  if (suffix === SIGNATURE) return `${file}${suffix}`
+  const { dir, name } = parse(file)
+  const out = join(dir, `${name}${suffix}`)
+  if (out !== join(dir, basename(file))) return out
+  throw new UsageError(`${file}: the result would take its place; say --output-file`)
+}
+
 /** Writes the result, and says where it is. */
 function write(
   bytes: Uint8Array,
@@ -51,7 +63,7 @@ function write(
   suffix: string,
   { outputFile, json }: FileOptions,
 ): void {
-  const out = outputFile ?? (file === '-' ? '-' : `${file}${suffix}`)
+  const out = outputFile ?? (file === '-' ? '-' : besideOf(file, suffix))
   writeOutput(bytes, { out })
   if (out !== '-') print(json, { file: out }, () => `Written to ${out}`)
 }
@@ -102,6 +114,7 @@ function symOptions(command: Command): Command {
 }
 
 const SYM_NOTE = `
+Without --output-file letter.txt becomes letter.enc, and letter.enc letter.plain.
 The file has the nonce, the ciphertext and the tag, one behind the other. With
 --key-encryption-algorithm the data stays here: it is encrypted with a new key, and only that goes
 to the server, which wraps it; the wrapped key stands first in the file. Not there: aes-gcm-siv.`
@@ -215,7 +228,7 @@ export function symDecrypt(family: Family): Command {
       `${SYM_NOTE}
 
 Examples:
-  claviger sym decrypt --key-id first letter.txt.enc
+  claviger sym decrypt --key-id first letter.enc
   claviger sym decrypt -k first -d aes-cbc -o letter.txt letter.enc`,
     )
     .action(async (file: string, _options, command: Command) => {
@@ -267,7 +280,8 @@ function rsaCommand(family: Family, verb: 'encrypt' | 'decrypt'): Command {
       'after',
       `
 The name of either half will do. The data must be shorter than the key. Not there yet:
-ckm-rsa-aes-key-wrap for files of any length.
+ckm-rsa-aes-key-wrap for files of any length. Without --output-file letter.txt becomes letter.enc,
+and letter.enc letter.plain.
 
 Examples:
   claviger rsa ${verb} --key-id web --encryption-algorithm ckm-rsa-pkcs-oaep FILE
@@ -333,7 +347,7 @@ Examples:
           ...signed(data, options.digested),
         })
       })
-      write(signatureData, file, '.sig', options)
+      write(signatureData, file, SIGNATURE, options)
     })
 }
 

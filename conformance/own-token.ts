@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { AttributeBag } from '#core/attribute-bag.ts'
 import { type AuditEntry, Journal } from '#core/audit.ts'
 import type { Context, Services } from '#core/context.ts'
+import { Destructions } from '#core/destructions.ts'
 import { Grants } from '#core/grants.ts'
 import type { Keystore, MaterialKind } from '#core/keystore.ts'
 import { Keystores } from '#core/keystores.ts'
@@ -108,7 +109,9 @@ export async function newOwnToken(options: OwnTokenOptions = {}): Promise<OwnTok
     const database = new MemoryDatabase(undefined, async (more) => void entries.push(...more))
     const store = new Store(database, sealer, limits.objectCacheMax)
     const grants = new Grants(sealer, { clock, known: async () => true, sharers: [] })
-    return { store, keystores, journal, grants, findCalled: findPlaced, limits, clock, log }
+    const destructions = new Destructions(database, sealer)
+    const found = { destructions, findCalled: findPlaced }
+    return { store, keystores, journal, grants, ...found, limits, clock, log }
   }
   const lasting = services()
   const principal = { name: 'tester', scope: 'default' }

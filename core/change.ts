@@ -12,7 +12,7 @@ import type { Context } from './context.ts'
 import type { RecordChange } from './database.ts'
 import { KmsError } from './errors.ts'
 import { isDestroyed } from './lifecycle.ts'
-import type { ManagedObject, Material } from './objects.ts'
+import type { ManagedObject } from './objects.ts'
 import type { ObjectChange } from './store.ts'
 
 /** Rounds before a request gives up against others that change the same object. */
@@ -56,10 +56,17 @@ export async function commit(
     return entryOf({ ...event, detail }, time)
   })
   const records = [...granted, ...(undo === undefined ? endedGrants(context, changes) : [])]
-  await services.store.commit(changes, entries, records)
+  const destructions = services.destructions.begin(services, changes)
+  try {
+    await services.store.commit(changes, entries, [...records, ...destructions])
+  } catch (error) {
+    services.destructions.forget(changes)
+    throw error
+  }
   services.grants.settle(records)
   undo?.push(...changes)
-  await destroyMaterials(context, changes)
+  // Not yet, where it may be undone.
+  if (undo === undefined) await services.destructions.perform(services, changes)
 }
 
 function endedGrants({ services }: Context, changes: readonly ObjectChange[]) {
@@ -109,23 +116,6 @@ async function assertDestroys(
 }
 
 /**
- * What no object refers to any more is destroyed where it lies; not yet, where it may be undone.
- */
-async function destroyMaterials(context: Context, changes: readonly ObjectChange[]): Promise<void> {
-  if (context.undo !== undefined) return
-  for (const { before, after } of changes) {
-    if (before?.material !== undefined && after?.material === undefined) {
-      await destroyMaterial(context, before.material)
-    }
-  }
-}
-
-async function destroyMaterial({ services }: Context, material: Material): Promise<void> {
-  const keystore = services.keystores.named(material.keystore)
-  if (!keystore.can.sealsInReference) await keystore.destroy(material.handle)
-}
-
-/**
  * Puts everything back as it was before a batch: the changes that were written, last one first.
  *
  * KMIP 2.1 §8.3.3 (Batch Error Continuation Option Undo).
@@ -145,6 +135,8 @@ export async function undoChanges(context: Context, done: readonly ObjectChange[
   }
   const services = { ...context, undo: undefined }
   for (const inverse of inverses) await commit(services, [inverse], 'undone')
+  const records = context.services.destructions.withdraw(done)
+  if (records.length > 0) await context.services.store.commit([], [], records)
 }
 
 /** The end of a batch that needed no undoing: now what was destroyed may go. */
@@ -153,7 +145,7 @@ export async function finishChanges(
   done: readonly ObjectChange[],
 ): Promise<void> {
   const last = { ...context, undo: undefined }
-  await destroyMaterials(last, done)
+  await context.services.destructions.perform(context.services, done)
   const records = endedGrants(last, done)
   if (records.length === 0) return
   await context.services.store.commit([], [], records)

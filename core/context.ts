@@ -4,6 +4,7 @@
  * @module
  */
 import type { Journal } from './audit.ts'
+import type { Destructions } from './destructions.ts'
 import type { Grants } from './grants.ts'
 import type { Keystores } from './keystores.ts'
 import type { Limits } from './limits.ts'
@@ -26,6 +27,7 @@ export interface Services {
   readonly keystores: Keystores
   readonly journal: Journal
   readonly grants: Grants
+  readonly destructions: Destructions
   /** What an identifier calls that the database does not know as it is written: a key in an HSM. */
   readonly findCalled: (context: Context, id: string) => Promise<ManagedObject | undefined>
   readonly limits: Limits

@@ -14,6 +14,7 @@ import { retried } from '#core/change.ts'
 import type { Services } from '#core/context.ts'
 import { type Credential, Credentials } from '#core/credentials.ts'
 import type { Database } from '#core/database.ts'
+import { Destructions } from '#core/destructions.ts'
 import { KmsError } from '#core/errors.ts'
 import { EVERYBODY, Grants } from '#core/grants.ts'
 import type { Keystore } from '#core/keystore.ts'
@@ -118,6 +119,7 @@ export class House {
     try {
       house = await House.#unsealed(options, unlock, devices)
       await house.#startKeystores()
+      await house.services.destructions.finish(house.services)
       await house.#furnish()
       await house.#loadGrants()
       await adoptAtStart(house)
@@ -174,6 +176,7 @@ export class House {
     }
     this.services = {
       grants: new Grants(sealer, { clock, known, sharers: config.access.sharers }),
+      destructions: new Destructions(database, sealer),
       findCalled: findPlaced,
       store: this.#software.watched(new Store(database, sealer, limits.objectCacheMax)),
       keystores: new Keystores(

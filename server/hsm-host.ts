@@ -79,14 +79,17 @@ function serve(module: string, reserved: string | undefined, workers: readonly W
     worker.on('exit', () => {
       if (--open === 0) native.finalise()
     })
-    worker.postMessage('serve')
+    worker.postMessage({ list: native.listAddress })
   }
 }
 
-function serveLane({ module, descriptor, microseconds, looking }: LaneData): void {
+function serveLane(
+  { module, descriptor, microseconds, looking }: LaneData,
+  list: bigint | undefined,
+): void {
   const lane = new HostLane({
     descriptor,
-    module: new NativeModule(module),
+    module: new NativeModule(module, list),
     watch: new HostWatch({ descriptor, microseconds, looking }),
     messageBytesMax: MESSAGE_BYTES_MAX,
     failed: (name, err) => log.error({ function: name, err }, 'a call failed'),
@@ -95,4 +98,4 @@ function serveLane({ module, descriptor, microseconds, looking }: LaneData): voi
 }
 
 if (isMainThread) main(process.argv.slice(2))
-else parentPort?.once('message', () => serveLane(workerData as LaneData))
+else parentPort?.once('message', ({ list }) => serveLane(workerData as LaneData, list))

@@ -285,6 +285,7 @@ async function adoptFrom(
     throw new KmsError('notFound', what)
   }
   const { services } = house
+  await services.destructions.finish(services)
   const now = Math.floor(services.clock() / 1_000)
   const principal = { name: owner.name, scope: owner.scope }
   const context = { services, principal, front: 'hsm', operation: 'Adopt', now }

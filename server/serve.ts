@@ -60,8 +60,13 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   })
   const renewal = new Renewal(house, kmip, log)
   const control = await serveControl({ house, wireLog, status, renewed: () => renewal.look() })
+  const { destructions } = house.services
   const timers = [
     setInterval(() => void attempt(log, () => sweep(house.services)), SWEEP_MILLISECONDS),
+    setInterval(
+      () => void attempt(log, () => destructions.finish(house.services)),
+      SWEEP_MILLISECONDS,
+    ),
     setInterval(() => void attempt(log, () => house.trimAudit()), TRIM_MILLISECONDS),
     setInterval(() => void attempt(log, () => renewal.look()), renewal.interval),
   ]

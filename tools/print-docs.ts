@@ -327,6 +327,8 @@ interface Schema {
   readonly maximum?: number
   readonly properties?: Readonly<Record<string, Schema>>
   readonly items?: Schema
+  readonly oneOf?: readonly Schema[]
+  readonly anyOf?: readonly Schema[]
 }
 
 function configurationPage(): string {
@@ -361,13 +363,25 @@ function settings(schema: Schema, path: readonly string[]): readonly Row[] {
       settings(inner, [...path, key]),
     )
   }
-  const own = [setting(path.join('.'), code(variableName(path)), schema)]
-  const fields = Object.entries(schema.items?.properties ?? {})
-  // Entries of a list have no variables of their own: the list is given as a whole.
-  return [
-    ...own,
-    ...fields.map(([key, inner]) => setting(`${path.join('.')}[].${key}`, '-', inner)),
-  ]
+  return [setting(path.join('.'), code(variableName(path)), schema), ...entriesOf(schema, path)]
+}
+
+/** Entries of a list have no variables of their own: the list is given as a whole. */
+function entriesOf({ items }: Schema, path: readonly string[]): readonly Row[] {
+  const kinds = items?.oneOf ?? (items === undefined ? [] : [items])
+  const seen = new Set<string>()
+  const fields = kinds.flatMap(({ properties = {} }) => Object.entries(properties))
+  return fields.flatMap(([key, inner]) => {
+    const at = [...path.slice(0, -1), `${path.at(-1)}[]`, key]
+    const name = at.join('.')
+    // What tells the kinds of a list apart stands once for each of them.
+    if (seen.has(name) && inner.const === undefined) return []
+    seen.add(name)
+    const further = Object.entries(inner.properties ?? {}).map(([last, one]) => {
+      return setting([...at, last].join('.'), '-', one)
+    })
+    return [setting(name, '-', inner), ...further, ...entriesOf(inner, at)]
+  })
 }
 
 function setting(key: string, variable: string, schema: Schema): Row {
@@ -378,14 +392,15 @@ function setting(key: string, variable: string, schema: Schema): Row {
 /** More of them are not printed in a cell: the schema has them. */
 const NAMES_MAX = 12
 
-function allowed({ type = '', enum: values, const: only, items }: Schema): string {
+function allowed({ type, enum: values, const: only, items, anyOf = [] }: Schema): string {
   if (values !== undefined) return values.map(String).map(code).join(', ')
   if (only !== undefined) return code(String(only))
+  if (type === undefined) return anyOf.map((one) => one.type).join(' or ')
   if (type !== 'array') return type
   const names = items?.enum?.map(String) ?? []
   if (names.length > NAMES_MAX) return 'list of names of KMIP'
   if (names.length > 0) return `list of ${names.map(code).join(', ')}`
-  return `list of ${items?.type ?? 'values'}s`
+  return `list of ${items?.type ?? 'object'}s`
 }
 
 function limitsPage(): string {

@@ -3,8 +3,9 @@
  * `spec/pkcs11/functions.ts`.
  *
  * PKCS#11 3.2 §5. A call blocks the thread that makes it, and a module may end the process: this is
- * for the host process (`host.ts`), never for the server. The functions are found as symbols, which
- * every module for more than one program exports. Callbacks (CK_NOTIFY, mutexes) are not offered.
+ * for the host process (`host.ts`), never for the server. The functions are found as symbols, and
+ * where a module exports none but C_GetFunctionList, by its list (`by-list.ts`). Callbacks
+ * (CK_NOTIFY, mutexes) are not offered.
  *
  * @module
  */
@@ -24,6 +25,7 @@ import type {
   RemoteFunction,
   Results,
 } from '#spec/pkcs11/types.ts'
+import { FunctionList } from './by-list.ts'
 import {
   layoutOf,
   Memory,
@@ -54,12 +56,25 @@ interface Passed {
 export class NativeModule {
   readonly #library: ReturnType<Ffi['dlopen']>['lib']
   readonly #functions = new Map<string, Native | undefined>()
+  /** Absent where the functions are symbols. */
+  readonly #list: FunctionList | undefined
   readonly #memory = new Memory()
   readonly #ownIv = new OwnIv((name) => this.#native(name))
 
-  /** @throws `Error` when the file is no shared object that can be loaded here. */
-  constructor(path: string) {
+  /**
+   * @param list Its functions, where another thread has asked for them: {@link listAddress}.
+   * @throws `Error` when the file is no shared object that can be loaded here.
+   */
+  constructor(path: string, list?: bigint) {
     this.#library = ffi.dlopen(path, {}).lib
+    if (this.#exported('C_Initialize') !== undefined) return
+    const from = list ?? this.#exported('C_GetFunctionList')
+    if (from !== undefined) this.#list = new FunctionList(from)
+  }
+
+  /** Of the list of its functions; undefined where they are symbols. */
+  get listAddress(): bigint | undefined {
+    return this.#list?.address
   }
 
   /** Whether the module has such a function at all. */
@@ -122,19 +137,27 @@ export class NativeModule {
   #needed(name: FunctionName): Native {
     const native = this.#native(name)
     if (native !== undefined) return native
-    throw new CryptokiError(CKR.FUNCTION_NOT_SUPPORTED, `the module does not export ${name}`)
+    const isNone = name === 'C_Initialize' && this.#list === undefined
+    const why = isNone
+      ? 'it is no module of PKCS#11: it exports neither C_Initialize nor C_GetFunctionList'
+      : `the module does not have ${name}`
+    throw new CryptokiError(CKR.FUNCTION_NOT_SUPPORTED, why)
   }
 
   #native(name: FunctionName): Native | undefined {
     if (this.#functions.has(name)) return this.#functions.get(name)
-    let native: Native | undefined
-    try {
-      native = this.#library.getFunction(name, signatureOf(name)) as unknown as Native
-    } catch {
-      native = undefined
-    }
+    const count = signatureOf(name).arguments.length
+    const native = this.#list === undefined ? this.#exported(name) : this.#list.find(name, count)
     this.#functions.set(name, native)
     return native
+  }
+
+  #exported(name: FunctionName): Native | undefined {
+    try {
+      return this.#library.getFunction(name, signatureOf(name)) as unknown as Native
+    } catch {
+      return undefined
+    }
   }
 
   #pass(kind: Argument, value: unknown, args: object): Passed {
