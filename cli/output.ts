@@ -21,7 +21,7 @@ export function table(rows: readonly Row[]): string {
   const [first] = rows
   if (first === undefined) return ''
   const titles = Object.keys(first)
-  const cells = rows.map((row) => titles.map((title) => String(row[title] ?? '')))
+  const cells = rows.map((row) => titles.map((title) => visible(String(row[title] ?? ''))))
   const widths = titles.map((title, column) => {
     return Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0))
   })
@@ -41,7 +41,18 @@ export function table(rows: readonly Row[]): string {
 export function list(values: Readonly<Record<string, string | number | undefined>>): string {
   const entries = Object.entries(values).filter(([, value]) => value !== undefined && value !== '')
   const width = Math.max(0, ...entries.map(([name]) => name.length))
-  return entries.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')
+  const lines = entries.map(([name, value]) => `${name.padEnd(width)}  ${visible(String(value))}`)
+  return lines.join('\n')
+}
+
+/**
+ * A name or a message as it may stand in a terminal: clients choose names, which begin no line
+ * there and move no cursor.
+ */
+export function visible(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => {
+    return `\\u{${one.codePointAt(0)?.toString(16)}}`
+  })
 }
 
 /** `2026-11-21 12:30:05` in UTC. */
@@ -84,7 +95,7 @@ export function fail(error: unknown, json: boolean): void {
   if (json) process.stderr.write(`${JSON.stringify({ error: { message, reason } })}\n`)
   else {
     const label = styleText('red', 'error:', { stream: process.stderr })
-    const lines = message.split('\n').map((line) => `${label} ${line}`)
+    const lines = message.split('\n').map((line) => `${label} ${visible(line)}`)
     process.stderr.write(`${lines.join('\n')}${reason === undefined ? '' : ` (${reason})`}\n`)
   }
   process.exitCode = error instanceof UsageError || error instanceof ConfigError ? 2 : 1

@@ -21,7 +21,7 @@ import { boolean, dateTime, int32, interval, text } from '#wire/ttlv/coder.ts'
 import { type Item, ItemType } from '#wire/ttlv/item.ts'
 import { VERSION_MAX } from '#wire/ttlv/version.ts'
 import { chosen, named } from './algorithms.ts'
-import { UsageError } from './output.ts'
+import { UsageError, visible } from './output.ts'
 import { nameAttribute } from './references.ts'
 
 /** A value for JSON: text, number, truth, or an object of such. */
@@ -147,7 +147,9 @@ export function attributesObject(
 
 /** Attributes, one a line. */
 export function attributeLines(attributes: readonly ListedAttribute[]): string {
-  const rows = attributes.map((one) => [attributeLabel(one.id), lineOf(shownValue(one))] as const)
+  const rows = attributes.map((one) => {
+    return [visible(attributeLabel(one.id)), visible(lineOf(shownValue(one)))] as const
+  })
   const width = Math.max(0, ...rows.map(([label]) => label.length))
   return rows.map(([label, line]) => `${label.padEnd(width)}  ${line}`).join('\n')
 }

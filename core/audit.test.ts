@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type AuditEntry, type AuditEvent, Journal } from './audit.ts'
+import { AUDIT_TEXT_MAX, type AuditEntry, type AuditEvent, entryOf, Journal } from './audit.ts'
 
 const EVENT: AuditEvent = {
   principal: 'alice',
@@ -89,6 +89,19 @@ describe('the journal', () => {
     sink.journal.record(EVENT)
     await sink.journal.flush()
     assert.deepEqual(sink.entries, [{ ...EVENT, time: 1_000, last: 2_000, count: 4 }])
+  })
+
+  it('cuts what a client makes long: a refusal repeats its words', async () => {
+    const sink = new Sink()
+    const long = 'x'.repeat(1_000_000)
+    const event = { ...EVENT, principal: long, object: long, detail: long }
+    sink.journal.record(event)
+    await sink.journal.flush()
+    for (const entry of [...sink.entries, entryOf(event, 0)]) {
+      for (const text of [entry.principal, entry.object, entry.detail]) {
+        assert.equal(text?.length, AUDIT_TEXT_MAX)
+      }
+    }
   })
 
   it('asks to wait when as many entries wait as may', async () => {

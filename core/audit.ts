@@ -30,9 +30,29 @@ export interface AuditEntry {
 /** An event as it happens; the journal makes entries of it. */
 export type AuditEvent = Omit<AuditEntry, 'time' | 'last' | 'count'>
 
+/**
+ * Characters of a text in an entry. Clients have their names and identifiers repeated to them in
+ * refusals, each of which is an entry: what they send must not become as long a trail.
+ */
+export const AUDIT_TEXT_MAX = 1_000
+
+function isLong(text: string | undefined): boolean {
+  return text !== undefined && text.length > AUDIT_TEXT_MAX
+}
+
+/** The event with its texts cut; nearly always as it is. */
+function cut(event: AuditEvent): AuditEvent {
+  const { principal, object, detail } = event
+  if (!isLong(principal) && !isLong(object) && !isLong(detail)) return event
+  const short = <T extends string | undefined>(text: T) => {
+    return isLong(text) ? (`${text?.slice(0, AUDIT_TEXT_MAX - 1)}…` as T) : text
+  }
+  return { ...event, principal: short(principal), object: short(object), detail: short(detail) }
+}
+
 /** An entry for one event. */
 export function entryOf(event: AuditEvent, milliseconds: number): AuditEntry {
-  return { ...event, time: milliseconds, last: milliseconds, count: 1 }
+  return { ...cut(event), time: milliseconds, last: milliseconds, count: 1 }
 }
 
 /** Writes entries; the database. */
@@ -68,7 +88,7 @@ export class Journal {
   /** Undefined, or, while the queue is full, a promise for room. */
   record(event: AuditEvent): Promise<void> | undefined {
     const now = this.#options.clock()
-    const entry = this.#entryFor(event, now)
+    const entry = this.#entryFor(cut(event), now)
     entry.last = now
     entry.count++
     this.#timer ??= this.#later()

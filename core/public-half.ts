@@ -54,7 +54,9 @@ async function ofPartner(services: Services, object: ManagedObject): Promise<Key
     .all('link')
     .find(({ linkType }) => linkType === LinkType.PublicKeyLink)
   const partner = await services.store.object(String(link?.linkedObjectIdentifier))
-  if (partner !== undefined && objectTypeOf(partner) === ObjectType.PublicKey) {
+  // A link is set by clients, and leads to nothing of somebody else.
+  const isOwn = partner?.scope === object.scope
+  if (isOwn && objectTypeOf(partner) === ObjectType.PublicKey) {
     return readHalf(services, partner)
   }
   throw new Error(`the public half of "${object.id}" is not at hand`)

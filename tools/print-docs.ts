@@ -472,8 +472,9 @@ Rules know keys, not people. An application that may make keys can bring a wrapp
 knows the value (a public key of its own, a secret key that it creates, derives or agrees on), and
 wrap with it whatever is extractable. Where an application shall use a key and never have it, let
 the key have \`CKA_EXTRACTABLE\` false, which is the default, or \`CKA_WRAP_WITH_TRUSTED\` true and
-a wrapping key that the security officer has marked \`CKA_TRUSTED\`. Clients of KMIP with the same
-scope are under the rules of KMIP: see [SECURITY.md](../SECURITY.md).`
+a wrapping key that the security officer has marked \`CKA_TRUSTED\`; both hold for KMIP as well.
+Clients of KMIP with the same scope are under no other of these rules: to them a sensitive key
+leaves wrapped with any key that may wrap, as KMIP has it.`
 
 /** Every printed page by its path. */
 export async function printedPages(): Promise<ReadonlyMap<string, string>> {

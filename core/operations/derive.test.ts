@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { deepEqual, rejects } from 'node:assert/strict'
+import { deepEqual, ok, rejects } from 'node:assert/strict'
 import { createDecipheriv } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { newOwnToken, type OwnToken } from '#conformance/own-token.ts'
@@ -63,20 +63,21 @@ describe('Derive Key with a secret as Derivation Data', { timeout: 30_000 }, () 
     return id
   }
 
-  const derived = (ids: readonly string[], method: DerivationMethod) =>
+  const derived = (ids: readonly string[], method: DerivationMethod, bits = 256, rounds = 1) =>
     deriveKey(own.context('DeriveKey'), {
       objectType: ObjectType.SecretData,
       ids,
       method,
       parameters: {
         initializationVector: Buffer.alloc(16),
+        iterationCount: rounds,
         cryptographicParameters: {
           blockCipherMode: BlockCipherMode.CBC,
           paddingMethod: PaddingMethod.None,
           hashingAlgorithm: HashingAlgorithm.SHA_256,
         },
       },
-      given: { attributes: [{ id: 'cryptographicLength', value: 256 }] },
+      given: { attributes: [{ id: 'cryptographicLength', value: bits }] },
     })
 
   const read = async (id: string) => {
@@ -104,5 +105,18 @@ describe('Derive Key with a secret as Derivation Data', { timeout: 30_000 }, () 
     const base = await registered(KNOWN, 'key')
     const secret = await registered(SECRET, 'data', { sensitive: true, extractable: false })
     await derived([base, secret], DerivationMethod.HMAC)
+  })
+
+  it('makes no key that would take minutes and all memory', async () => {
+    const base = await registered(KNOWN, 'key')
+    const start = performance.now()
+    for (const method of [DerivationMethod.NIST800_108_C, DerivationMethod.PBKDF2]) {
+      await rejects(async () => derived([base], method, 2 ** 31 - 8), { code: 'invalidField' })
+    }
+    const longest = async () => derived([base], DerivationMethod.PBKDF2, 65_536, 10_000_000)
+    await rejects(longest, { code: 'invalidField' })
+    ok(performance.now() - start < 5_000)
+    await derived([base], DerivationMethod.NIST800_108_C, 65_536)
+    await derived([base], DerivationMethod.PBKDF2, 65_536, 1_000)
   })
 })

@@ -92,6 +92,9 @@ function linked(context: Context, bases: readonly UsableKey[], id: string) {
   })
 }
 
+/** Of any secret: a derivation is done in one go, and holds up others. */
+const BITS_MAX = 65_536
+
 function wanted(
   objectType: ObjectType,
   given: readonly ListedAttribute[],
@@ -100,6 +103,10 @@ function wanted(
   if (bits === undefined || bits <= 0 || bits % 8 !== 0) {
     const what = 'Cannot derive key: Cryptographic Length must be given, in whole bytes'
     throw new KmsError('attributeMissing', what)
+  }
+  if (bits > BITS_MAX) {
+    const what = `Cannot derive key: Cryptographic Length is ${bits}, allowed are ${BITS_MAX}`
+    throw new KmsError('invalidField', what)
   }
   const number = valueIn(given, 'cryptographicAlgorithm')
   const algorithm = number === undefined ? undefined : secretKeyOfKmip(number)

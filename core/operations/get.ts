@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
+import type { ListedAttribute, VendorKey } from '#spec/kmip/attribute-list.ts'
 import {
   EncodingOption,
   KeyCompressionType,
@@ -216,6 +216,7 @@ async function wrap(
     throw new KmsError('encodingOption', what)
   }
   const wrapper = await wrappingKey(context, information.uniqueIdentifier as string)
+  assertTrusted(object, wrapper)
   const parameters = wrappingParameters(wrapper, information.cryptographicParameters)
   const mechanism = wrapMechanism(wrapper, parameters)
   const plain = keyValueOf(format, material.expose(), attributes)
@@ -244,6 +245,18 @@ function encryptionOf(object: ManagedObject, wrapping: KeyWrappingSpecification)
     throw new KmsError('missingField', what)
   }
   return encryptionKeyInformation
+}
+
+/** PKCS#11 3.2 §4.9: what a key's owner has said there holds here, where anybody's key wraps. */
+function assertTrusted(object: ManagedObject, { object: wrapper }: UsableKey): void {
+  if (!isTrue(object, 'y:CKA_WRAP_WITH_TRUSTED') || isTrue(wrapper, 'y:CKA_TRUSTED')) return
+  const what = `Cannot get ${labelOf(object)}: CKA_WRAP_WITH_TRUSTED of it is true`
+  throw new KmsError('permissionDenied', `${what}, and ${labelOf(wrapper)} is not CKA_TRUSTED`)
+}
+
+function isTrue({ attributes }: ManagedObject, id: VendorKey): boolean {
+  const { value } = (attributes.get(id) ?? {}) as Partial<Item>
+  return value === true
 }
 
 /** The key that wraps; its failures have names of their own. */

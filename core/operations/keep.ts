@@ -159,6 +159,7 @@ async function keeperKeys(context: Context, id: string): Promise<KeeperKeys> {
   const { PublicKeyLink, PrivateKeyLink } = LinkType
   const wraps = type === ObjectType.PrivateKey ? linkedHalf(object, PublicKeyLink) : object.id
   const unwraps = type === ObjectType.PublicKey ? linkedHalf(object, PrivateKeyLink) : object.id
+  await assertOneOwner(context, object, [wraps, unwraps])
   const keys = {
     wrapper: await usableKey(context, wraps, USES.wrap),
     unwrapper: await unwrapperOf(context.services, unwraps, context.now),
@@ -173,6 +174,20 @@ async function keeperKeys(context: Context, id: string): Promise<KeeperKeys> {
   }
   return keys
 }
+
+/** Links are set by clients: one that leads to another scope leads nowhere. */
+async function assertOneOwner(
+  { services }: Context,
+  object: ManagedObject,
+  ids: readonly string[],
+): Promise<void> {
+  for (const id of ids) {
+    const half = id === object.id ? object : await services.store.object(id)
+    if (half?.scope !== object.scope) throw unfit(object, HALF_MISSING)
+  }
+}
+
+const HALF_MISSING = 'the other half of the pair, which is needed too, is not known here'
 
 /**
  * The key that unwraps, for the server itself: whoever uses what is under it need not be allowed to
@@ -195,7 +210,7 @@ async function unwrapperOf(services: Services, id: string, now: number): Promise
 export function linkedHalf(object: ManagedObject, type: LinkType): string {
   const found = object.attributes.all('link').find(({ linkType }) => linkType === type)
   if (typeof found?.linkedObjectIdentifier === 'string') return found.linkedObjectIdentifier
-  throw unfit(object, 'the other half of the pair, which is needed too, is not known here')
+  throw unfit(object, HALF_MISSING)
 }
 
 function unfit(object: ManagedObject, why: string): KmsError {

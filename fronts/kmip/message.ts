@@ -202,6 +202,8 @@ class Batch {
   readonly #answers: ItemAnswer[] = []
   readonly #done: ObjectChange[] | undefined
   readonly #now: number
+  /** Of the answers of a batch so far. */
+  #bytes = 0
   /** For the journal's room, after a failure was noted. */
   #room: Promise<void> | undefined
 
@@ -273,6 +275,9 @@ class Batch {
   /** Takes the answer to an item; says whether the next one is done. */
   #goesOn(answer: ItemAnswer): boolean {
     this.#answers.push(answer)
+    const { responsePayload } = answer
+    if (responsePayload !== undefined && this.#count() > 1)
+      this.#bytes += itemBytes(responsePayload)
     return !hasFailed(answer) || this.#onError === OnError.Continue
   }
 
@@ -318,6 +323,7 @@ class Batch {
     try {
       read = RequestBatchItem.decode(item, decoding(this.#version))
       assertExtensions(read)
+      this.#assertRoomForAnswer()
       const { operation, uniqueBatchItemID } = read
       const payload = this.#operation(operation, read)
       if (!(payload instanceof Promise)) return success(operation, uniqueBatchItemID, payload)
@@ -325,6 +331,17 @@ class Batch {
     } catch (error) {
       return failed(error)
     }
+  }
+
+  /** A short batch could ask for more than there is memory for. */
+  #assertRoomForAnswer(): void {
+    const { answerBytesMax } = this.#services.limits
+    if (this.#bytes <= answerBytesMax) return
+    const what = `Cannot do item: the answer to this batch has ${this.#bytes} bytes already`
+    throw new KmsError(
+      'responseTooLarge',
+      `${what}, allowed are ${answerBytesMax} (answerBytesMax)`,
+    )
   }
 
   #operation(operation: number, item: RequestBatchItem): Awaitable<Item> {

@@ -26,6 +26,7 @@ import type { Principal, Services } from '#core/context.ts'
 import type { Credentials } from '#core/credentials.ts'
 import { failureMessage, KmsError } from '#core/errors.ts'
 import { type CloseReason, Connection, type ConnectionOptions } from './connection.ts'
+import { Handshakes } from './handshakes.ts'
 
 /** Certificate chain and private key, both PEM. */
 export interface ServerIdentity {
@@ -109,8 +110,15 @@ export class KmipServer {
       // Clients that resume sessions (Veeam) need it where client certificates are asked for.
       sessionIdContext: randomBytes(16).toString('hex'),
     })
-    this.#server.maxConnections = services.limits.connectionsMax
+    const { connectionsMax, handshakesMax } = services.limits
+    // Beyond the clients there is room for those who shake hands: see `#assertRoom`.
+    this.#server.maxConnections = connectionsMax + handshakesMax + 1
+    const handshakes = new Handshakes(handshakesMax, (peer) => {
+      options.log.warn({ peer }, 'too many TLS handshakes: the one that took longest was ended')
+    })
+    handshakes.watch(this.#server)
     this.#server.on('secureConnection', (socket) => {
+      handshakes.done(socket)
       void this.#welcome(socket, () => this.#identify(socket))
     })
     this.#plain = options.plain && this.#plainServer(options.plain)
@@ -222,7 +230,11 @@ export class KmipServer {
   }
 
   #assertRoom({ name }: Principal): void {
-    const { connectionsPerClientMax } = this.#services.limits
+    const { connectionsMax, connectionsPerClientMax } = this.#services.limits
+    if (this.#connections.size >= connectionsMax) {
+      const what = `there are ${this.#connections.size} connections, allowed are ${connectionsMax}`
+      throw new KmsError('limitExceeded', `Cannot let "${name}" in: ${what}`)
+    }
     let count = 0
     for (const { principal } of this.#connections) if (principal.name === name) count++
     if (count < connectionsPerClientMax) return

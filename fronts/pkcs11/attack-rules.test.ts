@@ -10,11 +10,15 @@ import * as crypto from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { refuses, template, type Wishes, Workbench } from '#conformance/pkcs11-workbench.ts'
 import { create } from '#core/operations/create.ts'
+import { type GetWish, get } from '#core/operations/get.ts'
 import { activate } from '#core/operations/lifecycle.ts'
 import {
+  BlockCipherMode,
   CryptographicAlgorithm,
+  EncodingOption,
   CryptographicUsageMask as Mask,
   ObjectType,
+  WrappingMethod,
 } from '#spec/kmip/enumerations.ts'
 import { CKK, CKM, CKO, CKR, CKU } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
@@ -193,6 +197,33 @@ describe('attacks by way of the functions themselves', { timeout: 60_000 }, () =
     const again = await unwrap(KWP, trusted as number, wrapped, { EXTRACTABLE: true })
     const wrapping = await make({ ...WRAPPING })
     await refuses(CKR.KEY_NOT_WRAPPABLE, () => wrap(KWP, wrapping, again))
+  })
+
+  it('a key for trusted keys only is asked for by KMIP', async () => {
+    const secret = await make({ ...SECRET, WRAP_WITH_TRUSTED: true, TOKEN: true })
+    const any = await make({ ...WRAPPING, TOKEN: true })
+    const [trusted] = await bench.find(session, { LABEL: 'trusted' })
+    const idOf = async (key: number) => {
+      const { UNIQUE_ID } = await bench.read(session, key, 'UNIQUE_ID')
+      return Buffer.from(UNIQUE_ID as Uint8Array).toString()
+    }
+    const gets = async (wrapper: number) => {
+      const uniqueIdentifier = await idOf(wrapper)
+      const wrapping = {
+        wrappingMethod: WrappingMethod.Encrypt,
+        encryptionKeyInformation: {
+          uniqueIdentifier,
+          cryptographicParameters: { blockCipherMode: BlockCipherMode.NISTKeyWrap },
+        },
+        attributeName: [],
+        encodingOption: EncodingOption.NoEncoding,
+      }
+      const id = await idOf(secret)
+      const encodeKeyValue = () => Buffer.alloc(0)
+      return get(bench.context('Get'), { id, wrapping, encodeKeyValue } as GetWish)
+    }
+    await rejects(async () => gets(any), { code: 'permissionDenied' })
+    await gets(trusted as number)
   })
 
   it('keys are put together of blocks of others', async () => {

@@ -387,7 +387,9 @@ export class Connection<A extends Application> {
       this.#reader.reset(bodies[index] as Buffer)
       const codec = DIALECT.openRequest(this.#reader)
       if (codec === null) throw new RpcError('envelope', 'Cannot run batch: it has a batch in it')
-      const args = this.#arguments(codec)
+      // Answers wait for each other in memory.
+      const isFull = w.length > this.#services.limits.callBytesMax
+      const args = isFull ? CKR.DEVICE_MEMORY : this.#arguments(codec)
       const outcome = typeof args === 'number' ? args : this.#outcome(codec, args)
       if (outcome instanceof Promise) {
         return outcome.then((settled) => {

@@ -16,6 +16,7 @@ import {
   until,
 } from '#conformance/few-functions.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
+import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { arbitrary } from '#spec/pkcs11/rpc/arbitrary.ts'
 import type { Codec } from '#spec/pkcs11/rpc/codec.ts'
 import { DIALECT } from '#spec/pkcs11/rpc/dialect.ts'
@@ -148,6 +149,17 @@ describe('clients that do what they should not', () => {
     const call = { name: 'C_GetInfo', args: {} } as const
     const batch = client.batch([call, call, call] as never, false)
     await assert.rejects(batch, isRv(CKR.ARGUMENTS_BAD))
+    client.close()
+  })
+
+  it('do not disturb others with a batch of long answers', async () => {
+    const { path, engine } = await start({ callBytesMax: 65_536 })
+    const client = await open(path)
+    const call = { name: 'C_GenerateRandom', args: { hSession: 1, pRandomData: 30_000 } } as const
+    const results = await client.batch(Array(50).fill(call) as never, false)
+    const codes = results.map((one) => (one instanceof CryptokiError ? one.rv : CKR.OK))
+    assert.deepEqual(codes, [...Array(3).fill(CKR.OK), ...Array(47).fill(CKR.DEVICE_MEMORY)])
+    assert.equal(engine.opened[0]?.calls, 3)
     client.close()
   })
 })

@@ -144,7 +144,10 @@ export class Token {
   }
 
   pinOf(user: 'so' | { readonly name: string }): PinRecord | undefined {
-    return user === 'so' ? this.#state.so : this.#state.users[user.name]
+    const { so, users } = this.#state
+    if (user === 'so') return so
+    // Names are an application's: `constructor` is one as well.
+    return Object.hasOwn(users, user.name) ? users[user.name] : undefined
   }
 
   /**

@@ -96,9 +96,11 @@ function pbkdf2Bytes(
   { hash, salt, iterations }: Of<'PBKDF2'>,
   length: number,
 ): Promise<Uint8Array> {
-  if (iterations < 1 || iterations > ITERATIONS_MAX) {
-    const what = `Cannot derive with PBKDF2: ${iterations} iterations, allowed are 1 to ${ITERATIONS_MAX}`
-    throw new KmsError('invalidField', what)
+  // Each block of the output takes all of them.
+  const most = Math.floor(ITERATIONS_MAX / Math.max(1, Math.ceil(length / hashRow(hash).bytes)))
+  if (iterations < 1 || iterations > most) {
+    const what = `Cannot derive with PBKDF2: ${iterations} iterations for ${length} bytes`
+    throw new KmsError('invalidField', `${what}, allowed are 1 to ${most}`)
   }
   return pbkdf2(key.export(), salt, iterations, length, hashRow(hash).node)
 }
