@@ -41,7 +41,9 @@ function curveUnsoundness(key: KeyObject): string | undefined {
   return hasPoint(key) ? undefined : 'the private value is zero modulo the order of the curve'
 }
 
-/** SubjectPublicKeyInfo with the point at infinity, which is one byte, is shorter than any other. */
+/**
+ * SubjectPublicKeyInfo with the point at infinity, which is one byte, is shorter than any other.
+ */
 const POINTLESS_BYTES_MAX = 40
 
 /**
