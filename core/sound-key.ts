@@ -37,7 +37,7 @@ function rsaUnsoundness({ asymmetricKeyDetails }: KeyObject): string | undefined
   return 'an RSA public exponent is odd and more than 1'
 }
 
-/** SubjectPublicKeyInfo with the point at infinity, which is one byte, is shorter than any other. */
+/** SubjectPublicKeyInfo with the point at infinity, one byte, is shorter than any other. */
 const POINTLESS_BYTES_MAX = 40
 
 /**
