@@ -31,15 +31,25 @@ describe('what is wrong with a key', () => {
     const type = { asymmetricKeyType: 'ec', namedCurve: 'P-256' } as const
     const read = (key: Buffer) => createPrivateKey({ key, format: 'raw-private', ...type })
     const of = (bytes: Buffer) => unsoundness(read(bytes))
-    match(String(of(Buffer.alloc(32))), /zero/)
+    match(String(of(Buffer.alloc(32))), /infinity/)
     const key = read(Buffer.alloc(32)).export({ format: 'der', type: 'pkcs8' })
-    match(String(unsoundness(createPrivateKey({ key, format: 'der', type: 'pkcs8' }))), /zero/)
+    match(String(unsoundness(createPrivateKey({ key, format: 'der', type: 'pkcs8' }))), /infinity/)
     // What has failed is nothing to the next one.
     const next = read(Buffer.alloc(32, 7)).export({ format: 'der', type: 'pkcs8' })
     equal(unsoundness(createPrivateKey({ key: next, format: 'der', type: 'pkcs8' })), undefined)
     const order = 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'
-    match(String(of(Buffer.from(order, 'hex'))), /zero/)
+    match(String(of(Buffer.from(order, 'hex'))), /infinity/)
     equal(of(Buffer.alloc(32, 7)), undefined)
+  })
+
+  it('a public key that is the point at infinity, raw or read', () => {
+    const type = { asymmetricKeyType: 'ec', namedCurve: 'P-256' } as const
+    const raw = createPublicKey({ key: Buffer.of(0), format: 'raw-public', ...type })
+    match(String(unsoundness(raw)), /infinity/)
+    const key = raw.export({ format: 'der', type: 'spki' })
+    match(String(unsoundness(createPublicKey({ key, format: 'der', type: 'spki' }))), /infinity/)
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    equal(unsoundness(publicKey), undefined)
   })
 
   it('nothing where the key was made as it should be', () => {

@@ -2,9 +2,9 @@
  * Keys of a pair that can be parsed and are none: OpenSSL reads an RSA key with whatever numbers it
  * has, and an elliptic curve key whose public half is no point.
  *
- * FIPS 186-5 §5.1 (an RSA exponent is odd and more than 1), §3.3 (a private key d is not zero
- * modulo n). What is looked for costs no more than the parsing; that an RSA modulus has two large
- * primes is not.
+ * FIPS 186-5 §5.1 (an RSA exponent is odd and more than 1), SP 800-186 appendix D.1 (a public key
+ * is not the point at infinity, which a private value of zero has). What is looked for costs no
+ * more than the parsing; that an RSA modulus has two large primes is not.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export function unsoundness(key: KeyObject): string | undefined {
     case 'rsa-pss':
       return rsaUnsoundness(key)
     case 'ec':
-      return key.type === 'private' ? curveUnsoundness(key) : undefined
+      return hasPoint(key) ? undefined : 'its public half is the point at infinity'
     default:
       return undefined
   }
@@ -37,13 +37,7 @@ function rsaUnsoundness({ asymmetricKeyDetails }: KeyObject): string | undefined
   return 'an RSA public exponent is odd and more than 1'
 }
 
-function curveUnsoundness(key: KeyObject): string | undefined {
-  return hasPoint(key) ? undefined : 'the private value is zero modulo the order of the curve'
-}
-
-/**
- * SubjectPublicKeyInfo with the point at infinity, which is one byte, is shorter than any other.
- */
+/** SubjectPublicKeyInfo with the point at infinity, one byte, is shorter than any other. */
 const POINTLESS_BYTES_MAX = 40
 
 /**
@@ -52,7 +46,8 @@ const POINTLESS_BYTES_MAX = 40
  */
 function hasPoint(key: KeyObject): boolean {
   try {
-    return createPublicKey(key).export({ format: 'der', type: 'spki' }).length > POINTLESS_BYTES_MAX
+    const half = key.type === 'private' ? createPublicKey(key) : key
+    return half.export({ format: 'der', type: 'spki' }).length > POINTLESS_BYTES_MAX
   } catch {
     return false
   }

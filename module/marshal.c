@@ -78,7 +78,8 @@ static void put_array(struct call *call, const void *data, CK_ULONG length, CK_R
 
 void put_bytes(struct call *call, const void *data, CK_ULONG length)
 {
-    put_array(call, data, length, CKR_ARGUMENTS_BAD);
+    const bool is_long = data != NULL && length > BODY_MAX;
+    put_array(call, data, length, is_long ? CKR_DATA_LEN_RANGE : CKR_ARGUMENTS_BAD);
     if (call->input_length == 0)
         call->input_length = length;
 }

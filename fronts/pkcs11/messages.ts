@@ -15,7 +15,7 @@ import { CKG, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Fields, MessageParameter, StructureFields } from '#spec/pkcs11/types.ts'
 import type { Does, Offered } from './mechanisms.ts'
-import { type CipherMeaning, parameterInvalid, tagBytesOf } from './parameters.ts'
+import { type CipherMeaning, NONCE_BYTES_MAX, parameterInvalid, tagBytesOf } from './parameters.ts'
 
 /** A message's parameter, whatever its structure. */
 interface Message {
@@ -90,9 +90,6 @@ export function messageOf(
   assertFits(offered, cipherRow(cipher), message)
   return message
 }
-
-/** OpenSSL's longest nonce, where the standard sets no bound. */
-const NONCE_BYTES_MAX = 128
 
 function assertFits(offered: Offered, row: CipherRow, { nonce, tag, tagBytes }: Message): void {
   const any = row.anyIv === true && nonce.length <= NONCE_BYTES_MAX

@@ -82,6 +82,9 @@ export interface CipherMeaning {
   readonly dataBytes?: number
 }
 
+/** OpenSSL's longest nonce of GCM and GMAC, where the standard sets no bound. */
+export const NONCE_BYTES_MAX = 128
+
 type CipherDoes = Extract<Does, { kind: 'cipher' }>
 type ReadCipher = (offered: Offered, given: Given, cipher: Cipher, row: CipherRow) => CipherMeaning
 
@@ -109,6 +112,7 @@ const CIPHER_READERS: Readonly<Record<string, ReadCipher>> = {
     const fields = neededFields<'CK_GCM_PARAMS'>(offered, given)
     const { pIv: iv, ulIvBits, pAAD: aad, ulTagBits } = fields
     if (iv === undefined || iv.length === 0) throw parameterInvalid(offered, 'the IV is missing')
+    if (iv.length > NONCE_BYTES_MAX) throw parameterInvalid(offered, `an IV of ${iv.length} bytes`)
     // OpenSSL's provider and older headers leave ulIvBits 0.
     if (ulIvBits !== 0 && ulIvBits !== iv.length * 8) {
       throw parameterInvalid(offered, `ulIvBits ${ulIvBits}, but the IV has ${iv.length} bytes`)
@@ -308,9 +312,6 @@ export function assertContextFits(
 }
 
 type MacDoes = Extract<Does, { kind: 'mac' }>
-
-/** A nonce of GMAC that OpenSSL takes. */
-const NONCE_BYTES_MAX = 128
 
 /** @throws `CryptokiError` `CKR_MECHANISM_PARAM_INVALID`. */
 export function macMeaning(

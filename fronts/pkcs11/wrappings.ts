@@ -16,7 +16,13 @@ import { CKG, CKM } from '#spec/pkcs11/constants.ts'
 import type { Mechanism, StructureFields } from '#spec/pkcs11/types.ts'
 import { expansionOf } from './derivations.ts'
 import type { Offered } from './mechanisms.ts'
-import { cipherMeaning, oaepOf, parameterInvalid, tagBytesOf } from './parameters.ts'
+import {
+  cipherMeaning,
+  NONCE_BYTES_MAX,
+  oaepOf,
+  parameterInvalid,
+  tagBytesOf,
+} from './parameters.ts'
 
 export interface Wrapping {
   readonly ckm: number
@@ -136,7 +142,8 @@ export function authenticatedMeaning(
   const { iv, fixedBits, generator, aad, tagBytes } = isGcm
     ? gcmFields(parameter as StructureFields<'CK_GCM_WRAP_PARAMS'>)
     : ccmFields(parameter as StructureFields<'CK_CCM_WRAP_PARAMS'>)
-  const isLength = row.ivBytes.includes(iv.length) || (row.anyIv && iv.length > 0)
+  const isAny = row.anyIv && iv.length > 0 && iv.length <= NONCE_BYTES_MAX
+  const isLength = row.ivBytes.includes(iv.length) || isAny
   if (!isLength) throw parameterInvalid(offered, `an IV of ${iv.length} bytes`)
   const made = generator === CKG.NO_GENERATE ? 0 : iv.length * 8 - fixedBits
   if (made < 0 || made % 8 !== 0) throw parameterInvalid(offered, `${fixedBits} fixed bits`)

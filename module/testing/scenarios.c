@@ -383,6 +383,9 @@ static void bad_arguments(void)
         OK(f->C_DigestInit(session, &sha256));
         OK(f->C_SignInit(session, &plain, 7));
         RV(CKR_ARGUMENTS_BAD, f->C_Digest(session, NULL, 1, output, &length));
+        OK(f->C_DigestInit(session, &sha256));
+        /* It is not looked at: nothing that long is sent. */
+        RV(CKR_DATA_LEN_RANGE, f->C_Digest(session, data, 1ul << 40, output, &length));
         RV(CKR_OPERATION_NOT_INITIALIZED, f->C_Digest(session, data, 1, output, &length));
         OK(f->C_Sign(session, data, sizeof data, output, &length));
     }

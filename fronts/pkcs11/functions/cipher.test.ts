@@ -269,6 +269,7 @@ describe('ciphers', { timeout: 60_000 }, () => {
       [CKM.AES_GCM, IV],
       [CKM.AES_GCM, { ...GCM_PARAMETER, pIv: undefined }],
       [CKM.AES_GCM, { ...GCM_PARAMETER, ulIvBits: 64 }],
+      [CKM.AES_GCM, { ...GCM_PARAMETER, pIv: Buffer.alloc(129), ulIvBits: 129 * 8 }],
       [CKM.AES_GCM, { ...GCM_PARAMETER, ulTagBits: 24 }],
       [CKM.AES_GCM, { ...GCM_PARAMETER, ulTagBits: 129 }],
       [CKM.AES_CCM, { ...CCM.parameter, ulMACLen: 5 }],

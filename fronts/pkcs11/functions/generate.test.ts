@@ -7,7 +7,7 @@
  */
 import { deepEqual, equal, ok } from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { refuses, Workbench } from '#conformance/pkcs11-workbench.ts'
+import { refuses, template, Workbench } from '#conformance/pkcs11-workbench.ts'
 import { CKA, CKK, CKM, CKO, CKP, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { keystoreOf, mechanismsOf } from '../mechanisms.ts'
@@ -197,6 +197,15 @@ describe('keys that are generated', { timeout: 60_000 }, () => {
     await refuses(CKR.ATTRIBUTE_READ_ONLY, aes({ VALUE_LEN: 16, TRUSTED: true }))
     await refuses(CKR.ATTRIBUTE_VALUE_INVALID, aes({ VALUE_LEN: 16, TOKEN: Buffer.of(2) }))
     await refuses(CKR.ATTRIBUTE_VALUE_INVALID, aes({ VALUE_LEN: Buffer.of(16) }))
+    const within = (DERIVE_TEMPLATE: ReturnType<typeof template>) => {
+      return aes({ VALUE_LEN: 16, DERIVE_TEMPLATE })
+    }
+    await within(template({ KEY_TYPE: CKK.AES, DERIVE_TEMPLATE: template({ LABEL: 'x' }) }))()
+    const short = template({ KEY_TYPE: Buffer.of(31, 0, 0, 0) })
+    await refuses(CKR.ATTRIBUTE_VALUE_INVALID, within(short))
+    await refuses(CKR.ATTRIBUTE_VALUE_INVALID, within(template({ DERIVE_TEMPLATE: short })))
+    const unknown = [{ type: 0x7fff_0001, value: Buffer.alloc(1) }]
+    await refuses(CKR.ATTRIBUTE_TYPE_INVALID, within(unknown))
     await refuses(CKR.MECHANISM_INVALID, () => bench.generate(session, CKM.AES_CBC, {}))
     const pTemplate = [
       { type: CKA.VALUE_LEN, value: Buffer.alloc(8, 0) },

@@ -35,6 +35,13 @@ describe('keys that are no keys', { timeout: 60_000 }, () => {
     }
   })
 
+  it('a public point at infinity, whose reading would fail what comes next', async () => {
+    const what = { CLASS: CKO.PUBLIC_KEY, KEY_TYPE: CKK.EC, EC_PARAMS: P256 }
+    for (const EC_POINT of [Buffer.of(0), Buffer.of(4, 1, 0)]) {
+      await refuses(CKR.ATTRIBUTE_VALUE_INVALID, () => bench.create(session, { ...what, EC_POINT }))
+    }
+  })
+
   it('private values on a curve that are zero', async () => {
     const ec = (VALUE: Buffer) => () => {
       const what = { CLASS: CKO.PRIVATE_KEY, KEY_TYPE: CKK.EC, EC_PARAMS: P256 }

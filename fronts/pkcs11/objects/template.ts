@@ -50,6 +50,8 @@ export class Template {
       const what = `the value of ${name} is no ${FORM_NAMES[form]}`
       throw new CryptokiError(CKR.ATTRIBUTE_VALUE_INVALID, what)
     }
+    // A template in a template is checked now, and not when it is to hold.
+    if (!(value instanceof Uint8Array)) new Template(value)
     const present = this.#values.get(type)
     if (present !== undefined && !sameTemplateValue(present, value)) {
       const what = `${name} is given twice, with different values`
