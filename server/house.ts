@@ -35,6 +35,7 @@ import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
 import { openTokens } from './pkcs11.ts'
 import { Authority, clientCertificate, fingerprintOf, isIssuedBy, writeFile } from './pki.ts'
+import { assertOwnFolder } from './private-files.ts'
 import {
   adoptNext,
   dropNext,
@@ -100,6 +101,7 @@ export class House {
   static async open(options: HouseOptions): Promise<House> {
     const dataDir = resolve(options.dataDir)
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    assertOwnFolder(dataDir, options.log)
     const unlock = lockFolder(dataDir)
     try {
       return await House.#open({ ...options, dataDir }, unlock)

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Services } from '#core/context.ts'
 import { KmsError } from '#core/errors.ts'
@@ -22,6 +21,7 @@ import type { SlotChoice } from '#keystores/pkcs11/token.ts'
 import { type Config, ConfigError } from './config.ts'
 import type { House } from './house.ts'
 import type { Logger } from './log.ts'
+import { secretText } from './private-files.ts'
 
 export type HsmConfig = Extract<Config['keystores'][number], { readonly type: 'pkcs11' }>
 
@@ -77,7 +77,7 @@ function kekOptions(
  */
 export function hsmDevice(config: HsmConfig, log: Logger, sources: PinSources): Device {
   const { name, module, environment, reserved, others } = config
-  const pin = pinOf(config, sources)
+  const pin = pinOf(config, sources, log)
   const first = member(config, config, pin, log)
   if (others.length === 0) return first
   const rest = others.map((other, index) => {
@@ -156,7 +156,7 @@ function tokenOf({
 }
 
 /** One source of the PIN; none where the token needs no PIN. */
-function pinOf(config: HsmConfig, { ask, object }: PinSources): HostOptions['pin'] {
+function pinOf(config: HsmConfig, { ask, object }: PinSources, log: Logger): HostOptions['pin'] {
   const { name, pinFile, pinVariable, pinPrompt, pinObject } = config
   const given = { pinFile, pinVariable, pinPrompt: pinPrompt || undefined, pinObject }
   const named = Object.entries(given).flatMap(([key, one]) => (one === undefined ? [] : key))
@@ -178,7 +178,7 @@ function pinOf(config: HsmConfig, { ask, object }: PinSources): HostOptions['pin
 
 function pinIn(name: string, pinFile: string): string {
   try {
-    return readFileSync(pinFile, 'utf8').replace(/\r?\n$/, '')
+    return secretText(pinFile, log)
   } catch (error) {
     throw new ConfigError(`keystores: "${name}": ${pinFile}: ${(error as Error).message}`)
   }

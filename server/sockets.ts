@@ -8,6 +8,7 @@ import { lstatSync, mkdirSync, realpathSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { KmsError } from '#core/errors.ts'
 
 /** Longest path of a Unix socket that every system takes. */
 const SOCKET_PATH_MAX = 100
@@ -16,7 +17,8 @@ const SOCKET_PATH_MAX = 100
  * Where a socket of a data directory is: in it, or, where its path is too long for that, in a
  * folder beside temporary files that the owner of the directory has for himself.
  *
- * @throws Where somebody else could put a socket there, who would be told PINs.
+ * @throws `KmsError` `storageUnavailable` where somebody else could put a socket there, who would
+ * be told PINs.
  */
 export function socketPath(dataDir: string, socket: 'control' | 'pkcs11'): string {
   const real = realpathSync(dataDir)
@@ -35,5 +37,6 @@ function privateFolder(owner: number): string {
   if (found === undefined) return folder
   if (found.isDirectory() && found.uid === owner && (found.mode & 0o077) === 0) return folder
   const what = 'it is not a directory that user alone can open'
-  throw new Error(`Cannot use ${folder} for sockets of user ${owner}: ${what}; remove it`)
+  const why = `Cannot use ${folder} for sockets of user ${owner}: ${what}; remove it`
+  throw new KmsError('storageUnavailable', why)
 }

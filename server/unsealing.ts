@@ -7,7 +7,7 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SealedDataKey } from '#core/database.ts'
 import { KmsError } from '#core/errors.ts'
@@ -15,6 +15,8 @@ import { DATA_KEY_BYTES, openDataKey, sealDataKey } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
 import type { LockedDatabase } from '#databases/sqlite/sqlite.ts'
 import type { Config } from './config.ts'
+import type { Logger } from './log.ts'
+import { secretText } from './private-files.ts'
 import {
   dropReplaced,
   findFileKey,
@@ -33,6 +35,7 @@ import { assertHsmName, type HsmDevices, newHsmKey, openHsmKey } from './rootkey
 export interface UnsealOptions {
   readonly dataDir: string
   readonly config: Config
+  readonly log?: Pick<Logger, 'warn'> | undefined
   /** Asks a person for the passphrase; absent where nobody can be asked. */
   readonly askPassphrase?: ((prompt?: string) => Promise<string>) | undefined
 }
@@ -91,10 +94,9 @@ async function knownRootKey(
   return { name, key: await passphraseKey(await passphraseFor(options), name) }
 }
 
-async function passphraseFor({ config, askPassphrase }: UnsealOptions): Promise<string> {
+async function passphraseFor({ config, askPassphrase, log }: UnsealOptions): Promise<string> {
   const { passphraseFile } = config.rootKey
-  if (passphraseFile !== undefined)
-    return readFileSync(passphraseFile, 'utf8').replace(/\r?\n$/, '')
+  if (passphraseFile !== undefined) return secretText(passphraseFile, log)
   const given = process.env['CLAVIGER_PASSPHRASE']
   if (given !== undefined && given !== '') return given
   if (askPassphrase !== undefined) return askPassphrase()

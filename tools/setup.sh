@@ -17,7 +17,8 @@ need_packages() {
   fi
   echo "claviger: installing packages (once) ..." >&2
   # Not `npm ci`: it refuses a lock file whose optional packages for other platforms are not all served.
-  npm install --no-save --no-audit --no-fund --loglevel=error "$@" >&2
+  # No package needs its install script; whoever gets hold of one of them runs nothing here by it.
+  npm install --ignore-scripts --no-save --no-audit --no-fund --loglevel=error "$@" >&2
 }
 
 # Sets $node: from the PATH if new enough, else the one that npm has brought.

@@ -97,6 +97,16 @@ describe('rules against attacks that are switched off', { timeout: 60_000 }, () 
       equal(await bench.flag(session, handle, 'WRAP_WITH_TRUSTED'), false)
     },
     'no-block-wrapping': async () => wrap(await wrapping(), SECRET, CBC),
+    'no-block-unwrapping': async () => {
+      const args = { hSession: session, pMechanism: CBC, hUnwrappingKey: await wrapping() }
+      const pTemplate = template({ ...AES, KEY_TYPE: CKK.GENERIC_SECRET, VALUE_LEN: 16 })
+      const wish = { ...args, pWrappedKey: Buffer.alloc(16), pTemplate }
+      return bench.call.C_UnwrapKey(bench.app, wish)
+    },
+    'no-iv-twice': async () => {
+      const parameter = { pIv: Buffer.alloc(12), ulIvBits: 96, pAAD: undefined, ulTagBits: 128 }
+      return wrap(await wrapping(), SECRET, { type: CKM.AES_GCM, parameter })
+    },
     'derived-stays-sensitive': () => {
       const open = { SENSITIVE: false, EXTRACTABLE: true }
       return derive(CKM.CONCATENATE_BASE_AND_DATA, { pData: Buffer.of(0) }, open)

@@ -20,7 +20,7 @@ import {
   ObjectType,
   WrappingMethod,
 } from '#spec/kmip/enumerations.ts'
-import { CKK, CKM, CKO, CKR, CKU } from '#spec/pkcs11/constants.ts'
+import { CKG, CKK, CKM, CKO, CKR, CKU } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { paddedText, ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
@@ -240,7 +240,7 @@ describe('attacks by way of the functions themselves', { timeout: 60_000 }, () =
 
   it('a wrapped key is found out by asking about altered ones', async () => {
     const wrapping = await make({ ...WRAPPING })
-    const mechanism = { type: CKM.AES_CBC_PAD, parameter: Buffer.alloc(16, 1) }
+    const mechanism = KWP
     const wrapped = await wrap(mechanism, wrapping, await make({ EXTRACTABLE: true }))
     const codes = new Set<number>()
     /** What is not refused is a key by accident, and tells nothing either. */
@@ -271,6 +271,44 @@ describe('attacks by way of the functions themselves', { timeout: 60_000 }, () =
     }
     deepEqual([...codes], [CKR.WRAPPED_KEY_INVALID])
     played.add('one-answer')
+  })
+
+  it('blocks of a wrapped key are asked about: cut short, or by their padding', async () => {
+    const wrapping = await make({ ...WRAPPING })
+    const secret = await wrap(KWP, wrapping, await make(SECRET))
+    const parameter = crypto.randomBytes(16)
+    for (const type of [CKM.AES_CBC, CKM.AES_CBC_PAD]) {
+      const piece = { KEY_TYPE: CKK.GENERIC_SECRET, ...(type === CKM.AES_CBC && { VALUE_LEN: 1 }) }
+      await stops('no-block-unwrapping', () => {
+        return unwrap({ type, parameter }, wrapping, secret.subarray(0, 16), piece)
+      })
+    }
+  })
+
+  it('a secret is wrapped under the IV of known bytes', async () => {
+    const [wrapping, secret] = [await make({ ...WRAPPING }), await make(SECRET)]
+    const pIv = Buffer.alloc(12, 7)
+    const gcm = { pIv, ulIvBits: 96, pAAD: undefined, ulTagBits: 128 }
+    const ccm = { ulDataLen: 32, pNonce: pIv, pAAD: undefined, ulMACLen: 16 }
+    await stops('no-iv-twice', () => wrap({ type: CKM.AES_GCM, parameter: gcm }, wrapping, secret))
+    await stops('no-iv-twice', () => wrap({ type: CKM.AES_CCM, parameter: ccm }, wrapping, secret))
+    const made = async (hWrappingKey: number, ulIvFixedBits: number, ivGenerator: number) => {
+      const iv = { pIv, ulIvFixedBits, ivGenerator }
+      const parameter = { ...iv, pAAD: undefined, ulTagBits: 128 }
+      const pMechanism = { type: CKM.AES_GCM, parameter }
+      const args = { hSession: session, pMechanism, hWrappingKey, hKey: secret, pWrappedKey: 100 }
+      const whole = { ...args, pAssociatedData: undefined }
+      return (await bench.call.C_WrapKeyAuthenticated(bench.app, whole)).pWrappedKey
+    }
+    ok((await made(wrapping, 32, CKG.GENERATE_RANDOM)) instanceof Uint8Array)
+    await stops('no-iv-twice', () => made(wrapping, 88, CKG.GENERATE_RANDOM))
+    await stops('no-iv-twice', () => made(wrapping, 0, CKG.NO_GENERATE))
+    for (const role of ['ENCRYPT', 'DERIVE'] as const) {
+      const both = await make({ WRAP: true, ENCRYPT: false, DECRYPT: false, [role]: true })
+      await stops('no-iv-twice', () => made(both, 0, CKG.GENERATE_RANDOM))
+    }
+    const open = await make({ EXTRACTABLE: true, SENSITIVE: false })
+    ok((await wrap({ type: CKM.AES_GCM, parameter: gcm }, wrapping, open)) instanceof Uint8Array)
   })
 
   it('a secret is joined to known bytes, and read', async () => {

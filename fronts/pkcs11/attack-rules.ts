@@ -60,6 +60,30 @@ export function assertWrapsOnly(
   throw refusedBy('no-known-wrapping-key', `key ${wrapping.id} shall wrap, and can be read`)
 }
 
+/** Bits of an IV that are made here: fewer come again too soon. */
+const MADE_BYTES_MIN = 8
+
+/** @param madeBytes How many bytes of the IV the caller has not chosen. */
+export function assertFreshIv(
+  rules: RuleSet,
+  wrapping: ManagedObject,
+  target: ManagedObject,
+  madeBytes: number,
+): void {
+  if (!rules.has('no-iv-twice') || !isSensitive(target)) return
+  if (madeBytes < MADE_BYTES_MIN) {
+    throw refusedBy('no-iv-twice', `${madeBytes} bytes of the IV are not the caller's choice`)
+  }
+  if (!has(wrapping, Mask.Encrypt) && !has(wrapping, Mask.DeriveKey)) return
+  throw refusedBy('no-iv-twice', `key ${wrapping.id} shall wrap, and encrypts or derives as well`)
+}
+
+/** What is unwrapped block by block with a key that cannot be read. */
+export function assertNoBlocks(rules: RuleSet, unwrapping: ManagedObject, mechanism: string): void {
+  if (!rules.has('no-block-unwrapping') || !isHidden(unwrapping)) return
+  throw refusedBy('no-block-unwrapping', `CKM_${mechanism} and key ${unwrapping.id}`)
+}
+
 /** A public key encrypts for everybody: of pairs there is nothing to refuse. */
 export function assertUnwrapsOnly(
   rules: RuleSet,

@@ -70,6 +70,16 @@ export const RULES = {
     prevents: 'Keys are altered, cut and put together block by block; halves of a key are searched one at a time.',
     source: CLULOW, rv: 'KEY_NOT_WRAPPABLE',
   },
+  'no-block-unwrapping': {
+    refuses: 'CBC, with or without padding, for unwrapping with a key that cannot be read.',
+    prevents: 'Pieces of a block become keys that are short enough to be searched, or the padding is asked about: whatever the key has wrapped, in whatever way, is found out.',
+    source: `${CLULOW}; ${ORACLES}`, rv: 'KEY_FUNCTION_NOT_PERMITTED',
+  },
+  'no-iv-twice': {
+    refuses: 'GCM, CCM and ChaCha20-Poly1305 for wrapping sensitive keys, unless C_WrapKeyAuthenticated makes 64 bits of the IV or more and the wrapping key neither encrypts nor derives.',
+    prevents: 'A key is wrapped under the IV of known bytes, and the difference of the two ciphertexts tells it.',
+    source: 'NIST SP 800-38D §8 and appendix A; A. Joux, Authentication failures in NIST version of GCM, 2006', rv: 'KEY_NOT_WRAPPABLE',
+  },
   'one-answer': {
     refuses: 'To say what is wrong with a wrapped key: padding, tag, length and encoding give one code.',
     prevents: 'A wrapped key is found out by asking about altered ones, many times.',

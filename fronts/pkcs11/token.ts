@@ -130,6 +130,11 @@ export class Token {
     return this.#state.initialised
   }
 
+  /** Users have PINs, and nobody is there who could have set them: the operator has. */
+  get hasUsersAlone(): boolean {
+    return this.#state.so === undefined && Object.keys(this.#state.users).length > 0
+  }
+
   get rules(): RuleSet {
     return this.options.rules
   }

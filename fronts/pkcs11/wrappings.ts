@@ -39,6 +39,10 @@ export interface Wrapping {
   readonly agrees?: true
   /** Present where nothing tells whether what was wrapped has been altered. */
   readonly bare?: true
+  /** Present where blocks of what was wrapped can be put together anew: padding says little. */
+  readonly blocks?: true
+  /** Present where two keys under one IV tell each other. */
+  readonly streams?: true
 }
 
 const AES = ['AES'] as const
@@ -54,13 +58,13 @@ export const WRAPPINGS: readonly Wrapping[] = [
   { ckm: CKM.AES_KEY_WRAP_PAD,   cipher: 'AES_KEY_WRAP_KWP',  algorithms: AES },
   { ckm: CKM.AES_KEY_WRAP_KWP,   cipher: 'AES_KEY_WRAP_KWP',  algorithms: AES },
   { ckm: CKM.AES_KEY_WRAP_PKCS7, cipher: 'AES_KEY_WRAP',      algorithms: AES, pads: 'PKCS7', blockBytes: 8 },
-  { ckm: CKM.AES_CBC,            cipher: 'AES_CBC',           algorithms: AES, pads: 'zeros', blockBytes: 16, secretsOnly: true, bare: true },
-  { ckm: CKM.AES_CBC_PAD,        cipher: 'AES_CBC_PAD',       algorithms: AES },
-  { ckm: CKM.AES_GCM,            cipher: 'AES_GCM',           algorithms: AES },
-  { ckm: CKM.AES_CCM,            cipher: 'AES_CCM',           algorithms: AES },
-  { ckm: CKM.DES3_CBC,           cipher: 'DES3_CBC',          algorithms: DES3, pads: 'zeros', blockBytes: 8, secretsOnly: true, bare: true },
-  { ckm: CKM.DES3_CBC_PAD,       cipher: 'DES3_CBC_PAD',      algorithms: DES3 },
-  { ckm: CKM.CHACHA20_POLY1305,  cipher: 'CHACHA20_POLY1305', algorithms: CHACHA },
+  { ckm: CKM.AES_CBC,            cipher: 'AES_CBC',           algorithms: AES, pads: 'zeros', blockBytes: 16, secretsOnly: true, bare: true, blocks: true },
+  { ckm: CKM.AES_CBC_PAD,        cipher: 'AES_CBC_PAD',       algorithms: AES, blocks: true },
+  { ckm: CKM.AES_GCM,            cipher: 'AES_GCM',           algorithms: AES, streams: true },
+  { ckm: CKM.AES_CCM,            cipher: 'AES_CCM',           algorithms: AES, streams: true },
+  { ckm: CKM.DES3_CBC,           cipher: 'DES3_CBC',          algorithms: DES3, pads: 'zeros', blockBytes: 8, secretsOnly: true, bare: true, blocks: true },
+  { ckm: CKM.DES3_CBC_PAD,       cipher: 'DES3_CBC_PAD',      algorithms: DES3, blocks: true },
+  { ckm: CKM.CHACHA20_POLY1305,  cipher: 'CHACHA20_POLY1305', algorithms: CHACHA, streams: true },
   { ckm: CKM.RSA_PKCS,           cipher: 'RSA_PKCS',          algorithms: RSA, secretsOnly: true },
   { ckm: CKM.RSA_PKCS_OAEP,      cipher: 'RSA_PKCS_OAEP',     algorithms: RSA, secretsOnly: true },
   { ckm: CKM.RSA_AES_KEY_WRAP,   cipher: 'RSA_PKCS_OAEP',     algorithms: RSA },

@@ -63,6 +63,10 @@ export const general = {
     const token = application.presentToken(slotID)
     assertSetUpHere(token, 'claviger token init')
     assertMayInitialise(application, token)
+    if (token.hasUsersAlone) {
+      const what = `the PIN of token "${token.label}" is the operator's, and it has no officer yet`
+      throw new CryptokiError(CKR.TOKEN_WRITE_PROTECTED, `${what}: claviger token pin --so`)
+    }
     if (pPin === undefined) throw noPin()
     const label = Buffer.from(pLabel).toString('utf8').trimEnd()
     await token.initialise(pPin, label)

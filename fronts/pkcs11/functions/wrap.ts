@@ -19,6 +19,8 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Attribute, Handlers, Mechanism } from '#spec/pkcs11/types.ts'
 import type { Application, Seen } from '../application.ts'
 import {
+  assertFreshIv,
+  assertNoBlocks,
   assertUnwrapsOnly,
   assertWrapsOnly,
   isSensitive,
@@ -68,7 +70,8 @@ export const wrap = {
     const { mechanism, madeBytes } = meaning
     // What is made goes back in the parameter, where the caller's buffer has room for it.
     const iv = await withMade(session, mechanism.iv, madeBytes)
-    const wrapped = await wrappedBy(session, asked, hWrappingKey, hKey, { ...mechanism, iv })
+    const authenticated = { ...mechanism, iv }
+    const wrapped = await wrappedBy(session, asked, hWrappingKey, hKey, authenticated, madeBytes)
     const answer = { pWrappedKey: fitting(wrapped, args.pWrappedKey) }
     const isMade = madeBytes > 0 && answer.pWrappedKey instanceof Uint8Array
     return isMade ? { ...answer, pMechanism: withIv(asked.mechanism, iv) } : answer
@@ -146,6 +149,7 @@ async function wrappedBy(
   hWrappingKey: number,
   hKey: number,
   mechanism: WrapMechanism,
+  madeBytes = 0,
 ): Promise<Uint8Array> {
   const held = await keyFor(session, hWrappingKey, 'wrap', offered, WRAPPING_KEY_CODES)
   const target = await session.application.object(session, hKey, CKR.KEY_HANDLE_INVALID)
@@ -156,6 +160,7 @@ async function wrappedBy(
     throw refusedBy('no-block-wrapping', `CKM_${offered.name} and a sensitive key`)
   }
   assertWrapsOnly(rules, held.object, target.object, await otherHalf(session, held))
+  if (wrapping.streams) assertFreshIv(rules, held.object, target.object, madeBytes)
   const fitted = (bytes: Uint8Array): Uint8Array => Buffer.from(padded(bytes, wrapping))
   const context = session.context('Get', target.lasting)
   return use(held, async (wrapper) => {
@@ -205,6 +210,7 @@ async function unwrapped(session: Session, asked: Asked, wish: UnwrapWish): Prom
   const { isPrivate, keyType } = classOf(wish.template, wrapping)
   const { rules } = session.token
   assertUnwrapsOnly(rules, held.object, held.key.kind !== 'secret')
+  if (wrapping.blocks) assertNoBlocks(rules, held.object, offered.name)
   const template = unwrappedTemplate(rules, wish.template, held.object)
   return use(held, async ({ keystore, key, seen }) => {
     using whole = await opened(() => keystore.unwrap(key, wish.mechanism, wrapped))

@@ -22,9 +22,14 @@ const COPIED = 1 << 30
 
 const ROLES = Mask.WrapKey | Mask.UnwrapKey | Mask.Encrypt | Mask.Decrypt | Mask.DeriveKey
 
-/** Roles that no key plays one after the other. Encryption derives as well. */
+/**
+ * Roles that no key plays one after the other. Encryption derives as well, and either makes the
+ * stream that a key was wrapped with.
+ */
 const APART = [
   [Mask.WrapKey, Mask.Decrypt],
+  [Mask.WrapKey, Mask.Encrypt],
+  [Mask.WrapKey, Mask.DeriveKey],
   [Mask.UnwrapKey, Mask.Encrypt],
   [Mask.DeriveKey, Mask.Encrypt],
 ] as const
