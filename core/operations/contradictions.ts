@@ -57,23 +57,14 @@ function assertSameAlgorithm(key: KeyInUse, parameters: CryptographicParameters)
   throw contradiction(`the Cryptographic Algorithm is ${name}, the key is of ${own}`)
 }
 
-/** A key of ChaCha20 is used with Poly1305 as well, and one of EC by several names. */
+/** A key of ChaCha20 is used with Poly1305 as well. */
 function isOf(own: KeyAlgorithm, named: number): boolean {
   const algorithm = secretKeyOfKmip(named) ?? pairOfKmip(named)
-  if (algorithm === own) return true
-  if (own.startsWith('ChaCha20')) return algorithm?.startsWith('ChaCha20') === true
-  return ELLIPTIC.has(named) && isCurve(own)
+  return algorithm === own || (isChaCha(own) && algorithm !== undefined && isChaCha(algorithm))
 }
 
-const ELLIPTIC: ReadonlySet<number> = new Set([
-  CryptographicAlgorithm.EC,
-  CryptographicAlgorithm.ECDSA,
-  CryptographicAlgorithm.ECDH,
-  CryptographicAlgorithm.ECMQV,
-])
-
-function isCurve(own: KeyAlgorithm): boolean {
-  return own === 'EC' || /^(Ed|X)(25519|448)$/.test(own)
+function isChaCha(algorithm: KeyAlgorithm): boolean {
+  return algorithm.startsWith('ChaCha20')
 }
 
 function assertMaskGenerator({ maskGenerator }: CryptographicParameters): void {
@@ -83,6 +74,9 @@ function assertMaskGenerator({ maskGenerator }: CryptographicParameters): void {
 }
 
 /**
+ * The Cryptographic Algorithm does not count: a mandatory case (CS-AC-M-3-ECC-13) says RSA of a key
+ * of EC.
+ *
  * @param named What the Digital Signature Algorithm of the parameters means.
  * @throws {@link KmsError} `parametersContradict`, `parametersUnsupported`.
  */
@@ -93,7 +87,6 @@ export function assertSignatureFits(
   named: { readonly hash?: Hash | undefined } | undefined,
   hash: Hash,
 ): void {
-  assertSameAlgorithm(key, parameters)
   assertMaskGenerator(parameters)
   const { hashingAlgorithm, paddingMethod } = parameters
   const other = hashingAlgorithm === undefined ? undefined : hashOfKmip(hashingAlgorithm)
