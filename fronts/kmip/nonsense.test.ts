@@ -409,3 +409,33 @@ describe('Objects and versions', { timeout: 120_000 }, () => {
     )
   })
 })
+
+describe('Credentials in a message', { timeout: 120_000 }, () => {
+  it('do not count, even where a client writes their type as a number', async () => {
+    const message = encodeRequest([{ operation: 'Query', payload: { queryFunction: [1] } }], 10)
+    const credential = (type: Item): Item =>
+      structure(Tag.Authentication, [
+        structure(Tag.Credential, [
+          type,
+          structure(Tag.CredentialValue, [
+            { tag: Tag.Username, type: ItemType.TextString, value: 'admin' },
+          ]),
+        ]),
+      ])
+    const withType = (type: Item): Item => {
+      const [header, ...items] = message.value as readonly [Item, ...Item[]]
+      const [version, ...rest] = header.value as readonly Item[]
+      const fields = [version as Item, credential(type), ...rest]
+      return structure(message.tag, [structure(Tag.RequestHeader, fields), ...items])
+    }
+    const tag = Tag.CredentialType
+    for (const [type, isRead] of [
+      [{ tag, type: ItemType.Enumeration, value: 1 }, true],
+      [{ tag, type: ItemType.Integer, value: 1 }, true],
+      [{ tag, type: ItemType.TextString, value: '1' }, false],
+    ] as const) {
+      const [result] = decodeResponse(await client.send(withType(type)), 10)
+      equal(result?.ok, isRead)
+    }
+  })
+})
