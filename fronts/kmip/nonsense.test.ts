@@ -175,6 +175,7 @@ describe('Re-key', { timeout: 120_000 }, () => {
     for (const attribute of [
       { id: 'cryptographicAlgorithm', value: 2 },
       { id: 'cryptographicLength', value: 128 },
+      { id: 'cryptographicDomainParameters', value: { recommendedCurve: 7 } },
     ] as const) {
       const attributes = { attributes: [attribute] }
       const reasons = [R.InvalidField, R.InvalidAttributeValue] as const
