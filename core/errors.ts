@@ -84,6 +84,7 @@ export const FAILURES = {
   cryptographicFailure:  { kmip: R.CryptographicFailure,  ckr: CKR.FUNCTION_FAILED,            http: 422 },
   parametersMissing:     { kmip: R.InvalidField,          kmip2: R.BadCryptographicParameters, ckr: CKR.MECHANISM_PARAM_INVALID, http: 400 },
   parametersUnsupported: { kmip: R.InvalidField,          kmip2: R.UnsupportedCryptographicParameters, ckr: CKR.MECHANISM_INVALID, http: 400 },
+  parametersContradict:  { kmip: R.InvalidField,          kmip2: R.BadCryptographicParameters, ckr: CKR.MECHANISM_PARAM_INVALID, http: 400 },
   missingIv:             { kmip: R.InvalidMessage,        ckr: CKR.MECHANISM_PARAM_INVALID,    http: 400 },
   tagLength:             { kmip: R.GeneralFailure,        ckr: CKR.MECHANISM_PARAM_INVALID,    http: 400 },
   dataLength:            { kmip: R.CryptographicFailure,  ckr: CKR.DATA_LEN_RANGE,             http: 400 },

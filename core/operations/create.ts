@@ -9,19 +9,22 @@ import {
   type CurveRow,
   curveRow,
   type KeySpec,
+  pairOfKmip,
   secretKeyOfKmip,
   secretKeyRow,
 } from '#spec/algorithms.ts'
-import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
+import { attributeLabel, type ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import type { AttributeKey, AttributeValues } from '#spec/kmip/attributes.ts'
 import {
   CryptographicAlgorithm,
   type KeyFormatType,
   LinkType,
   ObjectType,
+  RecommendedCurve,
   SecretDataType,
 } from '#spec/kmip/enumerations.ts'
 import type { ObjectInMessage } from '#spec/kmip/objects.ts'
+import { nameOf } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
@@ -110,8 +113,8 @@ function secretSpec(objectType: ObjectType, given: readonly ListedAttribute[]): 
   if (number === undefined) throw missing('Cryptographic Algorithm', 'create key')
   const algorithm = secretKeyOfKmip(number)
   if (algorithm === undefined) {
-    const what = `Cannot create key: ${algorithmLabel(number)} is not offered`
-    throw new KmsError('invalidField', what)
+    const hint = pairOfKmip(number) === undefined ? 'is not offered' : 'is for Create Key Pair'
+    throw new KmsError('attributeValue', `Cannot create key: ${algorithmLabel(number)} ${hint}`)
   }
   return { algorithm, bits: bits ?? (secretKeyRow(algorithm).bits[0] as number) }
 }
@@ -280,8 +283,8 @@ function pairWanted(
   const agreed = <K extends AttributeKey>(key: K): AttributeValues[K] | undefined => {
     const [a, b] = [valueIn(forPrivate, key), valueIn(forPublic, key)]
     if (a === undefined || b === undefined || JSON.stringify(a) === JSON.stringify(b)) return a ?? b
-    const what = `Cannot create key pair: its halves have different values of ${key}`
-    throw new KmsError('invalidField', what)
+    const what = 'Cannot create key pair: its halves have different values of'
+    throw new KmsError('attributeValue', `${what} ${attributeLabel(key)}; it is one for both`)
   }
   const number = agreed('cryptographicAlgorithm')
   if (number === undefined) throw missing('Cryptographic Algorithm', 'create key pair')
@@ -289,11 +292,25 @@ function pairWanted(
   const wanted = agreed('cryptographicDomainParameters')?.recommendedCurve
   const usual = number === CryptographicAlgorithm.RSA ? RSA_BITS : EC_BITS
   const spec = pairSpec(number, bits ?? usual, wanted)
-  if (spec === undefined) {
-    const of = bits === undefined ? '' : ` of ${bits} bits`
-    const what = `Cannot create key pair: ${algorithmLabel(number)}${of} is not offered`
-    throw new KmsError('invalidField', what)
-  }
+  if (spec === undefined) throw noSuchPair(number, bits, wanted)
   const row: CurveRow | undefined = spec.curve && curveRow(spec.curve)
+  if (row !== undefined && bits !== undefined && bits !== row.bits) {
+    const what = `Cannot create key pair: ${spec.curve} has ${row.bits} bits, not ${bits}`
+    throw new KmsError('attributeValue', `${what}; give one of curve and length`)
+  }
   return { spec, number, curve: wanted ?? row?.kmip }
+}
+
+function noSuchPair(
+  number: CryptographicAlgorithm,
+  bits: number | undefined,
+  curve: number | undefined,
+): KmsError {
+  const what = `Cannot create key pair: ${algorithmLabel(number)}`
+  if (secretKeyOfKmip(number) !== undefined) {
+    return new KmsError('attributeValue', `${what} is for Create`)
+  }
+  const on = curve === undefined ? '' : ` on ${nameOf(RecommendedCurve, curve)}`
+  const of = curve !== undefined || bits === undefined ? '' : ` of ${bits} bits`
+  return new KmsError('attributeValue', `${what}${on}${of} is not offered`)
 }

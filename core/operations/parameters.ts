@@ -44,6 +44,7 @@ import type {
   WrapMechanism,
 } from '../keystore.ts'
 import { labelOf, type ManagedObject } from '../objects.ts'
+import { assertCipherFits, assertSignatureFits } from './contradictions.ts'
 
 /** The parameters that count for a use of a key. */
 export function effectiveParameters(
@@ -115,7 +116,7 @@ export interface ChosenCipher extends CipherMechanism {
 
 /**
  * @param iv What the request gives.
- * @throws {@link KmsError} `parametersMissing`, `parametersUnsupported`.
+ * @throws {@link KmsError} `parametersMissing`, `parametersUnsupported`, `parametersContradict`.
  */
 export function cipherMechanism(
   key: UsableKey,
@@ -125,6 +126,7 @@ export function cipherMechanism(
   encrypts: boolean,
 ): ChosenCipher {
   const cipher = cipherFor(key, parameters)
+  assertCipherFits(key.key, cipher, parameters, aad)
   const row = cipherRow(cipher)
   const generated = encrypts && iv === undefined && parameters.randomIV === true
   const length = generated ? ivBytes(cipher, parameters) : undefined
@@ -170,6 +172,7 @@ export function wrapMechanism(
   const given = parameters?.blockCipherMode === undefined && symmetric
   const effective = given ? { ...parameters, ...WRAP_DEFAULT } : (parameters ?? {})
   const cipher = cipherFor(key, effective)
+  assertCipherFits(key.key, cipher, effective, undefined)
   const row = cipherRow(cipher)
   const needsIv = row.ivBytes.length > 0 && row.wraps === undefined && iv === undefined
   return {
@@ -192,7 +195,7 @@ function usualHash({ spec }: KeyInUse): Hash {
 
 /**
  * @param digested Whether the data is a digest already.
- * @throws {@link KmsError} `parametersUnsupported`.
+ * @throws {@link KmsError} `parametersUnsupported`, `parametersContradict`.
  */
 export function signatureMechanism(
   key: UsableKey,
@@ -208,6 +211,7 @@ export function signatureMechanism(
   const scheme = named?.scheme ?? schemeFor(key, parameters)
   const { input } = signatureRow(scheme)
   const hash = named?.hash ?? optionalHash(parameters.hashingAlgorithm) ?? usualHash(key.key)
+  assertSignatureFits(key.key, parameters, scheme, named, hash)
   return {
     scheme,
     hash: input === 'digest' ? hash : undefined,

@@ -27,6 +27,7 @@ import {
 import { type ObjectInMessage, TAG_OF_OBJECT_TYPE } from '#spec/kmip/objects.ts'
 import type { KeyWrappingData } from '#spec/kmip/structures.ts'
 import { Tag } from '#spec/kmip/tags.ts'
+import { EXTENSIONS } from '#spec/kmip/values.ts'
 import { encodeItem } from '#wire/ttlv/binary.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
 import type { Context } from '../context.ts'
@@ -38,6 +39,7 @@ import type { MaterialKind } from '../keystore.ts'
 import { isKeyed, type KeyedObject, type ManagedObject, objectTypeLabel } from '../objects.ts'
 import { unsoundness } from '../sound-key.ts'
 import { valueIn } from './create.ts'
+import { assertSound } from './foreign.ts'
 import { placed } from './keep.ts'
 import {
   domainParameters,
@@ -77,6 +79,7 @@ export async function register(context: Context, wish: RegisterWish): Promise<Ma
     const what = `Cannot register ${objectTypeLabel(objectType)}: the object is of another type`
     throw new KmsError('objectType', what)
   }
+  assertSound(object)
   const chosen = withoutIdentifier(wish.given.attributes)
   const all = await resolved(context, { ...wish.given, attributes: chosen.attributes })
   const taken = await take(objectType, object, all)
@@ -268,9 +271,6 @@ function assertUnknownForm(format: KeyFormatType): void {
   const what = `Cannot register secret key: ${formatName(format)} is no form of it`
   throw new KmsError('keyFormat', `${what}; Raw, Opaque and Transparent Symmetric Key are`)
 }
-
-/** Where the values of enumerations begin that are a vendor's own. */
-const EXTENSIONS = 0x8000_0000
 
 /** Half of a pair: what it is the key itself says, where it can be read. */
 function pairIs(

@@ -162,7 +162,9 @@ const KIND: readonly AttributeKey[] = [
 function assertSameKind(old: ManagedObject, given: readonly ListedAttribute[]): void {
   const other = given.find(({ id, value }) => {
     const key = KIND.find((one) => one === id)
-    return key !== undefined && !sameValue(key, old.attributes.get(key), value)
+    if (key === undefined) return false
+    const present = old.attributes.get(key)
+    return present === undefined || !sameValue(key, present, value)
   })
   if (other === undefined) return
   const what = `Cannot re-key ${labelOf(old)}: ${attributeLabel(other.id)} stays as it is`

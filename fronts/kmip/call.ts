@@ -76,8 +76,13 @@ export function dataOf({ batch }: Call, data: DataOrReference | undefined): Uint
 }
 
 /** Data that must be there. */
-export function neededData(call: Call, data: DataOrReference | undefined): Uint8Array {
+export function neededData(
+  call: Call,
+  data: DataOrReference | undefined,
+  label = 'Data',
+): Uint8Array {
   const found = dataOf(call, data)
   if (found !== undefined) return found
-  throw new KmsError('missingField', 'Cannot do it: the Data is missing')
+  const what = `Cannot do ${call.context.operation}: the field ${label} is missing`
+  throw new KmsError('missingField', what)
 }

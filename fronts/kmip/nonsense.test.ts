@@ -175,6 +175,7 @@ describe('Re-key', { timeout: 120_000 }, () => {
     for (const attribute of [
       { id: 'cryptographicAlgorithm', value: 2 },
       { id: 'cryptographicLength', value: 128 },
+      { id: 'cryptographicDomainParameters', value: { recommendedCurve: 7 } },
     ] as const) {
       const attributes = { attributes: [attribute] }
       const reasons = [R.InvalidField, R.InvalidAttributeValue] as const
@@ -346,5 +347,96 @@ describe('A batch', { timeout: 120_000 }, () => {
 
   it('is not empty', async () => {
     deepEqual(await reasonsOf(encodeRequest([], 14)), [[undefined, R.InvalidMessage]])
+  })
+})
+
+describe('Objects and versions', { timeout: 120_000 }, () => {
+  const split = (more: object): RequestOf<'Register'> => ({
+    objectType: 5,
+    attributes: { attributes: [ENCRYPTS] },
+    object: {
+      tag: Tag.SplitKey,
+      value: {
+        splitKeyParts: 3,
+        keyPartIdentifier: 1,
+        splitKeyThreshold: 2,
+        splitKeyMethod: 1,
+        keyBlock: {
+          keyFormatType: 1,
+          keyValue: {
+            keyMaterial: {
+              tag: Tag.KeyMaterial,
+              type: ItemType.ByteString,
+              value: Buffer.alloc(32, 1),
+            },
+            attributes: [],
+          },
+          cryptographicAlgorithm: 3,
+          cryptographicLength: 256,
+        },
+        ...more,
+      },
+    } as RequestOf<'Register'>['object'],
+  })
+
+  it('a part of a split key is one of its parts', async () => {
+    const reasons = [R.InvalidField, R.InvalidField] as const
+    await refused('Register', split({ keyPartIdentifier: 4 }), reasons, /part 4 of 3/)
+    await refused('Register', split({ splitKeyThreshold: 0 }), reasons, /of which 0 are needed/)
+    const method = [R.InvalidField, R.UnknownEnumeration] as const
+    await refused('Register', split({ splitKeyMethod: 44 }), method, /44 is no Split Key Method/)
+    ok(await client.call('Register', split({ keyPartIdentifier: 3, splitKeyThreshold: 3 })))
+  })
+
+  it('a type of object that a version lacks is neither taken nor given in it', async () => {
+    const object = {
+      tag: Tag.CertificateRequest,
+      value: { certificateRequestType: 2, certificateRequestValue: Buffer.from('request') },
+    } as RequestOf<'Register'>['object']
+    const request = { objectType: 10, attributes: { attributes: [] }, object } as const
+    const why = /KMIP 1.4 has no Certificate Request/
+    await refused('Register', request, [R.InvalidField, undefined], why)
+    const { uniqueIdentifier } = await client.call('Register', request)
+    await refused('Get', { uniqueIdentifier }, [R.InvalidField, undefined], why)
+    equal((await client.call('Get', { uniqueIdentifier })).objectType, 10)
+  })
+
+  it('an attribute that no version has is not asked for in 2.x', async () => {
+    const uniqueIdentifier = await create()
+    const attributeRefs = [':Nonsense'] as const
+    await rejects(
+      client.call('GetAttributes', { uniqueIdentifier, attributeRefs }, { version: 21 }),
+      (error: KmipError) => error.reason === R.InvalidAttribute,
+    )
+  })
+})
+
+describe('Credentials in a message', { timeout: 120_000 }, () => {
+  it('do not count, even where a client writes their type as a number', async () => {
+    const message = encodeRequest([{ operation: 'Query', payload: { queryFunction: [1] } }], 10)
+    const credential = (type: Item): Item =>
+      structure(Tag.Authentication, [
+        structure(Tag.Credential, [
+          type,
+          structure(Tag.CredentialValue, [
+            { tag: Tag.Username, type: ItemType.TextString, value: 'admin' },
+          ]),
+        ]),
+      ])
+    const withType = (type: Item): Item => {
+      const [header, ...items] = message.value as readonly [Item, ...Item[]]
+      const [version, ...rest] = header.value as readonly Item[]
+      const fields = [version as Item, credential(type), ...rest]
+      return structure(message.tag, [structure(Tag.RequestHeader, fields), ...items])
+    }
+    const tag = Tag.CredentialType
+    for (const [type, isRead] of [
+      [{ tag, type: ItemType.Enumeration, value: 1 }, true],
+      [{ tag, type: ItemType.Integer, value: 1 }, true],
+      [{ tag, type: ItemType.TextString, value: '1' }, false],
+    ] as const) {
+      const [result] = decodeResponse(await client.send(withType(type)), 10)
+      equal(result?.ok, isRead)
+    }
   })
 })

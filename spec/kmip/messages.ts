@@ -13,6 +13,7 @@ import {
   anyItem,
   boolean,
   bytes,
+  type Coder,
   dateTime,
   dateTimeExtended,
   enumeration,
@@ -41,9 +42,21 @@ export const Nonce = struct('Nonce', {
   nonceValue: one(Tag.NonceValue, bytes),
 })
 
+const plainType = enumeration(E.CredentialType)
+
+/** An Enumeration; one client (FortiOS) writes it as an Integer. */
+const credentialType: Coder<E.CredentialType> = {
+  ...plainType,
+  decode(item, context) {
+    const { tag, type, value } = item
+    if (type !== ItemType.Integer) return plainType.decode(item, context)
+    return plainType.decode({ tag, type: ItemType.Enumeration, value }, context)
+  },
+}
+
 /** Credential Value is read by {@link CREDENTIAL_VALUES}; vendors have types of their own. */
 export const Credential = struct('Credential', {
-  credentialType: one(Tag.CredentialType, enumeration(E.CredentialType)),
+  credentialType: one(Tag.CredentialType, credentialType),
   credentialValue: one(Tag.CredentialValue, anyItem),
 })
 export type Credential = Infer<typeof Credential>

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { assertKnown } from '#core/attribute-rules.ts'
 import { KmsError } from '#core/errors.ts'
 import {
   addAttribute,
@@ -36,6 +37,9 @@ export const GetAttributes = handler('GetAttributes', 'read', async (request, ca
   if (names.size < attributeRefs.length && call.version > 10) {
     throw new KmsError('invalidMessage', 'Cannot get attributes: one of them is named twice')
   }
+  // 1.x leaves out what the object does not have, whatever it is called; 2.x has a reason for it.
+  if (call.version >= VERSION_2)
+    for (const name of names) assertKnown(name, 'Cannot get attributes')
   const all = await visible(call, id)
   const listed = names.size === 0 ? all : inOrder(all, [...names])
   return { payload: { uniqueIdentifier: id, ...inVersion(call, listed) }, ids: [id] }

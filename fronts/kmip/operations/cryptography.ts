@@ -244,7 +244,7 @@ export const SignatureVerify = handler('SignatureVerify', 'use', async (request,
   if (isPart(request)) return signatureVerifyPart(request, call)
   const id = idOf(call, request.uniqueIdentifier)
   const parameters = request.cryptographicParameters
-  const signature = neededData(call, request.signatureData)
+  const signature = neededData(call, request.signatureData, 'Signature Data')
   const wish = { id, parameters, signature, ...message(call, request) }
   const { valid } = await signatureVerify(call.context, wish)
   return { payload: { uniqueIdentifier: id, validityIndicator: validity(valid) }, ids: [id] }
@@ -267,7 +267,10 @@ export const MACVerify = handler('MACVerify', 'use', async (request, call) => {
   if (isPart(request)) return macVerifyPart(request, call)
   const id = idOf(call, request.uniqueIdentifier)
   const parameters = request.cryptographicParameters
-  const [data, code] = [neededData(call, request.data), neededData(call, request.macData)]
+  const [data, code] = [
+    neededData(call, request.data),
+    neededData(call, request.macData, 'MAC Data'),
+  ]
   const { valid } = await macVerify(call.context, { id, parameters, data, mac: code })
   return { payload: { uniqueIdentifier: id, validityIndicator: validity(valid) }, ids: [id] }
 })

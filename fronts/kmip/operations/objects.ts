@@ -7,8 +7,8 @@
  */
 
 import { type Awaitable, after } from '#core/awaitable.ts'
-import type { ManagedObject } from '#core/objects.ts'
-import { objectTypeOf } from '#core/objects.ts'
+import { KmsError } from '#core/errors.ts'
+import { labelOf, type ManagedObject, objectTypeLabel, objectTypeOf } from '#core/objects.ts'
 import { getAttributes } from '#core/operations/attributes.ts'
 import { create, createKeyPair } from '#core/operations/create.ts'
 import { deriveKey } from '#core/operations/derive.ts'
@@ -22,13 +22,13 @@ import {
   expressible,
   type ListedAttribute,
 } from '#spec/kmip/attribute-list.ts'
-import { UniqueIdentifierEnumeration as From } from '#spec/kmip/enumerations.ts'
+import { UniqueIdentifierEnumeration as From, ObjectType } from '#spec/kmip/enumerations.ts'
 import { KeyValue } from '#spec/kmip/objects.ts'
 import type { ResponseOf } from '#spec/kmip/operations.ts'
 import { knows } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { encodeItem } from '#wire/ttlv/binary.ts'
-import { VERSION_2 } from '#wire/ttlv/version.ts'
+import { VERSION_2, type Version, versionText } from '#wire/ttlv/version.ts'
 import { type Call, idOf } from '../call.ts'
 import { type Answer, handler } from '../handler.ts'
 
@@ -84,8 +84,16 @@ function pairAnswer(privateId: string, publicId: string, from: readonly [number,
   } as const
 }
 
-export const Register = handler('Register', 'change', async (request, { context }) => {
+/** Types of objects come and go: nobody is given one that the version of the message lacks. */
+function assertInVersion(objectType: ObjectType, version: Version, what: string): void {
+  if (knows(ObjectType, objectType, version)) return
+  const text = `Cannot ${what}: KMIP ${versionText(version)} has no ${objectTypeLabel(objectType)}`
+  throw new KmsError('objectType', `${text}; ask with a version that has it`)
+}
+
+export const Register = handler('Register', 'change', async (request, { context, version }) => {
   const { objectType, attributes, object: value, protectionStorageMasks } = request
+  assertInVersion(objectType, version, 'register object')
   const storageMasks = masksOf(protectionStorageMasks)
   const wish = { objectType, object: value, given: attributes, storageMasks }
   const object = await register(context, wish)
@@ -188,11 +196,12 @@ export const Get = handler('Get', 'read', (request, call) => {
       encodeKeyValue: (keyValue) =>
         encodeItem(KeyValue.encode(Tag.KeyValue, keyValue, { version, beyondVersion: 'drop' })),
     })
-    return after(got, getAnswer)
+    return after(got, (found) => getAnswer(found, version))
   })
 })
 
-function getAnswer({ object, value }: Got): Answer<'Get'> {
+function getAnswer({ object, value }: Got, version: Version): Answer<'Get'> {
+  assertInVersion(objectTypeOf(object), version, `get ${labelOf(object)}`)
   const payload: ResponseOf<'Get'> = {
     objectType: objectTypeOf(object),
     uniqueIdentifier: object.id,
