@@ -172,11 +172,11 @@ function pinOf(config: HsmConfig, { ask, object }: PinSources, log: Logger): Hos
   }
   if (pinFile === undefined) return undefined
   // It is there now, and read again whenever a host starts after the device has refused it.
-  pinIn(name, pinFile)
-  return async () => pinIn(name, pinFile)
+  pinIn(name, pinFile, log)
+  return async () => pinIn(name, pinFile, log)
 }
 
-function pinIn(name: string, pinFile: string): string {
+function pinIn(name: string, pinFile: string, log: Logger): string {
   try {
     return secretText(pinFile, log)
   } catch (error) {
