@@ -42,8 +42,8 @@ Examples:
   claviger serve --data ./data --kmip 0.0.0.0:5696
 
 It prints a line that begins with "ready" once it listens. SIGTERM and SIGINT end it in order:
-running requests are answered first. SIGHUP does nothing: credentials and root key change while it
-runs.`,
+running requests are answered first. SIGHUP reads certificate files anew; a changed configuration
+needs a new start.`,
   )
   .action(async (_options, command: Command) => {
     const options = command.optsWithGlobals<ServeOptions>()
@@ -55,7 +55,10 @@ runs.`,
     const log = createLog(config.log)
     const ask = askPassphrase()
     const house = await House.open({ dataDir: options.data, config, log, askPassphrase: ask })
-    const server = await startServer(house, log)
+    const server = await startServer(house, log).catch(async (error: unknown) => {
+      await house.close()
+      throw error
+    })
     let stopping = false
     const stop = (signal: NodeJS.Signals): void => {
       if (stopping) return
@@ -73,7 +76,7 @@ runs.`,
     }
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
-    process.on('SIGHUP', () => {})
+    process.on('SIGHUP', () => void server.renew())
     const { kmip, plain, pkcs11 } = server
     const result = { ready: true, kmip, plain, pkcs11, data: house.dataDir, new: isNew }
     print(options.json, result, () => welcome(server, house.dataDir, isNew))

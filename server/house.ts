@@ -7,7 +7,7 @@
  * @module
  */
 
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { entryOf, Journal } from '#core/audit.ts'
 import { retried } from '#core/change.ts'
@@ -27,7 +27,9 @@ import { MemoryDatabase } from '#databases/memory/memory.ts'
 import { openSqlite } from '#databases/sqlite/sqlite.ts'
 import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
+import { complaint } from './complaint.ts'
 import { type Config, ConfigError } from './config.ts'
+import { assertNotLost, warnOfOthers } from './folder.ts'
 import { adoptAtStart, hsmKeystore, type KekSource, pinOfObject } from './hsm.ts'
 import { kekAtStart, kekCopy } from './hsm-kek.ts'
 import { lockFolder, type Unlock } from './lock.ts'
@@ -119,6 +121,7 @@ export class House {
       house = await House.#unsealed(options, unlock, devices)
       await house.#startKeystores()
       await house.#furnish()
+      warnOfOthers(options)
       await house.#loadGrants()
       await adoptAtStart(house)
       await kekAtStart(house)
@@ -135,6 +138,7 @@ export class House {
     devices: HsmDevices,
   ): Promise<House> {
     const { dataDir, config } = options
+    assertNotLost(dataDir)
     const locked = openSqlite(join(dataDir, 'claviger.db'))
     const { root, dataKeys } = await unsealed(locked, options, devices)
     const sealer = new Sealer(dataKeys)
@@ -185,7 +189,7 @@ export class House {
         clock,
         flushMilliseconds: limits.auditFlushMilliseconds,
         queueMax: limits.auditQueueMax,
-        failed: (err) => log.error({ err }, 'the audit trail could not be written; it is kept'),
+        failed: complaint(() => log, 'the audit trail could not be written; it is kept'),
       }),
       limits,
       clock,
@@ -262,9 +266,16 @@ export class House {
       key: join(folder, `${name}.key`),
       ca: join(this.dataDir, 'pki', 'ca.pem'),
     }
-    await this.credentials.add({ name, fingerprint, serial, scope, created, expires }, by)
-    writeFile(files.cert, certPem, 0o644)
+    // First the files: whenever the machine stops, a name that is taken has its certificate.
     writeFile(files.key, keyPem, 0o600)
+    writeFile(files.cert, certPem, 0o644)
+    try {
+      await this.credentials.add({ name, fingerprint, serial, scope, created, expires }, by)
+    } catch (error) {
+      rmSync(files.key, { force: true })
+      rmSync(files.cert, { force: true })
+      throw error
+    }
     return files
   }
 
