@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
+import { unknownVariables } from '#server/config.ts'
 import type { RunningServer } from '#server/serve.ts'
 import { VERSION } from './about.ts'
 import { loadConfig } from './configured.ts'
@@ -53,6 +54,9 @@ needs a new start.`,
     const config = loadConfig(options, override)
     const { House, createLog, startServer } = await serverParts()
     const log = createLog(config.log)
+    for (const variable of unknownVariables(process.env)) {
+      log.warn({ variable }, 'a variable is none of the configuration: claviger config variables')
+    }
     const ask = askPassphrase()
     const house = await House.open({ dataDir: options.data, config, log, askPassphrase: ask })
     const server = await startServer(house, log).catch(async (error: unknown) => {

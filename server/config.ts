@@ -12,7 +12,7 @@
  * @module
  */
 import { readFileSync } from 'node:fs'
-import { type Document, isMap, isNode, LineCounter, parse, parseDocument } from 'yaml'
+import { type Document, LineCounter, parse, parseDocument } from 'yaml'
 import * as z from 'zod'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
 import { PROFILE_NAMES } from '#fronts/kmip/offer.ts'
@@ -27,6 +27,8 @@ import {
   ShreddingAlgorithm,
   UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
+import { contradictions } from './config-contradictions.ts'
+import { describe, type Source, where } from './config-problems.ts'
 import { token } from './config-token.ts'
 
 // A parser that is compiled pays where much is parsed, and is text that becomes code.
@@ -45,7 +47,8 @@ function limitsSchema() {
   return z.strictObject(Object.fromEntries(entries) as Record<LimitName, z.ZodDefault<z.ZodInt>>)
 }
 
-const ADDRESS = /^(\[[0-9a-fA-F:.%]+\]|[^:\s]+):\d{1,5}$/
+const PORT = '(0|[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\\d|6553[0-5])'
+const ADDRESS = new RegExp(`^(\\[[0-9a-fA-F:.%]+\\]|[^:\\s]+):${PORT}$`)
 
 const tls = z.strictObject({
   cert: z.string().optional().describe('PEM file with the certificate chain of the server.'),
@@ -119,7 +122,7 @@ const query = z.strictObject({
 })
 
 /** Addresses that nothing but this machine can reach; a name could mean another. */
-const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]):\d{1,5}$/
+const LOOPBACK = new RegExp(`^(127(\\.\\d{1,3}){3}|\\[::1\\]):${PORT}$`)
 
 const plain = z.strictObject({
   listen: z
@@ -135,7 +138,7 @@ const plain = z.strictObject({
 const kmip = z.strictObject({
   listen: z
     .string()
-    .regex(ADDRESS, 'must be HOST:PORT')
+    .regex(ADDRESS, 'must be HOST:PORT, with a port up to 65535')
     .default('127.0.0.1:5696')
     .describe('Where the KMIP server listens: HOST:PORT.'),
   tls: tls.prefault({}),
@@ -381,18 +384,18 @@ type Environment = Readonly<Record<string, string | undefined>>
  */
 export function readConfig(path: string | undefined, environment: Environment): Config {
   const source = path === undefined ? undefined : readSource(path)
-  const given = source?.document.toJS() ?? {}
+  const given = source?.value ?? {}
   const variables = overridden(given as Tree, environment)
   const result = CONFIG.safeParse(given)
-  if (result.success) return result.data as Config
-  const problems = result.error.issues.flatMap((issue) => describe(issue, source, variables))
-  throw new ConfigError(problems.join('\n'))
-}
-
-interface Source {
-  readonly path: string
-  readonly document: Document
-  readonly lines: LineCounter
+  const places = { source, variables, schema: configSchema() }
+  if (!result.success) {
+    const problems = result.error.issues.flatMap((issue) => describe(issue, places))
+    throw new ConfigError(problems.join('\n'))
+  }
+  const config = result.data as Config
+  const found = contradictions(config).map(({ path, what }) => `${where(path, places)}: ${what}`)
+  if (found.length > 0) throw new ConfigError(found.join('\n'))
+  return config
 }
 
 function readSource(path: string): Source {
@@ -409,10 +412,20 @@ function readSource(path: string): Source {
     const { line, col } = lines.linePos(error.pos[0])
     throw new ConfigError(`${path}:${line}:${col}: is no YAML: ${error.message}`)
   }
-  if (document.contents !== null && typeof document.toJS() !== 'object') {
+  const value = plainValue(path, document)
+  if (value !== null && (typeof value !== 'object' || Array.isArray(value))) {
     throw new ConfigError(`${path}:1:1: must hold keys and values, such as "kmip:"`)
   }
-  return { path, document, lines }
+  return { path, document, lines, value }
+}
+
+/** @throws {@link ConfigError} for a reference that leads nowhere, or to too much. */
+function plainValue(path: string, document: Document): unknown {
+  try {
+    return document.toJS()
+  } catch (error) {
+    throw new ConfigError(`${path}:1:1: is no YAML: ${(error as Error).message}`)
+  }
 }
 
 interface Tree {
@@ -424,11 +437,8 @@ export interface Variable {
   readonly name: string
   readonly path: readonly string[]
   readonly description: string
-}
-
-interface JsonSchema {
-  readonly properties?: Readonly<Record<string, JsonSchema>>
-  readonly description?: string
+  /** Whether it is text, which may look like something else to YAML: 0600. */
+  readonly isText: boolean
 }
 
 /** Every value of the schema, with the name of its variable. */
@@ -439,11 +449,24 @@ export function variables(): readonly Variable[] {
       const next = [...path, key]
       const inner = required(outer)
       if (inner instanceof z.ZodObject) walk(inner, next)
-      else found.push({ name: variableName(next), path: next, description: describedAs(outer) })
+      else {
+        const isText = inner instanceof z.ZodString || inner instanceof z.ZodEnum
+        const description = describedAs(outer)
+        found.push({ name: variableName(next), path: next, description, isText })
+      }
     }
   }
   walk(CONFIG, [])
   return found
+}
+
+/** Variables that are named like values of the configuration and are none: mistyped, perhaps. */
+export function unknownVariables(environment: Environment): readonly string[] {
+  const known = new Set(variables().map(({ name }) => name))
+  const sections = Object.keys(CONFIG.shape).map((key) => `${variableName([key])}_`)
+  return Object.keys(environment).filter((name) => {
+    return !known.has(name) && sections.some((section) => name.startsWith(section))
+  })
 }
 
 /** What a schema wants where something is given. */
@@ -470,7 +493,7 @@ export function variableName(path: readonly string[]): string {
 /** Puts the values of the environment into the tree; returns which variable gave what. */
 function overridden(tree: Tree, environment: Environment): ReadonlyMap<string, string> {
   const used = new Map<string, string>()
-  for (const { name, path } of variables()) {
+  for (const { name, path, isText } of variables()) {
     const text = environment[name]
     if (text === undefined) continue
     let place = tree
@@ -479,64 +502,17 @@ function overridden(tree: Tree, environment: Environment): ReadonlyMap<string, s
       if (typeof inner !== 'object' || inner === null) place[key] = {}
       place = place[key] as Tree
     }
-    place[path.at(-1) as string] = parsedText(text)
+    place[path.at(-1) as string] = parsedText(text, isText)
     used.set(path.join('.'), name)
   }
   return used
 }
 
-function parsedText(text: string): unknown {
+function parsedText(text: string, isText: boolean): unknown {
   try {
-    return parse(text)
+    const value: unknown = parse(text)
+    return isText && typeof value !== 'string' ? text : value
   } catch {
     return text
   }
-}
-
-type Issue = z.core.$ZodIssue
-
-function describe(
-  issue: Issue,
-  source: Source | undefined,
-  variables: ReadonlyMap<string, string>,
-): readonly string[] {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => {
-      const path = [...issue.path, key]
-      return `${where(path, source, variables)}: unknown key; allowed are ${allowedKeys(issue.path)}`
-    })
-  }
-  return [`${where(issue.path, source, variables)}: ${issue.message}`]
-}
-
-function where(
-  path: readonly PropertyKey[],
-  source: Source | undefined,
-  variables: ReadonlyMap<string, string>,
-): string {
-  const key = path.map(String).join('.')
-  const variable = variables.get(key)
-  if (variable !== undefined) return `${variable} (${key})`
-  if (source === undefined) return key
-  const { line, col } = source.lines.linePos(offsetOf(path, source.document))
-  return `${source.path}:${line}:${col}: ${key}`
-}
-
-/** Where the key stands in the file, or the nearest thing around it. */
-function offsetOf(path: readonly PropertyKey[], document: Document): number {
-  for (let length = path.length; length > 0; length--) {
-    const parent = document.getIn(path.slice(0, length - 1), true)
-    const key = String(path[length - 1])
-    const pair = isMap(parent) ? parent.items.find((one) => String(one.key) === key) : undefined
-    const node = pair?.key ?? document.getIn(path.slice(0, length), true)
-    const offset = isNode(node) ? node.range?.[0] : undefined
-    if (offset !== undefined) return offset
-  }
-  return 0
-}
-
-function allowedKeys(path: readonly PropertyKey[]): string {
-  let schema = configSchema() as JsonSchema
-  for (const key of path) schema = schema.properties?.[String(key)] ?? schema
-  return Object.keys(schema.properties ?? {}).join(', ')
 }

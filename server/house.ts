@@ -458,10 +458,6 @@ function keystoresOf(
   devices: HsmDevices,
   kek: KekSource,
 ): [Keystore, ...Keystore[]] {
-  const names = new Set(config.keystores.map(({ name }) => name))
-  if (names.size < config.keystores.length) {
-    throw new ConfigError('keystores: two of them have the same name')
-  }
   const keystores: Keystore[] = config.keystores.map((one) => {
     if (one.type === 'software') return software.open(one.name)
     return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), devices.of(one), kek)

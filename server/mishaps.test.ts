@@ -63,7 +63,7 @@ describe('a mishap', { timeout: 180_000 }, () => {
   }
 
   it('of the configuration that is seen late ends the start, and leaves no half a server', async () => {
-    const tokens = '[{name: a, slot: 1}, {name: b, slot: 1}]'
+    const tokens = '[{name: a, principal: nobody}]'
     const env = { ...process.env, CLAVIGER_PKCS11_TOKENS: tokens }
     const words = ['serve', '--data', dataDir, '--kmip', '127.0.0.1:0']
     const child = spawn(LAUNCHER, words, { env, stdio: ['ignore', 'ignore', 'pipe'] })
@@ -77,7 +77,7 @@ describe('a mishap', { timeout: 180_000 }, () => {
     })
     clearTimeout(late)
     assert.deepEqual([code, signal], [2, null], errors)
-    assert.match(errors, /two of them have the same slot/)
+    assert.match(errors, /works for "nobody", which is no credential/)
   })
 
   it('of the log, full or without a reader, costs lines and nothing else', async () => {

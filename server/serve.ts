@@ -46,7 +46,11 @@ export interface RunningServer {
 export async function startServer(house: House, log: Logger): Promise<RunningServer> {
   const wireLog = new WireLog((entry) => log.info(entry, 'wire'))
   const kmip = await kmipServer(house, wireLog, log)
-  const addresses = await kmip.listen()
+  const addresses = await kmip.listen().catch((error: Error) => {
+    const way = 'choose another address with --kmip or kmip.listen, or see who has this one'
+    error.message = `Cannot serve KMIP on ${house.config.kmip.listen}: ${error.message}; ${way}`
+    throw error
+  })
   // Half a server would keep the process, and look to its supervisor like one that runs.
   const pkcs11 = await orClose(kmip, listenPkcs11(house, log))
   const started = Date.now()
