@@ -111,7 +111,7 @@ function pem(path: string, option: string): string {
 
 /** A server that turns a client away says why in its own log only. */
 const HUNG_UP =
-  'The server has closed the connection: the credential is revoked or unknown there, ' +
+  'The server has closed the connection: the credential is revoked, expired or unknown there, ' +
   'or the data is longer than limits.messageBytesMax allows; its log says which'
 
 function hungUp(error: unknown): boolean {

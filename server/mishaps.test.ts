@@ -153,6 +153,30 @@ describe('a mishap', { timeout: 180_000 }, () => {
     }
   })
 
+  it('of a certificate that a client shows is in the log with its reason and its peer', async () => {
+    const house = await open()
+    const { authority } = house
+    const times = { late: -0.01, unknown: 1 }
+    for (const [name, days] of Object.entries(times)) {
+      const { certPem, keyPem } = await authority.issueClient(name, days)
+      writeFileSync(file('pki', `${name}.pem`), certPem)
+      writeFileSync(file('pki', `${name}.key`), keyPem)
+    }
+    await house.close()
+    const running = await startOwnServer({ dataDir })
+    server = running
+    const asks = async (name: string): Promise<void> => {
+      await using client = new KmipClient(running.client(name))
+      await client.call('Query', { queryFunction: [1] })
+    }
+    await assert.rejects(asks('late'))
+    await assert.rejects(asks('unknown'))
+    const lines = running.log()
+    const expired = /handshake failed peer=127\.0\.0\.1 reason="the certificate .* has expired"/
+    assert.match(lines, expired)
+    assert.match(lines, /a client was turned away peer=\S+ reason=/)
+  })
+
   it('that took the database makes no new one in its place', async () => {
     await furnished()
     const root = readFileSync(file('root.key'))
