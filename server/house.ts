@@ -67,6 +67,20 @@ export interface HouseOptions extends UnsealOptions {
   readonly log: Logger
 }
 
+interface CredentialWish {
+  readonly name: string
+  readonly scope?: string | undefined
+  readonly days: number
+  readonly out?: string | undefined
+}
+
+/** Where the files of a credential are. */
+interface CredentialFiles {
+  readonly cert: string
+  readonly key: string
+  readonly ca: string
+}
+
 /** Where a new root key comes from. */
 export type RootWish =
   | { readonly to: 'file' }
@@ -88,6 +102,7 @@ export class House {
   readonly #unlock: Unlock
   readonly #devices: HsmDevices
   #isRotating = false
+  #creating: Promise<unknown> = Promise.resolve()
   #tokens: Promise<readonly Token[]> | undefined
   #root: RootKey
   #dataKeys: ReadonlyMap<number, Secret>
@@ -243,15 +258,14 @@ export class House {
    *
    * @returns Where the files are.
    */
-  async createCredential(
-    wish: {
-      readonly name: string
-      readonly scope?: string | undefined
-      readonly days: number
-      readonly out?: string | undefined
-    },
-    by: string,
-  ): Promise<{ readonly cert: string; readonly key: string; readonly ca: string }> {
+  createCredential(wish: CredentialWish, by: string): Promise<CredentialFiles> {
+    // One at a time: two of one name would write the same files.
+    const created = this.#creating.then(() => this.#createCredential(wish, by))
+    this.#creating = created.catch(() => {})
+    return created
+  }
+
+  async #createCredential(wish: CredentialWish, by: string): Promise<CredentialFiles> {
     const { name, scope = name, days } = wish
     await this.#assertNewName(name)
     const { certPem, keyPem, fingerprint, serial, expires } = await this.authority.issueClient(

@@ -6,6 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import {
   chmodSync,
   copyFileSync,
@@ -233,6 +234,15 @@ describe('a mishap', { timeout: 180_000 }, () => {
     const first = readFileSync(cert)
     await assert.rejects(house.createCredential(wish, 'test'), { code: 'exists' })
     assert.deepEqual(readFileSync(cert), first)
+    const twins = await Promise.allSettled(
+      [1, 2].map(() => {
+        return house.createCredential({ name: 'twin', days: 1 }, 'test')
+      }),
+    )
+    assert.deepEqual(twins.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+    const known = await house.credentials.named('twin')
+    const written = new X509Certificate(readFileSync(file('pki', 'twin.pem')))
+    assert.equal(known?.serial, written.serialNumber.toLowerCase())
     await house.close()
   })
 
