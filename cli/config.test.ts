@@ -4,13 +4,16 @@
  * @module
  */
 import { strictEqual, throws } from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { ConfigError, readConfig, variables } from '#server/config.ts'
 import { schemaText } from './config.ts'
 
+const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
 const SCHEMA = new URL('../docs/claviger.schema.json', import.meta.url)
 
 describe('the configuration on the command line', () => {
@@ -37,6 +40,31 @@ describe('the configuration on the command line', () => {
           error instanceof ConfigError &&
           /claviger\.yaml:2:.*kmip\.lissen.*listen/.test(error.message),
       )
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  it('is no server that cannot be, and no data directory without a name', () => {
+    const words = ['keys', 'list', '--server', '127.0.0.1:99999']
+    const far = spawnSync(LAUNCHER, words, { encoding: 'utf8', timeout: 30_000 })
+    strictEqual(
+      far.stderr,
+      'error: --server 127.0.0.1:99999: must be HOST:PORT, with a port up to 65535\n',
+    )
+    strictEqual(far.status, 2)
+    const folder = mkdtempSync(join(tmpdir(), 'claviger-test-'))
+    try {
+      const env = { ...process.env, CLAVIGER_DATA: '' }
+      const none = spawnSync(LAUNCHER, ['status'], {
+        cwd: folder,
+        env,
+        encoding: 'utf8',
+        timeout: 30_000,
+      })
+      const hint = 'No server runs on ./data; start one with: claviger serve --data ./data\n'
+      strictEqual(none.stdout, hint)
+      strictEqual(none.status, 1)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

@@ -4,7 +4,7 @@
  * @module
  */
 import { Command } from 'commander'
-import { configSchema, readConfig, variables } from '#server/config.ts'
+import { configSchema, readConfig, unknownVariables, variables } from '#server/config.ts'
 import { configPath } from './configured.ts'
 import type { GlobalOptions } from './environment.ts'
 import { print, table } from './output.ts'
@@ -38,6 +38,9 @@ Examples:
     const options = command.optsWithGlobals<GlobalOptions>()
     const path = file ?? configPath(options)
     const config = readConfig(path, process.env)
+    for (const name of unknownVariables(process.env)) {
+      process.stderr.write(`warning: ${name} is no variable of the configuration\n`)
+    }
     print(options.json, config, () => `${path ?? 'Defaults and environment'}: in order`)
   })
 

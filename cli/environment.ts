@@ -31,6 +31,7 @@ export interface ClientOptions extends GlobalOptions {
 
 export const DEFAULT_DATA = './data'
 const DEFAULT_SERVER = '127.0.0.1:5696'
+const PORT_MAX = 65_535
 
 /** Adds the options of a command that speaks KMIP to a server. */
 export function withServer(command: Command): Command {
@@ -84,8 +85,8 @@ async function openClient(options: ClientOptions): Promise<KmipClient> {
   const server = await serverAddress(options)
   const at = server.lastIndexOf(':')
   const port = Number(server.slice(at + 1))
-  if (at < 1 || !Number.isInteger(port)) {
-    throw new UsageError(`--server ${server}: must be HOST:PORT`)
+  if (at < 1 || !Number.isInteger(port) || port < 1 || port > PORT_MAX) {
+    throw new UsageError(`--server ${server}: must be HOST:PORT, with a port up to ${PORT_MAX}`)
   }
   const pki = (file: string): string => join(data, 'pki', file)
   return new KmipClient({
@@ -110,7 +111,7 @@ function pem(path: string, option: string): string {
 
 /** A server that turns a client away says why in its own log only. */
 const HUNG_UP =
-  'The server has closed the connection: the credential is revoked or unknown there, ' +
+  'The server has closed the connection: the credential is revoked, expired or unknown there, ' +
   'or the data is longer than limits.messageBytesMax allows; its log says which'
 
 function hungUp(error: unknown): boolean {

@@ -17,6 +17,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
 })
 
+// The log may lie on a full disk, or its reader be gone: lines are lost, and the server serves on.
+process.stderr.on('error', () => {})
+
 try {
   await program.parseAsync()
 } catch (error) {

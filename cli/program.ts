@@ -33,7 +33,7 @@ export const program = new Command('claviger')
     'A key-management switchboard: one key service for every protocol and every keystore',
   )
   .version(VERSION, '-V, --version')
-  .option('--data <dir>', 'the data directory', process.env['CLAVIGER_DATA'] ?? DEFAULT_DATA)
+  .option('--data <dir>', 'the data directory', process.env['CLAVIGER_DATA'] || DEFAULT_DATA)
   .option('--config <file>', 'claviger.yaml; default: the one in the data directory')
   .option('--json', 'print JSON for machines', false)
   .addHelpText(

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
+import { unknownVariables } from '#server/config.ts'
 import type { RunningServer } from '#server/serve.ts'
 import { VERSION } from './about.ts'
 import { loadConfig } from './configured.ts'
@@ -42,8 +43,8 @@ Examples:
   claviger serve --data ./data --kmip 0.0.0.0:5696
 
 It prints a line that begins with "ready" once it listens. SIGTERM and SIGINT end it in order:
-running requests are answered first. SIGHUP does nothing: credentials and root key change while it
-runs.`,
+running requests are answered first. SIGHUP reads certificate files anew; a changed configuration
+needs a new start.`,
   )
   .action(async (_options, command: Command) => {
     const options = command.optsWithGlobals<ServeOptions>()
@@ -53,9 +54,15 @@ runs.`,
     const config = loadConfig(options, override)
     const { House, createLog, startServer } = await serverParts()
     const log = createLog(config.log)
+    for (const variable of unknownVariables(process.env)) {
+      log.warn({ variable }, 'a variable is none of the configuration: claviger config variables')
+    }
     const ask = askPassphrase()
     const house = await House.open({ dataDir: options.data, config, log, askPassphrase: ask })
-    const server = await startServer(house, log)
+    const server = await startServer(house, log).catch(async (error: unknown) => {
+      await house.close()
+      throw error
+    })
     let stopping = false
     const stop = (signal: NodeJS.Signals): void => {
       if (stopping) return
@@ -73,7 +80,7 @@ runs.`,
     }
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
-    process.on('SIGHUP', () => {})
+    process.on('SIGHUP', () => void server.renew())
     const { kmip, plain, pkcs11 } = server
     const result = { ready: true, kmip, plain, pkcs11, data: house.dataDir, new: isNew }
     print(options.json, result, () => welcome(server, house.dataDir, isNew))

@@ -15,7 +15,8 @@ import {
   UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
 
-const ADDRESS = /^(\[[0-9a-fA-F:.%]+\]|[^:\s]+):\d{1,5}$/
+const PORT = '(0|[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d\\d|655[0-2]\\d|6553[0-5])'
+const ADDRESS = new RegExp(`^(\\[[0-9a-fA-F:.%]+\\]|[^:\\s]+):${PORT}$`)
 
 const tls = z.strictObject({
   cert: z.string().optional().describe('PEM file with the certificate chain of the server.'),
@@ -89,7 +90,7 @@ const query = z.strictObject({
 })
 
 /** Addresses that nothing but this machine can reach; a name could mean another. */
-const LOOPBACK = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]):\d{1,5}$/
+const LOOPBACK = new RegExp(`^(127(\\.\\d{1,3}){3}|\\[::1\\]):${PORT}$`)
 
 const plain = z.strictObject({
   listen: z
@@ -105,7 +106,7 @@ const plain = z.strictObject({
 export const kmip = z.strictObject({
   listen: z
     .string()
-    .regex(ADDRESS, 'must be HOST:PORT')
+    .regex(ADDRESS, 'must be HOST:PORT, with a port up to 65535')
     .default('127.0.0.1:5696')
     .describe('Where the KMIP server listens: HOST:PORT.'),
   tls: tls.prefault({}),

@@ -17,9 +17,11 @@ import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
 import '#core/uncompiled.ts'
 import * as z from 'zod'
 import { RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
+import { contradictions } from './config-contradictions.ts'
 import { keystores, rootKey } from './config-keys.ts'
 import { kmip } from './config-kmip.ts'
-import { ConfigError, readSource, type Source, where } from './config-source.ts'
+import { describe, where } from './config-problems.ts'
+import { ConfigError, readSource } from './config-source.ts'
 import { token } from './config-token.ts'
 
 function limitsSchema() {
@@ -111,12 +113,18 @@ type Environment = Readonly<Record<string, string | undefined>>
  */
 export function readConfig(path: string | undefined, environment: Environment): Config {
   const source = path === undefined ? undefined : readSource(path)
-  const given = source?.document.toJS() ?? {}
+  const given = source?.value ?? {}
   const variables = overridden(given as Tree, environment)
   const result = CONFIG.safeParse(given)
-  if (result.success) return result.data as Config
-  const problems = result.error.issues.flatMap((issue) => describe(issue, source, variables))
-  throw new ConfigError(problems.join('\n'))
+  const places = { source, variables, schema: configSchema() }
+  if (!result.success) {
+    const problems = result.error.issues.flatMap((issue) => describe(issue, places))
+    throw new ConfigError(problems.join('\n'))
+  }
+  const config = result.data as Config
+  const found = contradictions(config).map(({ path, what }) => `${where(path, places)}: ${what}`)
+  if (found.length > 0) throw new ConfigError(found.join('\n'))
+  return config
 }
 
 interface Tree {
@@ -128,11 +136,8 @@ export interface Variable {
   readonly name: string
   readonly path: readonly string[]
   readonly description: string
-}
-
-interface JsonSchema {
-  readonly properties?: Readonly<Record<string, JsonSchema>>
-  readonly description?: string
+  /** Whether it is text, which may look like something else to YAML: 0600. */
+  readonly isText: boolean
 }
 
 /** Every value of the schema, with the name of its variable. */
@@ -143,11 +148,24 @@ export function variables(): readonly Variable[] {
       const next = [...path, key]
       const inner = required(outer)
       if (inner instanceof z.ZodObject) walk(inner, next)
-      else found.push({ name: variableName(next), path: next, description: describedAs(outer) })
+      else {
+        const isText = inner instanceof z.ZodString || inner instanceof z.ZodEnum
+        const description = describedAs(outer)
+        found.push({ name: variableName(next), path: next, description, isText })
+      }
     }
   }
   walk(CONFIG, [])
   return found
+}
+
+/** Variables that are named like values of the configuration and are none: mistyped, perhaps. */
+export function unknownVariables(environment: Environment): readonly string[] {
+  const known = new Set(variables().map(({ name }) => name))
+  const sections = Object.keys(CONFIG.shape).map((key) => `${variableName([key])}_`)
+  return Object.keys(environment).filter((name) => {
+    return !known.has(name) && sections.some((section) => name.startsWith(section))
+  })
 }
 
 /** What a schema wants where something is given. */
@@ -174,7 +192,7 @@ export function variableName(path: readonly string[]): string {
 /** Puts the values of the environment into the tree; returns which variable gave what. */
 function overridden(tree: Tree, environment: Environment): ReadonlyMap<string, string> {
   const used = new Map<string, string>()
-  for (const { name, path } of variables()) {
+  for (const { name, path, isText } of variables()) {
     const text = environment[name]
     if (text === undefined) continue
     let place = tree
@@ -183,38 +201,17 @@ function overridden(tree: Tree, environment: Environment): ReadonlyMap<string, s
       if (typeof inner !== 'object' || inner === null) place[key] = {}
       place = place[key] as Tree
     }
-    place[path.at(-1) as string] = parsedText(text)
+    place[path.at(-1) as string] = parsedText(text, isText)
     used.set(path.join('.'), name)
   }
   return used
 }
 
-function parsedText(text: string): unknown {
+function parsedText(text: string, isText: boolean): unknown {
   try {
-    return parse(text)
+    const value: unknown = parse(text)
+    return isText && typeof value !== 'string' ? text : value
   } catch {
     return text
   }
-}
-
-type Issue = z.core.$ZodIssue
-
-function describe(
-  issue: Issue,
-  source: Source | undefined,
-  variables: ReadonlyMap<string, string>,
-): readonly string[] {
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => {
-      const path = [...issue.path, key]
-      return `${where(path, source, variables)}: unknown key; allowed are ${allowedKeys(issue.path)}`
-    })
-  }
-  return [`${where(issue.path, source, variables)}: ${issue.message}`]
-}
-
-function allowedKeys(path: readonly PropertyKey[]): string {
-  let schema = configSchema() as JsonSchema
-  for (const key of path) schema = schema.properties?.[String(key)] ?? schema
-  return Object.keys(schema.properties ?? {}).join(', ')
 }

@@ -26,6 +26,7 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { House } from './house.ts'
 import { adoptKeys, hsmStatus } from './hsm.ts'
 import { generateKek, importKek, showKek } from './hsm-kek.ts'
+import type { Logger } from './log.ts'
 import { pkiPaths } from './pki.ts'
 import { socketPath } from './sockets.ts'
 
@@ -37,6 +38,8 @@ export interface Controlled {
   readonly status?: (() => object) | undefined
   /** Shows new certificates to clients. */
   readonly renewed?: (() => Promise<void>) | undefined
+  /** For what nobody has foreseen. */
+  readonly log?: Logger | undefined
 }
 
 interface Command<S extends z.ZodType> {
@@ -323,14 +326,26 @@ async function answer(
   incoming: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const called = (incoming.url ?? '').slice(1)
   try {
     const text = await body(incoming)
     const input: unknown = text === '' ? {} : JSON.parse(text)
-    const result = await runCommand(controlled, (incoming.url ?? '').slice(1), input)
-    reply(response, 200, { result })
-  } catch (error) {
+    reply(response, 200, { result: await runCommand(controlled, called, input) })
+  } catch (thrown) {
+    const error = explained(called, thrown)
+    if (failureCode(error) === 'internal') {
+      controlled.log?.error({ command: called, err: error }, 'a command of the operator failed')
+    }
     reply(response, 400, { error: { code: failureCode(error), message: failureMessage(error) } })
   }
+}
+
+/** What the system refuses concerns the operator's own files: he is told which, and why. */
+function explained(called: string, error: unknown): unknown {
+  const isOfSystem = typeof (error as NodeJS.ErrnoException).syscall === 'string'
+  if (!isOfSystem) return error
+  const what = `Cannot run ${called}: ${(error as Error).message}`
+  return new KmsError('storageUnavailable', what, { cause: error })
 }
 
 function reply(response: ServerResponse, status: number, value: object): void {

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { entryOf, Journal } from '#core/audit.ts'
 import { retried } from '#core/change.ts'
@@ -28,7 +28,9 @@ import { MemoryDatabase } from '#databases/memory/memory.ts'
 import { openSqlite } from '#databases/sqlite/sqlite.ts'
 import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
+import { complaint } from './complaint.ts'
 import { type Config, ConfigError } from './config.ts'
+import { assertNotLost, warnOfOthers } from './folder.ts'
 import { adoptAtStart, hsmKeystore, type KekSource, pinOfObject } from './hsm.ts'
 import { kekAtStart, kekCopy } from './hsm-kek.ts'
 import { lockFolder, type Unlock } from './lock.ts'
@@ -67,6 +69,20 @@ export interface HouseOptions extends UnsealOptions {
   readonly log: Logger
 }
 
+interface CredentialWish {
+  readonly name: string
+  readonly scope?: string | undefined
+  readonly days: number
+  readonly out?: string | undefined
+}
+
+/** Where the files of a credential are. */
+interface CredentialFiles {
+  readonly cert: string
+  readonly key: string
+  readonly ca: string
+}
+
 /** Where a new root key comes from. */
 export type RootWish =
   | { readonly to: 'file' }
@@ -88,6 +104,7 @@ export class House {
   readonly #unlock: Unlock
   readonly #devices: HsmDevices
   #isRotating = false
+  #creating: Promise<unknown> = Promise.resolve()
   #tokens: Promise<readonly Token[]> | undefined
   #root: RootKey
   #dataKeys: ReadonlyMap<number, Secret>
@@ -123,6 +140,7 @@ export class House {
       await house.#startKeystores()
       await house.services.destructions.finish(house.services)
       await house.#furnish()
+      warnOfOthers(options)
       await house.#loadGrants()
       await adoptAtStart(house)
       await kekAtStart(house)
@@ -139,6 +157,7 @@ export class House {
     devices: HsmDevices,
   ): Promise<House> {
     const { dataDir, config } = options
+    assertNotLost(dataDir)
     const locked = openSqlite(join(dataDir, 'claviger.db'))
     const { root, dataKeys } = await unsealed(locked, options, devices)
     const sealer = new Sealer(dataKeys)
@@ -190,7 +209,7 @@ export class House {
         clock,
         flushMilliseconds: limits.auditFlushMilliseconds,
         queueMax: limits.auditQueueMax,
-        failed: (err) => log.error({ err }, 'the audit trail could not be written; it is kept'),
+        failed: complaint(() => log, 'the audit trail could not be written; it is kept'),
       }),
       limits,
       clock,
@@ -244,15 +263,14 @@ export class House {
    *
    * @returns Where the files are.
    */
-  async createCredential(
-    wish: {
-      readonly name: string
-      readonly scope?: string | undefined
-      readonly days: number
-      readonly out?: string | undefined
-    },
-    by: string,
-  ): Promise<{ readonly cert: string; readonly key: string; readonly ca: string }> {
+  createCredential(wish: CredentialWish, by: string): Promise<CredentialFiles> {
+    // One at a time: two of one name would write the same files.
+    const created = this.#creating.then(() => this.#createCredential(wish, by))
+    this.#creating = created.catch(() => {})
+    return created
+  }
+
+  async #createCredential(wish: CredentialWish, by: string): Promise<CredentialFiles> {
     const { name, scope = name, days } = wish
     await this.#assertNewName(name)
     const { certPem, keyPem, fingerprint, serial, expires } = await this.authority.issueClient(
@@ -267,9 +285,16 @@ export class House {
       key: join(folder, `${name}.key`),
       ca: join(this.dataDir, 'pki', 'ca.pem'),
     }
-    await this.credentials.add({ name, fingerprint, serial, scope, created, expires }, by)
-    writeFile(files.cert, certPem, 0o644)
+    // First the files: whenever the machine stops, a name that is taken has its certificate.
     writeFile(files.key, keyPem, 0o600)
+    writeFile(files.cert, certPem, 0o644)
+    try {
+      await this.credentials.add({ name, fingerprint, serial, scope, created, expires }, by)
+    } catch (error) {
+      rmSync(files.key, { force: true })
+      rmSync(files.cert, { force: true })
+      throw error
+    }
     return files
   }
 
@@ -452,10 +477,6 @@ function keystoresOf(
   devices: HsmDevices,
   kek: KekSource,
 ): [Keystore, ...Keystore[]] {
-  const names = new Set(config.keystores.map(({ name }) => name))
-  if (names.size < config.keystores.length) {
-    throw new ConfigError('keystores: two of them have the same name')
-  }
   const keystores: Keystore[] = config.keystores.map((one) => {
     if (one.type === 'software') return software.open(one.name)
     return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), devices.of(one), kek)

@@ -66,18 +66,9 @@ export async function listenPkcs11(house: House, log: Logger): Promise<ServedPkc
 /** @throws `ConfigError` when a token names what there is not. */
 export async function openTokens(house: House): Promise<readonly Token[]> {
   const { tokens: configured } = house.config.pkcs11
-  const names = new Set(configured.map(({ name }) => name))
-  if (names.size < configured.length) {
-    throw new ConfigError('pkcs11.tokens: two of them have the same name')
-  }
-  const slots = configured.map(({ slot }, index) => slot ?? index)
-  if (new Set(slots).size < slots.length) {
-    const numbers = slots.join(', ')
-    throw new ConfigError(`pkcs11.tokens: two of them have the same slot; slots are: ${numbers}`)
-  }
   const tokens: Token[] = []
   for (const [index, config] of configured.entries()) {
-    tokens.push(await openToken(house, config, slots[index] as number))
+    tokens.push(await openToken(house, config, config.slot ?? index))
   }
   return tokens
 }

@@ -16,7 +16,7 @@ import {
   type webcrypto,
   X509Certificate,
 } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +26,7 @@ import type { Settings } from '#core/settings.ts'
 import type { ServerIdentity } from '#fronts/kmip/server.ts'
 
 const CA_SETTING = 'certificate authority key'
+const CA_COPY = 'certificate authority certificate'
 
 const DAY_SECONDS = 86_400
 const CA_DAYS = 3_650
@@ -98,7 +99,7 @@ export class Authority {
   /** Makes the authority where there is none. */
   async establish(): Promise<void> {
     mkdirSync(this.#paths.folder, { recursive: true, mode: 0o700 })
-    if (existsSync(this.#paths.ca) && (await this.#settings.get(CA_SETTING)) !== undefined) return
+    if ((await this.#settings.get(CA_SETTING)) !== undefined && (await this.#kept())) return
     const { privateKey, publicKey } = (await crypto.subtle.generateKey(EC, true, [
       'sign',
       'verify',
@@ -109,6 +110,28 @@ export class Authority {
     using secret = new Secret(new Uint8Array(pkcs8))
     await this.#settings.put(CA_SETTING, secret)
     writeFile(this.#paths.ca, pem, 0o644)
+    await this.#kept()
+  }
+
+  /**
+   * Keeps a copy of the certificate in the database, and puts it back where the file is missing or
+   * no certificate: a new authority would shut every client out.
+   *
+   * @returns Whether there is one.
+   */
+  async #kept(): Promise<boolean> {
+    using copy = await this.#settings.get(CA_COPY)
+    const known = copy && Buffer.from(copy.expose()).toString()
+    const found = existsSync(this.#paths.ca) ? this.certificate : undefined
+    if (found !== undefined && isCertificate(found)) {
+      if (found === known) return true
+      using secret = new Secret(Buffer.from(found))
+      await this.#settings.put(CA_COPY, secret)
+      return true
+    }
+    if (known === undefined) return false
+    writeFile(this.#paths.ca, known, 0o644)
+    return true
   }
 
   /**
@@ -121,6 +144,7 @@ export class Authority {
     const key = await publicKey.export()
     const pem = await authorityPem(lib, subject, key, await this.#signingKey())
     writeFile(this.#paths.ca, pem, 0o644)
+    await this.#kept()
   }
 
   /** When the authority ends, in seconds since the epoch. */
@@ -156,11 +180,14 @@ export class Authority {
   /** There, with its key, from this authority, valid for a while yet, and for all names. */
   #isFresh(cert: string, key: string, names: readonly string[]): boolean {
     if (!existsSync(cert) || !existsSync(key)) return false
-    const certificate = new X509Certificate(readFileSync(cert))
+    const pem = readFileSync(cert, 'utf8')
+    const keyPem = readFileSync(key, 'utf8')
+    if (!isCertificate(pem) || !isPrivateKey(keyPem)) return false
+    const certificate = new X509Certificate(pem)
     const left = Date.parse(certificate.validTo) - Date.now()
     if (left < RENEW_PART * this.#serverDays * DAY_SECONDS * 1_000) return false
     if (!isIssuedBy(certificate, this.certificate)) return false
-    if (!certificate.checkPrivateKey(createPrivateKey(readFileSync(key)))) return false
+    if (!certificate.checkPrivateKey(createPrivateKey(keyPem))) return false
     return serverNames(names).every((name) => {
       const found = isIP(name) === 0 ? certificate.checkHost(name) : certificate.checkIP(name)
       return found !== undefined
@@ -308,8 +335,27 @@ export function isIssuedBy(certificate: X509Certificate, authoritiesPem: string)
   })
 }
 
-/** Written beside and renamed, so that nobody reads half a file. */
+/** A machine that stopped, or a disk that was full, may have left half a file. */
+function isCertificate(pem: string): boolean {
+  return isReadable(() => new X509Certificate(pem))
+}
+
+function isPrivateKey(pem: string): boolean {
+  return isReadable(() => createPrivateKey(pem))
+}
+
+function isReadable(read: () => unknown): boolean {
+  try {
+    read()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Written beside and renamed, so that nobody reads half a file, even after a power cut. */
 export function writeFile(path: string, text: string, mode: number): void {
-  writeFileSync(`${path}.new`, text, { mode })
+  rmSync(`${path}.new`, { force: true })
+  writeFileSync(`${path}.new`, text, { mode, flush: true })
   renameSync(`${path}.new`, path)
 }

@@ -37,11 +37,6 @@ describe('tokens of the configuration', { timeout: 60_000 }, () => {
   const pinFormat = 'user:password@address'
   const refused: readonly (readonly [string, readonly object[], RegExp])[] = [
     [
-      'two tokens in one slot',
-      [{ name: 'one' }, { name: 'two', slot: 0 }],
-      /same slot; slots are: 0, 0/,
-    ],
-    [
       'addresses without an HSM',
       [{ name: 'one', pinFormat }],
       /needs a keystore of type pkcs11, or "keystore" to name one/,

@@ -100,6 +100,8 @@ export function newFileKey(): RootKey {
   return { name: { kind: 'file', id: idOf(key) }, key }
 }
 
+const NO_KEY = 'it is no root key file, or not the whole of one; put back the one of the backup'
+
 /** @throws {@link KmsError} `storageUnavailable` when the file cannot be used, with the remedy. */
 export function readFileKey(path: string): RootKey {
   let text: string
@@ -114,7 +116,7 @@ export function readFileKey(path: string): RootKey {
   const [header, base64 = ''] = text.trim().split('\n')
   const bytes = Buffer.from(base64, 'base64')
   if (header !== HEADER || bytes.length !== ROOT_KEY_BYTES) {
-    throw new KmsError('storageUnavailable', `Cannot read root key ${path}: it is no root key file`)
+    throw new KmsError('storageUnavailable', `Cannot read root key ${path}: ${NO_KEY}`)
   }
   const key = new Secret(bytes)
   return { name: { kind: 'file', id: idOf(key) }, key }
@@ -122,14 +124,19 @@ export function readFileKey(path: string): RootKey {
 
 /** Writes the key so that it survives the machine, readable by its owner alone. */
 export function writeFileKey(path: string, { key }: RootKey): void {
-  const file = openSync(path, 'wx', 0o600)
+  if (existsSync(path)) throw new Error(`there is a root key already: ${path}`)
+  // Beside, and renamed: a machine that stops leaves no half a key that the next start would read.
+  const part = `${path}.part`
+  rmSync(part, { force: true })
+  const file = openSync(part, 'wx', 0o600)
   try {
     writeSync(file, `${HEADER}\n${Buffer.from(key.expose()).toString('base64')}\n`)
     fsyncSync(file)
   } finally {
     closeSync(file)
   }
-  chmodSync(path, 0o600)
+  chmodSync(part, 0o600)
+  renameSync(part, path)
   syncFolder(path)
 }
 

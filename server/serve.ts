@@ -14,7 +14,7 @@ import { WireLog } from '#fronts/kmip/wire-log.ts'
 import { serveControl } from './control.ts'
 import type { House } from './house.ts'
 import type { Logger } from './log.ts'
-import { listenPkcs11 } from './pkcs11.ts'
+import { listenPkcs11, type ServedPkcs11 } from './pkcs11.ts'
 
 /** How often time's changes are written down, audit entries removed, certificates looked after. */
 const SWEEP_MILLISECONDS = 60_000
@@ -36,6 +36,8 @@ export interface RunningServer {
   readonly plain: string | undefined
   /** Path of the socket of PKCS#11 applications; undefined where they are not served. */
   readonly pkcs11: string | undefined
+  /** Reads certificates anew, and shows those that are others now. */
+  renew(): Promise<void>
   /** Ends everything in order: no new connections, running requests, then the database. */
   stop(): Promise<void>
 }
@@ -44,8 +46,13 @@ export interface RunningServer {
 export async function startServer(house: House, log: Logger): Promise<RunningServer> {
   const wireLog = new WireLog((entry) => log.info(entry, 'wire'))
   const kmip = await kmipServer(house, wireLog, log)
-  const addresses = await kmip.listen()
-  const pkcs11 = await listenPkcs11(house, log)
+  const addresses = await kmip.listen().catch((error: Error) => {
+    const way = 'choose another address with --kmip or kmip.listen, or see who has this one'
+    error.message = `Cannot serve KMIP on ${house.config.kmip.listen}: ${error.message}; ${way}`
+    throw error
+  })
+  // Half a server would keep the process, and look to its supervisor like one that runs.
+  const pkcs11 = await orClose(kmip, listenPkcs11(house, log))
   const started = Date.now()
   const status = () => ({
     running: true,
@@ -59,7 +66,8 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
     memoryBytes: process.memoryUsage.rss(),
   })
   const renewal = new Renewal(house, kmip, log)
-  const control = await serveControl({ house, wireLog, status, renewed: () => renewal.look() })
+  const serving = serveControl({ house, wireLog, status, renewed: () => renewal.look(), log })
+  const control = await orClose({ close: () => closeAll(kmip, pkcs11) }, serving)
   const { destructions } = house.services
   const timers = [
     setInterval(() => void attempt(log, () => sweep(house.services)), SWEEP_MILLISECONDS),
@@ -75,7 +83,7 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   renewal.warn()
   const end = async (): Promise<void> => {
     for (const timer of timers) clearInterval(timer)
-    await Promise.all([kmip.close(), pkcs11?.close()])
+    await closeAll(kmip, pkcs11)
     await closeControl(control)
     await house.close()
   }
@@ -84,11 +92,26 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
     kmip: addresses.tls,
     plain: addresses.plain,
     pkcs11: pkcs11?.path,
+    renew: () => attempt(log, () => renewal.look()),
     stop() {
       ended ??= end()
       return ended
     },
   }
+}
+
+/** What comes of a step of the start; what listens already ends with one that fails. */
+async function orClose<T>(opened: { close(): Promise<void> }, step: Promise<T>): Promise<T> {
+  try {
+    return await step
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+async function closeAll(kmip: KmipServer, pkcs11: ServedPkcs11 | undefined): Promise<void> {
+  await Promise.all([kmip.close(), pkcs11?.close()])
 }
 
 async function kmipServer(house: House, wireLog: WireLog, log: Logger): Promise<KmipServer> {

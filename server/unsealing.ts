@@ -63,10 +63,20 @@ export async function unsealed(
   }
   const root = await knownRootKey(parseRootName(locked.rootName), options, devices)
   const dataKeys = locked.dataKeys.map(({ number, sealed: bytes }) => {
-    return [number, openDataKey(root.key, number, bytes)] as const
+    return [number, openedDataKey(root, number, bytes)] as const
   })
   if (root.name.kind !== 'file') dropReplaced(rootKeyPath(options), root.name.replaces)
   return { root, dataKeys: new Map(dataKeys) }
+}
+
+function openedDataKey({ name, key }: RootKey, number: number, bytes: Uint8Array): Secret {
+  try {
+    return openDataKey(key, number, bytes)
+  } catch (cause) {
+    if (name.kind !== 'passphrase') throw cause
+    const what = 'Cannot open the database: the passphrase is wrong, or the data key was altered'
+    throw new KmsError('tampered', what, { cause })
+  }
 }
 
 async function firstRootKey(options: UnsealOptions, devices: HsmDevices): Promise<RootKey> {

@@ -48,6 +48,14 @@ export interface LockedDatabase {
 
 /** Opens or creates the file and brings it to its newest shape. */
 export function openSqlite(path: string): LockedDatabase {
+  try {
+    return openFile(path)
+  } catch (error) {
+    throw notOpened(path, error)
+  }
+}
+
+function openFile(path: string): LockedDatabase {
   const database = openForWriting(path)
   try {
     migrate(database)
@@ -62,6 +70,20 @@ export function openSqlite(path: string): LockedDatabase {
   } finally {
     database.close()
   }
+}
+
+/** SQLite's result codes of a file that is no database, or was one. */
+const DAMAGED = [11, 26]
+
+/** What SQLite says of the file, with the way out. */
+function notOpened(path: string, cause: unknown): unknown {
+  const { errcode, message } = cause as { errcode?: number; message: string }
+  if (errcode === undefined) return cause
+  const way = DAMAGED.includes(errcode & 0xff)
+    ? 'keep a copy of it and of what stands beside it, and restore the backup'
+    : 'it needs a disk with room, and to be owned by the user who runs this'
+  const what = `Cannot open the database ${path}: ${message}; ${way}`
+  return new KmsError('storageUnavailable', what, { cause })
 }
 
 function initialise(path: string, keys: readonly SealedDataKey[], rootName: string): void {

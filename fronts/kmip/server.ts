@@ -123,11 +123,13 @@ export class KmipServer {
     })
     this.#plain = options.plain && this.#plainServer(options.plain)
     this.#server.on('tlsClientError', (error, socket) => {
-      const details = { peer: socket.remoteAddress, reason: handshakeReason(error) }
+      const details = { peer: peerOf(socket), reason: handshakeReason(error, socket) }
       options.log.warn(details, 'a TLS handshake failed')
       // Node reports the time-out and leaves the socket open: it would hold its place for ever.
       if ('code' in error && error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') socket.destroy()
     })
+    // Asked while it is open, an address is still known when the socket is not.
+    this.#server.on('connection', (socket) => void socket.remoteAddress)
     for (const server of [this.#server, this.#plain]) {
       server?.on('drop', (data) => {
         options.log.warn({ peer: data?.remoteAddress }, 'too many connections: one was turned away')
@@ -290,15 +292,30 @@ function secureContext(options: KmipServerOptions): SecureContextOptions {
   }
 }
 
+/** Who it was; a TLS socket that is destroyed knows it only of the socket below. */
+function peerOf(socket: TLSSocket & { readonly _parent?: Socket }): string | undefined {
+  return socket.remoteAddress ?? socket._parent?.remoteAddress
+}
+
 /** What OpenSSL says, in words that point to the way out. */
-function handshakeReason(error: Error & { readonly code?: string }): string {
-  const { code = '', message } = error
+function handshakeReason(
+  error: Error & { readonly code?: string },
+  socket: { readonly authorizationError?: Error | string | null },
+): string {
+  const { message } = error
+  // Node hangs up where it does not like a certificate, and says why on the socket alone.
+  const refused = socket.authorizationError ?? undefined
+  const code = refused === undefined ? (error.code ?? '') : String(refused)
   if (code.includes('PEER_DID_NOT_RETURN')) return 'the client has shown no certificate'
   if (code.includes('CERT_HAS_EXPIRED')) return 'the certificate of the client has expired'
+  if (code.includes('CERT_NOT_YET_VALID')) {
+    return 'the certificate of the client is not valid yet; compare the clocks'
+  }
   if (code.includes('UNABLE_TO_VERIFY') || code.includes('SELF_SIGNED')) {
     return 'the certificate of the client is not from an authority that this server trusts'
   }
   if (code.includes('NO_SHARED_CIPHER')) return 'client and server have no cipher suite in common'
+  if (refused !== undefined) return `the certificate of the client is refused: ${code}`
   if (code === 'ECONNRESET') return 'the client has hung up'
   return message
 }

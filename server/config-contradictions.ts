@@ -1,0 +1,90 @@
+/**
+ * What is wrong with a configuration although each value is allowed: values that do not go
+ * together, and files that are not there. What the database or a device must say is seen later.
+ *
+ * @module
+ */
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
+import type { Config } from './config.ts'
+
+export interface Contradiction {
+  readonly path: readonly (string | number)[]
+  readonly what: string
+}
+
+export function contradictions(config: Config): readonly Contradiction[] {
+  return [...ofTls(config.kmip.tls), ...ofKeystores(config), ...ofTokens(config)]
+}
+
+type Tls = Config['kmip']['tls']
+
+function* ofTls({ cert, key, clientCa, ciphers }: Tls): Generator<Contradiction> {
+  const path = ['kmip', 'tls']
+  if ((cert === undefined) !== (key === undefined)) {
+    const [there, missing] = cert === undefined ? ['key', 'cert'] : ['cert', 'key']
+    yield { path: [...path, there], what: `goes together with kmip.tls.${missing}` }
+  } else if (cert !== undefined && key !== undefined) {
+    yield* ofIdentity(cert, key)
+  }
+  for (const [index, file] of clientCa.entries()) {
+    const why = whyNot(() => new X509Certificate(readFileSync(file)))
+    if (why !== undefined) yield { path: [...path, 'clientCa', index], what: unusable(file, why) }
+  }
+  const why = ciphers === undefined ? undefined : whyNot(() => createSecureContext({ ciphers }))
+  if (why !== undefined) yield { path: [...path, 'ciphers'], what: why }
+}
+
+function* ofIdentity(certFile: string, keyFile: string): Generator<Contradiction> {
+  const path = ['kmip', 'tls']
+  let certificate: X509Certificate | undefined
+  const noCert = whyNot(() => {
+    certificate = new X509Certificate(readFileSync(certFile))
+  })
+  if (noCert !== undefined) yield { path: [...path, 'cert'], what: unusable(certFile, noCert) }
+  const noKey = whyNot(() => {
+    const key = createPrivateKey(readFileSync(keyFile))
+    if (certificate?.checkPrivateKey(key) !== false) return
+    throw new Error(`it is not the key of the certificate in ${certFile}`)
+  })
+  if (noKey !== undefined) yield { path: [...path, 'key'], what: unusable(keyFile, noKey) }
+}
+
+function* ofKeystores({ keystores }: Config): Generator<Contradiction> {
+  if (new Set(keystores.map(({ name }) => name)).size < keystores.length) {
+    yield { path: ['keystores'], what: 'two of them have the same name' }
+  }
+}
+
+function* ofTokens({ pkcs11, keystores }: Config): Generator<Contradiction> {
+  const { tokens, enabled } = pkcs11
+  if (!enabled) return
+  const path = ['pkcs11', 'tokens']
+  if (new Set(tokens.map(({ name }) => name)).size < tokens.length) {
+    yield { path, what: 'two of them have the same name' }
+  }
+  const slots = tokens.map(({ slot }, index) => slot ?? index)
+  if (new Set(slots).size < slots.length) {
+    yield { path, what: `two of them have the same slot; slots are: ${slots.join(', ')}` }
+  }
+  const names = keystores.map(({ name }) => name)
+  for (const [index, { name, keystore }] of tokens.entries()) {
+    if (keystore === undefined || names.includes(keystore)) continue
+    const what = `"${name}" wants keystore "${keystore}"; there are: ${names.join(', ')}`
+    yield { path: [...path, index, 'keystore'], what }
+  }
+}
+
+function unusable(file: string, why: string): string {
+  return `${file} cannot be used: ${why}`
+}
+
+function whyNot(attempt: () => unknown): string | undefined {
+  try {
+    attempt()
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}

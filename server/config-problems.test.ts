@@ -1,0 +1,128 @@
+/**
+ * A configuration that cannot be used: what the message says, for those who wrote the file in a
+ * hurry.
+ *
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { readConfig, unknownVariables } from './config.ts'
+import { House } from './house.ts'
+import { createLog } from './log.ts'
+
+const SILENT = createLog({ level: 'silent', format: 'json' })
+
+describe('a configuration that cannot be used', { timeout: 60_000 }, () => {
+  let folder: string
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'claviger-problems-'))
+    const options = { config: readConfig(undefined, {}), log: SILENT }
+    for (const name of ['one', 'two']) {
+      const house = await House.open({ ...options, dataDir: join(folder, name) })
+      await house.close()
+    }
+  })
+  after(() => rmSync(folder, { recursive: true, force: true }))
+
+  const read = (text: string, environment: Record<string, string> = {}) => {
+    const path = join(folder, 'claviger.yaml')
+    writeFileSync(path, text.replaceAll('FOLDER', folder))
+    return () => readConfig(path, environment)
+  }
+
+  const CASES = [
+    ['a port there is none of', 'kmip: {listen: "127.0.0.1:65536"}', /1:8: kmip\.listen: must be/],
+    ['a list at the top', '- kmip', /yaml:1:1: must hold keys and values/],
+    ['a reference to nothing', 'log: *nothing', /yaml:1:1: is no YAML: Unresolved alias/],
+    [
+      'an unknown key in a list',
+      'pkcs11:\n  tokens:\n    - {name: a, lable: b}',
+      /3:17: pkcs11\.tokens\.0\.lable: unknown key; allowed are name, label, slot/,
+    ],
+    [
+      'an unknown key of one type of keystore',
+      'keystores:\n  - {name: a, type: pkcs11, module: m.so, slott: 0}',
+      /keystores\.0\.slott: unknown key; allowed are name, type, module, .*slot/,
+    ],
+    [
+      'keystores of one name',
+      'keystores:\n  - {name: a, type: software}\n  - {name: a, type: software}',
+      /yaml:1:1: keystores: two of them have the same name/,
+    ],
+    [
+      'tokens of one slot',
+      'pkcs11: {tokens: [{name: a, slot: 1}, {name: b, slot: 1}]}',
+      /pkcs11\.tokens: two of them have the same slot; slots are: 1, 1/,
+    ],
+    [
+      'a keystore that is not there',
+      'pkcs11: {tokens: [{name: a, keystore: hsm}]}',
+      /pkcs11\.tokens\.0\.keystore: "a" wants keystore "hsm"; there are: software/,
+    ],
+    [
+      'a certificate without its key',
+      'kmip: {tls: {cert: FOLDER/one/pki/admin.pem}}',
+      /kmip\.tls\.cert: goes together with kmip\.tls\.key/,
+    ],
+    [
+      'a certificate that is not there',
+      'kmip: {tls: {cert: FOLDER/no.pem, key: FOLDER/one/pki/admin.key}}',
+      /kmip\.tls\.cert: \S+no\.pem cannot be used: ENOENT/,
+    ],
+    [
+      'the key of another certificate',
+      'kmip: {tls: {cert: FOLDER/one/pki/admin.pem, key: FOLDER/two/pki/admin.key}}',
+      /kmip\.tls\.key: \S+ cannot be used: it is not the key of the certificate in \S+admin\.pem/,
+    ],
+    [
+      'an authority that is none',
+      'kmip: {tls: {clientCa: [FOLDER/claviger.yaml]}}',
+      /kmip\.tls\.clientCa\.0: \S+ cannot be used/,
+    ],
+    ['no cipher suite', 'kmip: {tls: {ciphers: NONE}}', /kmip\.tls\.ciphers: .*no cipher match/],
+  ] as const
+  for (const [what, text, message] of CASES) {
+    it(`for ${what} is refused with its place`, () => {
+      assert.throws(read(text), { name: 'ConfigError', message })
+    })
+  }
+
+  it('is one of the environment by the name of its variable, in lists too', () => {
+    const list = { CLAVIGER_PKCS11_TOKENS: '[{name: a, lable: b}]' }
+    const message = /CLAVIGER_PKCS11_TOKENS \(pkcs11\.tokens\.0\.lable\): unknown key; allowed are/
+    assert.throws(read('', list), { message })
+    const names = { CLAVIGER_KMIP_TLS_NAMES: 'a,b' }
+    assert.throws(read('', names), { message: /a list is written \[one, two\]/ })
+  })
+
+  it('is none where text looks like a number', () => {
+    const config = read('', {
+      CLAVIGER_PKCS11_SOCKET_MODE: '0660',
+      CLAVIGER_ROOT_KEY_KEY: '0x0102',
+      CLAVIGER_ROOT_KEY_FILE: '"quoted"',
+    })()
+    assert.equal(config.pkcs11.socketMode, '0660')
+    assert.equal(config.rootKey.key, '0x0102')
+    assert.equal(config.rootKey.file, 'quoted')
+  })
+
+  it('may be one whose variable was mistyped, which is told', () => {
+    const environment = {
+      CLAVIGER_KMIP_LISTN: 'x',
+      CLAVIGER_KMIP_LISTEN: 'x:1',
+      CLAVIGER_PKCS11: '/run/socket',
+      CLAVIGER_DATA: 'd',
+      HOME: '/root',
+    }
+    assert.deepEqual(unknownVariables(environment), ['CLAVIGER_KMIP_LISTN'])
+  })
+
+  it('is none that goes together', () => {
+    const pki = `${folder}/one/pki`
+    const tls = `{cert: ${pki}/admin.pem, key: ${pki}/admin.key, clientCa: [${pki}/ca.pem]}`
+    assert.equal(read(`kmip: {tls: ${tls}}`)().kmip.tls.cert, `${pki}/admin.pem`)
+  })
+})
