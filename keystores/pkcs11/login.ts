@@ -31,6 +31,11 @@ export class Login {
     this.#from = from
   }
 
+  /** Whether the device has refused the last PIN that it was given. */
+  get isRefused(): boolean {
+    return this.#refused !== undefined
+  }
+
   /** @throws {@link Hopeless} where the device has refused this PIN before. */
   assertNotRefused(pin: string | undefined): void {
     if (this.#refused === undefined || this.#refused.pin !== pin) return
