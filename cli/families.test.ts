@@ -148,6 +148,7 @@ describe('the commands of ckms', { timeout: 180_000 }, () => {
     }
     await refused('sym keys export -k traveller -f pkcs8-pem x.pem', /keys of this kind/)
     await refused('ec keys import -f pkcs8-priv rsa2.key wrong', /no pkcs8|another kind/)
+    await refused('rsa keys import -f pkcs8-pub public.pem wrong', /PEM; say --key-format pem/)
   })
 
   it('wrap and unwrap with a key on the server, or one at hand', async () => {

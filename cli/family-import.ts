@@ -123,7 +123,9 @@ function pemOf(der: Buffer, [type, half]: Der): string | Buffer {
     return key.export({ type: 'spki', format: 'pem' })
   } catch (error) {
     const why = (error as Error).message
-    throw new UsageError(`The file is no ${type} in DER: ${why}`, { cause: error })
+    const isPem = der.subarray(0, 11).toString('latin1') === '-----BEGIN '
+    const how = isPem ? 'it is PEM; say --key-format pem' : why
+    throw new UsageError(`The file is no ${type} in DER: ${how}`, { cause: error })
   }
 }
 

@@ -167,9 +167,32 @@ describe('a configuration of KSG', () => {
     strictEqual(cavium.hsm?.extractable, true)
     ok(cavium.keys.includes('keystores[].kek.handle'))
     strictEqual(cavium.lost['CaviumLiquidSec_KEKHandle'], undefined)
+    // The handle counts for the HSM that it is named for.
+    const both = read('HSM_type=1\nAWSCloudHSM_KEKHandle=12\nCaviumLiquidSec_KEKHandle=13\n')
+    deepStrictEqual(both.hsm?.kek, { label: 'P6RKEK1', handle: 12 })
+    match(both.lost['CaviumLiquidSec_KEKHandle'] ?? '', /type of the HSM is aws-cloudhsm/)
     const none = read('AWSCloudHSM_KEKHandle=0\n')
     strictEqual(none.hsm?.kek, undefined)
     match(none.lost['AWSCloudHSM_KEKHandle'] ?? '', /handle of nothing/)
+  })
+
+  it('says of every parameter of an HSM where it went when the gateway works without one', () => {
+    const files = { 'ksg.conf': KSG.replace('gateFlags=1', 'gateFlags=2') }
+    const { config, lost, carried } = translateKsg(files, OPTIONS)
+    deepStrictEqual(config['keystores'], [{ name: 'software', type: 'software' }])
+    const reasons = lostOf(lost)
+    const of = [
+      'HSM_pin',
+      'HSM_slotid',
+      'HSM_name',
+      'HSMType',
+      'AWSCloudHSM_KEKHandle',
+      'KEKKeyPath',
+    ]
+    for (const one of of)
+      match(reasons[one] ?? '', /gateFlags 0x2 the gateway works without an HSM/)
+    const keys = carried.map(({ key }) => key).filter((key) => key.startsWith('keystores'))
+    deepStrictEqual(keys, ['keystores[].type'])
   })
 
   it('needs the module of an HSM that KSG has no type for', () => {

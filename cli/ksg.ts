@@ -21,6 +21,9 @@ import {
   ShreddingAlgorithm,
   UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
+import { type Given, KsgError, parseKsg } from './ksg-parse.ts'
+
+export { KsgError, parseKsg }
 
 /** Files by name, as they lie in the folder of a gateway. */
 export const KSG_FILES = ['ksg.conf', 'p6kmipserver.conf', 'p6kmip_auxiliary_ksg.conf'] as const
@@ -56,11 +59,6 @@ export interface TranslateOptions {
   readonly principal: string
   /** Where the PIN will be; default: a variable of the environment. */
   readonly pinFile?: string | undefined
-}
-
-/** What keeps a translation from being made. */
-export class KsgError extends Error {
-  override readonly name = 'KsgError'
 }
 
 interface Tree {
@@ -205,11 +203,16 @@ function kek(target: Target, more: Tree): void {
   target.carry('keystores[].extractable')
 }
 
-function kekHandle(text: string, target: Target): void {
-  const handle = numberIn(text, target)
-  if (handle === undefined) return
-  if (handle >= 1) kek(target, { handle })
-  else target.lose('0 is the handle of nothing')
+/** The handle counts for the HSM that it is named for. */
+function kekHandle(model: string) {
+  return (text: string, target: Target): void => {
+    const handle = numberIn(text, target)
+    if (handle === undefined) return
+    const own = target.hsm['model'] ?? model
+    if (own !== model) target.lose(`the type of the HSM is ${own}`)
+    else if (handle >= 1) kek(target, { handle })
+    else target.lose('0 is the handle of nothing')
+  }
 }
 
 function kekFile(text: string, target: Target): void {
@@ -319,8 +322,12 @@ const ROWS: readonly Row[] = [
       [0x4, (target) => target.lose('C_DigestKey is called only where the device has it')],
     ]),
   },
-  { ...GEN, names: ['AWSCloudHSM_KEKHandle'], carry: kekHandle },
-  { ...GEN, names: ['CaviumLiquidSec_KEKHandle'], carry: kekHandle },
+  { ...GEN, names: ['AWSCloudHSM_KEKHandle'], carry: kekHandle('aws-cloudhsm') },
+  {
+    ...GEN,
+    names: ['CaviumLiquidSec_KEKHandle'],
+    carry: kekHandle('cavium-liquidsecurity'),
+  },
   { ...GEN, names: ['KEKKeyPath'], carry: kekFile },
   { ...LOG, names: ['logDir'], carry: lost(LOG_GOES) },
   { ...LOG, names: ['errorStream'], carry: lost(LOG_GOES) },
@@ -402,36 +409,6 @@ const ROWS: readonly Row[] = [
   },
 ]
 
-/** A line `name=value` of a file. */
-interface Given {
-  readonly section: string
-  readonly name: string
-  readonly text: string
-}
-
-/** Every value of a file, in its order. @throws {@link KsgError} with the line that is none. */
-export function parseKsg(file: string, content: string): readonly Given[] {
-  const found: Given[] = []
-  let section = ''
-  for (const [index, raw] of content.split(/\r?\n/).entries()) {
-    const line = raw.trim()
-    if (line === '' || line.startsWith('#') || line.startsWith(';')) continue
-    const head = /^\[\s*(.+?)\s*\]$/.exec(line)
-    const pair = /^([^=\s]+)\s*=\s*(.*)$/.exec(line)
-    if (head !== null) section = head[1] as string
-    else if (pair === null) {
-      throw new KsgError(`${file}:${index + 1}: "${line}" is neither [section] nor name=value`)
-    } else found.push({ section, name: pair[1] as string, text: unquoted(pair[2] as string) })
-  }
-  return found
-}
-
-/** In quotes as it stands; else without what follows a `;` or `#`. */
-function unquoted(text: string): string {
-  const quoted = /^"([^"]*)"/.exec(text)
-  return quoted === null ? text.replace(/\s[;#].*$/, '').trim() : (quoted[1] as string)
-}
-
 /**
  * What `claviger.yaml` must say to serve as the gateway did.
  *
@@ -451,7 +428,21 @@ export function translateKsg(
   target.config['keystores'] = keystores(target, options)
   if (contents['p6kmipserver.conf'] !== undefined) listen(target, options)
   const { config, carried, lost: none, pin } = target
-  return { config, carried, lost: none, pin: target.isSoftware ? undefined : pin }
+  if (!target.isSoftware) return { config, carried, lost: none, pin }
+  return { config, ...withoutHsm(target), pin: undefined }
+}
+
+const NO_HSM = 'by gateFlags 0x2 the gateway works without an HSM; so does Claviger'
+
+/** Whatever is said of the HSM has gone nowhere. */
+function withoutHsm({ carried, lost: none, pin }: Target) {
+  const isOfHsm = ({ key }: Carried): boolean => /^keystores\[\]\.(?!type$)/.test(key)
+  const given = carried.filter(isOfHsm).map(({ file, parameter }) => [file, parameter] as const)
+  if (pin !== undefined) given.push(['ksg.conf', 'HSM_pin'])
+  const gone = new Map(given.map(([file, parameter]) => [parameter, { file, parameter }]))
+  const reasons = [...gone.values()].map((one) => ({ ...one, reason: NO_HSM }))
+  const others = none.filter(({ parameter }) => !gone.has(parameter))
+  return { carried: carried.filter((one) => !isOfHsm(one)), lost: [...others, ...reasons] }
 }
 
 function translateFile(file: KsgFile, given: readonly Given[], target: Target): void {

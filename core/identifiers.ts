@@ -50,7 +50,9 @@ function bad(id: string, why: string): KmsError {
 
 interface Placed {
   readonly keystore: Keystore
-  readonly slot: number
+  readonly slot: number | undefined
+  /** Undefined where it has not been seen since the start. */
+  readonly model: string | undefined
   /** What it may be called by instead of its slot alone; the first is its own name. */
   readonly models: readonly string[]
 }
@@ -58,21 +60,26 @@ interface Placed {
 /** Keystores with slots, in the order of the configuration. */
 function placed(keystores: Keystores): readonly Placed[] {
   const counts = new Map<string, number>()
+  // Behind one whose model is not known nobody knows the number of another one.
+  let isCounted = true
   return [...keystores.all()].flatMap((keystore) => {
     const address = keystore.address?.()
     if (address === undefined) return []
-    const { model, slot } = address
+    const { model } = address
+    if (model === undefined) isCounted = false
+    if (model === undefined) return [{ keystore, ...address, models: [keystore.name] }]
     const count = counts.get(model) ?? 0
     counts.set(model, count + 1)
-    const numbered = count === 0 ? [] : [`${model}_${count}`]
-    return [{ keystore, slot, models: [keystore.name, model, ...numbered] }]
+    const numbered = count === 0 || !isCounted ? [] : [`${model}_${count}`]
+    return [{ keystore, ...address, models: [keystore.name, model, ...numbered] }]
   })
 }
 
 /**
  * The keystore that an identifier means.
  *
- * @throws {@link KmsError} `noSuchKeystore` with the list of those there are.
+ * @throws {@link KmsError} `noSuchKeystore` with the list of those there are; `keystoreUnavailable`
+ * where one that is away may be meant as well.
  */
 export function keystoreAt(keystores: Keystores, id: string, place: Place): Keystore {
   const all = placed(keystores)
@@ -80,16 +87,27 @@ export function keystoreAt(keystores: Keystores, id: string, place: Place): Keys
     return slot === place.slot && (place.model === undefined || models.includes(place.model))
   })
   const [only] = inSlot
-  if (only !== undefined && inSlot.length === 1) return only.keystore
   const calls = (some: readonly Placed[]): string =>
-    some.map(({ models, slot }) => `hsm::${models[0]}::${slot}`).join(', ')
+    some.map(({ models, slot }) => `hsm::${models[0]}::${slot ?? '?'}`).join(', ')
   const what = `Cannot use the identifier "${id}"`
+  const unseen = all.filter(({ model, slot }) => model === undefined || slot === undefined)
+  const names = unseen.map(({ keystore }) => `"${keystore.name}"`).join(', ')
+  const away = `HSM ${names} has not been seen since the server started`
+  if (only !== undefined && inSlot.length === 1) {
+    const isNamed = place.model === undefined || place.model === only.keystore.name
+    const isElse = ({ slot }: Placed): boolean => slot === undefined || slot === place.slot
+    if (isNamed || !unseen.some((one) => one !== only && isElse(one))) return only.keystore
+    const how = `it may be meant; name the keystore: ${calls(inSlot)}`
+    throw new KmsError('keystoreUnavailable', `${what}: ${away}, and ${how}`)
+  }
   if (inSlot.length > 1) {
     throw new KmsError('noSuchKeystore', `${what}: several keystores fit: ${calls(inSlot)}`)
   }
   const there =
     all.length === 0 ? 'no HSM that is known to this server has slots' : `there are: ${calls(all)}`
-  throw new KmsError('noSuchKeystore', `${what}: no keystore has this slot; ${there}`)
+  const why = `no keystore has this slot; ${there}`
+  if (unseen.length === 0) throw new KmsError('noSuchKeystore', `${what}: ${why}`)
+  throw new KmsError('keystoreUnavailable', `${what}: ${why}; ${away} (claviger hsm list)`)
 }
 
 /** All identifiers by which a key of this name in a keystore can be called. */
@@ -101,6 +119,7 @@ export function identifiersOf(
   const found = placed(keystores).find((one) => one.keystore === keystore)
   if (found === undefined) return []
   const { slot, models } = found
+  if (slot === undefined) return []
   return [`hsm::${slot}::${name}`, ...models.map((model) => `hsm::${model}::${slot}::${name}`)]
 }
 

@@ -339,8 +339,10 @@ export type Ability =
 
 /** What stands before the name of a key in its identifier: see `identifiers.ts`. */
 export interface Address {
-  readonly model: string
-  readonly slot: number
+  /** Undefined while nobody knows it. */
+  readonly model: string | undefined
+  /** Undefined while nobody knows it. */
+  readonly slot: number | undefined
 }
 
 export interface Keystore {
@@ -399,8 +401,8 @@ export interface Keystore {
    */
   foundlings?(called?: string): Awaitable<readonly Foundling[]>
 
-  /** How identifiers call it; absent where none do, undefined while nobody knows the slot. */
-  address?(): Address | undefined
+  /** How identifiers call it; absent where none do. */
+  address?(): Address
 
   /**
    * Before the object's end is committed; absent where destroying cannot fail.

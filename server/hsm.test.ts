@@ -262,7 +262,9 @@ describe('a house with an HSM', { skip, timeout: 120_000 }, () => {
 
   it('is tried out without leaving anything behind, and comes out as its file says', async () => {
     const wish = { module: SOFTHSM as string, label: 'app', environment, pin: SOFTHSM_PIN }
+    const which = /Cannot probe .*: name the token by --slot, --label or --serial/
     const silent = createLog({ level: 'silent', format: 'text' })
+    await rejects(probeModule({ ...wish, label: undefined }, 'x', silent), which)
     const found = await probeModule(wish, 'probed', silent)
     equal(found.objectsAfter, found.objectsBefore)
     ok(found.mechanisms.length > 20)

@@ -305,7 +305,10 @@ export interface ModuleWish {
 
 /** Tries out a device in a host of its own; the server is not needed. */
 export async function probeModule(wish: ModuleWish, model: string, log: Logger): Promise<Probe> {
-  const { module, reserved, environment, pin } = wish
+  const { module, reserved, environment, pin, slot, label, serial } = wish
+  if (slot === undefined && label === undefined && serial === undefined) {
+    throw new ConfigError(`Cannot probe ${module}: name the token by --slot, --label or --serial`)
+  }
   const lanes = 1
   const device = new HostDevice({
     name: module,

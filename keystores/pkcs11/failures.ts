@@ -36,6 +36,7 @@ const CODES = new Map<number, FailureCode>([
   [CKR.DOMAIN_PARAMS_INVALID, 'invalidField'],
   [CKR.CURVE_NOT_SUPPORTED, 'invalidField'],
   [CKR.TOKEN_WRITE_PROTECTED, 'permissionDenied'],
+  [CKR.SESSION_READ_ONLY, 'permissionDenied'],
   [CKR.DEVICE_MEMORY, 'storageUnavailable'],
 ])
 
@@ -82,6 +83,21 @@ export function asWrongData(error: unknown): unknown {
   return new KmsError('cryptographicFailure', what, { cause: error })
 }
 
+/** What a return value says of the device, and what can be done. */
+const HINTS = new Map<number, string>([
+  [CKR.TOKEN_WRITE_PROTECTED, "its token takes no changes until its maker's means say otherwise"],
+  [CKR.SESSION_READ_ONLY, "its token takes no changes until its maker's means say otherwise"],
+  [CKR.DEVICE_MEMORY, 'it is full; destroy keys there that nobody needs'],
+  [CKR.SESSION_COUNT, 'it has no session left; give the keystore fewer sessions'],
+  [CKR.KEY_FUNCTION_NOT_PERMITTED, 'the flags of the key there do not allow it'],
+  [CKR.KEY_UNEXTRACTABLE, 'the key there is not CKA_EXTRACTABLE'],
+  [CKR.KEY_NOT_WRAPPABLE, 'the key there must not be wrapped'],
+  [CKR.MECHANISM_INVALID, 'it lists the mechanism and does not do it; "broken" of quirks says so'],
+  [CKR.KEY_SIZE_RANGE, 'it does not take keys of this length'],
+  [CKR.DEVICE_REMOVED, 'it is gone; claviger hsm list tells when it is back'],
+  [CKR.TOKEN_NOT_PRESENT, 'it is gone; claviger hsm list tells when it is back'],
+])
+
 /** @param what Completes "Cannot ...": `encrypt`. */
 export function failureOf(device: string, what: string, error: unknown): KmsError {
   if (error instanceof KmsError) return error
@@ -94,6 +110,8 @@ export function failureOf(device: string, what: string, error: unknown): KmsErro
   const code = isLost(error)
     ? 'keystoreUnavailable'
     : (CODES.get(error.rv) ?? 'keystoreUnavailable')
-  const message = `Cannot ${what}: HSM "${device}" answers ${rvName(error.rv)}`
+  const hint = HINTS.get(error.rv)
+  const why = hint === undefined ? '' : `: ${hint}`
+  const message = `Cannot ${what}: HSM "${device}" answers ${rvName(error.rv)}${why}`
   return new KmsError(code, message, { cause: error })
 }

@@ -50,6 +50,7 @@ export class GroupDevice implements Device {
 
   async use<T>(work: (session: DeviceSession) => Promise<T>, repeatable = false): Promise<T> {
     let failure: unknown
+    const reasons: string[] = []
     for (const member of this.#inOrder()) {
       let hasBegun = false
       try {
@@ -60,6 +61,7 @@ export class GroupDevice implements Device {
         }, false)
       } catch (error) {
         failure = error
+        if (isUnavailable(error)) reasons.push((error as Error).message)
         const isAway = isGone(error) || isUnavailable(error)
         const mayTryNext = hasBegun ? repeatable && (isAway || isMissing(error)) : isAway
         if (!mayTryNext) throw error
@@ -67,7 +69,9 @@ export class GroupDevice implements Device {
         this.#count(member, -1)
       }
     }
-    throw failure
+    // Each has its own reason, and the last one's alone would mislead.
+    if (reasons.length < this.#members.length) throw failure
+    throw unavailable(this.#name, reasons.join('; '))
   }
 
   quick(
@@ -115,7 +119,7 @@ export class GroupDevice implements Device {
       all.reduce((total, one) => total + of(one), 0)
     return {
       ...this.#first().status(),
-      lastFailure: all.map(({ lastFailure }) => lastFailure).find((one) => one !== undefined),
+      lastFailure: this.#lastFailure(),
       sessions: sum(({ sessions }) => sessions),
       sessionsIdle: sum(({ sessionsIdle }) => sessionsIdle),
       waiting: sum(({ waiting }) => waiting),
@@ -123,6 +127,18 @@ export class GroupDevice implements Device {
       calls: summed(all.map(({ calls }) => calls)),
       members: all,
     }
+  }
+
+  /** Of those that do not run, or else of any; which of them it is stands before it. */
+  #lastFailure(): string | undefined {
+    const failed = this.#members.flatMap((member) => {
+      const { state, lastFailure } = member.status()
+      const said = `"${member.name}" ${state === 'running' ? 'had failed' : `is ${state}`}`
+      return lastFailure === undefined ? [] : [{ state, text: `${said}: ${lastFailure}` }]
+    })
+    const away = failed.filter(({ state }) => state !== 'running')
+    const told = away.length > 0 ? away : failed.slice(0, 1)
+    return told.length === 0 ? undefined : told.map(({ text }) => text).join('; ')
   }
 
   async close(): Promise<void> {

@@ -122,6 +122,10 @@ export class HostDevice implements Device {
     return device
   }
 
+  get name(): string {
+    return this.#options.name
+  }
+
   /** For `claviger status` and tests; undefined while none runs. */
   get processId(): number | undefined {
     return this.#host?.pid
@@ -317,7 +321,8 @@ export class HostDevice implements Device {
     if (this.#host !== undefined && this.#starting === undefined) return
     if (Date.now() < this.#brokenUntil) {
       const seconds = Math.ceil((this.#brokenUntil - Date.now()) / 1_000)
-      const what = `it does not start (${this.#lastFailure}); tried again in ${seconds} s`
+      const again = this.#login.isRefused ? '' : `; tried again in ${seconds} s`
+      const what = `it does not start (${this.#lastFailure})${again}`
       throw unavailable(this.#options.name, what)
     }
     this.#starting ??= this.#start().finally(() => {
@@ -331,6 +336,7 @@ export class HostDevice implements Device {
     for (const pause of PAUSES) {
       await delay(pause)
       try {
+        this.#login.assertNotRefused(await this.#pin())
         await this.#launch()
         this.#starts++
         this.#processes.prepare()
@@ -390,7 +396,6 @@ export class HostDevice implements Device {
   async #openLane(stream: Duplex, isFirst: boolean, isSpare: boolean): Promise<Lane | undefined> {
     const { callMilliseconds } = this.#options
     const pin = await this.#pin()
-    this.#login.assertNotRefused(pin)
     const client = await Pkcs11Client.over(stream, { requestMilliseconds: callMilliseconds })
     await client.initialize()
     const slotID = await slotOf(client, this.#options.token, pin !== undefined)

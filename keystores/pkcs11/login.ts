@@ -23,12 +23,17 @@ const REFUSALS: ReadonlyMap<number, string> = new Map([
 ])
 
 export class Login {
-  readonly #from: string
+  readonly #from: string | undefined
   #refused: { readonly pin: string | undefined; readonly why: string } | undefined
 
   /** @param from Where the PIN is from: `pinFile /etc/pin`. */
-  constructor(from = 'its PIN') {
+  constructor(from: string | undefined) {
     this.#from = from
+  }
+
+  /** Whether the device has refused the last PIN that it was given. */
+  get isRefused(): boolean {
+    return this.#refused !== undefined
   }
 
   /** @throws {@link Hopeless} where the device has refused this PIN before. */
@@ -47,8 +52,9 @@ export class Login {
       if (error.rv === CKR.USER_ALREADY_LOGGED_IN) return
       const deed = REFUSALS.get(error.rv)
       if (deed === undefined) throw error
+      const from = this.#from === undefined ? '' : ` of ${this.#from}`
       const once = 'it is not tried again before it is another one or the server starts again'
-      const why = `the token refuses the PIN of ${this.#from} (${rvName(error.rv)}); ${deed}: ${once}`
+      const why = `the token refuses the PIN${from} (${rvName(error.rv)}); ${deed}: ${once}`
       this.#refused = { pin, why }
       throw new Hopeless(why, { cause: error })
     }

@@ -104,8 +104,9 @@ export class NativeModule {
       let rv = Number(initialise(args.address))
       if (rv === CKR.CANT_LOCK) rv = Number(initialise(NULL))
       // Another thread of this process may have been first.
-      if (rv !== CKR.OK && rv !== CKR.CRYPTOKI_ALREADY_INITIALIZED)
-        throw failure('C_Initialize', rv)
+      if (rv === CKR.OK || rv === CKR.CRYPTOKI_ALREADY_INITIALIZED) return
+      const how = 'its own configuration may be wrong or away ("environment" of the keystore)'
+      throw new CryptokiError(rv, `the module refuses C_Initialize: ${how}`)
     } finally {
       this.#memory.clear()
     }

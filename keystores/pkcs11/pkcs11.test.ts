@@ -139,6 +139,7 @@ describe('an HSM behind a host process', { skip, timeout: 60_000 }, () => {
     const wrong = new HostDevice({ ...own, pin: async () => pin, pinFrom: 'pinFile x' })
     try {
       await rejects(wrong.ready(), /refuses the PIN of pinFile x \(CKR_PIN_INCORRECT\); give the/)
+      await rejects(wrong.ready(), /it does not start .* or the server starts again\)$/)
       // Were it tried, it would be the right one from now on.
       newSoftHsmPin(own.environment, 'test', '9999')
       await delay(BREAK_MILLISECONDS)
@@ -228,10 +229,19 @@ describe('a group of HSMs with the same keys', { skip, timeout: 60_000 }, () => 
 
   it('says of each why none can be used', async () => {
     const options = newToken()
-    const wrong = ['a', 'b'].map((label) => new HostDevice({ ...options, token: { label } }))
+    const wrong = ['a', 'b'].map((label) => {
+      return new HostDevice({ ...options, name: label, token: { label } })
+    })
     const [one, two] = wrong as [HostDevice, HostDevice]
     const group = new GroupDevice('group', [one, two])
     await rejects(group.ready(), /"group": .*has no token .*; .*has no token/)
+    const each = /HSM "group": .*HSM "a": .*; .*HSM "b": /
+    await rejects(
+      group.use(async () => undefined),
+      each,
+    )
+    const { lastFailure = '' } = group.status()
+    match(lastFailure, /^"a" is broken: .*label "a".*; "b" is broken: .*label "b"/)
     await group.close()
   })
 })

@@ -69,6 +69,7 @@ import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { hasLabel, openOaep } from './oaep.ts'
 import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
 import { PART_BYTES_MAX } from './quick.ts'
+import { generic } from './quirks.ts'
 import { besideReference, innerOf, templateOf } from './references.ts'
 import { CLASSES, privateKeyOf, privateParts } from './templates.ts'
 import { agreeBytes, attributesOf, unwrapBytes, wrapBytes } from './temporaries.ts'
@@ -134,9 +135,12 @@ export class Pkcs11Keystore implements Keystore {
     this.#keys.reserve(id)
   }
 
-  address(): Address | undefined {
-    const slot = this.#identifierSlot ?? this.#device.status().slot
-    return slot === undefined ? undefined : { model: this.#device.quirks.model, slot }
+  address(): Address {
+    const { slot } = this.#device.status()
+    const { model } = this.#device.quirks
+    // Before it has been seen, it is generic, unless somebody has said what it is.
+    const isKnown = slot !== undefined || model !== generic().model
+    return { model: isKnown ? model : undefined, slot: this.#identifierSlot ?? slot }
   }
 
   cannot(ability: Ability): string | undefined {
@@ -209,9 +213,9 @@ export class Pkcs11Keystore implements Keystore {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.export(kept, format)
     if (key.kind === 'secret' && this.kek !== undefined) return this.#taken(this.kek, key, format)
+    const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
     if (!this.#extractable) {
-      const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
-      throw new KmsError('notExtractable', what)
+      throw new KmsError('notExtractable', `${what}; with "extractable: true" it lets new keys`)
     }
     const { spec } = key
     const isBytes = key.kind === 'secret' && format === KeyFormatType.Raw
@@ -220,7 +224,7 @@ export class Pkcs11Keystore implements Keystore {
     }
     const types = spec === undefined || key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
     const values = await this.#keys.keyed('give key', key, async (session, hObject) => {
-      return attributesOf(session, hObject, types)
+      return attributesOf(session, hObject, types, `${what}: it is CKA_SENSITIVE there`)
     })
     if (spec === undefined || isBytes) return new Secret(values[0] as Uint8Array)
     const read =

@@ -91,12 +91,14 @@ async function taken(session: DeviceSession, hObject: number): Promise<Uint8Arra
 /**
  * Values of attributes, each asked for with its length first.
  *
+ * @param what Begins the message of a refusal.
  * @throws `KmsError` `sensitive`
  */
 export async function attributesOf(
   session: DeviceSession,
   hObject: number,
   types: readonly number[],
+  what = 'Cannot read an object of the HSM',
 ): Promise<readonly Uint8Array[]> {
   const sizes = await session.call('C_GetAttributeValue', {
     hObject,
@@ -106,6 +108,7 @@ export async function attributesOf(
   const { pTemplate: read } = await session.call('C_GetAttributeValue', { hObject, pTemplate })
   return read.map(({ type, value }) => {
     if (value instanceof Uint8Array) return value
-    throw new KmsError('sensitive', `Cannot read attribute 0x${type.toString(16)}: the HSM refuses`)
+    const which = `CKA 0x${type.toString(16)}`
+    throw new KmsError('sensitive', `${what}; it does not tell ${which}`)
   })
 }
