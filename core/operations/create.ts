@@ -6,9 +6,11 @@
  * @module
  */
 import {
+  CURVES,
   type CurveRow,
   curveRow,
   type KeySpec,
+  pairOfKmip,
   secretKeyOfKmip,
   secretKeyRow,
 } from '#spec/algorithms.ts'
@@ -19,9 +21,11 @@ import {
   type KeyFormatType,
   LinkType,
   ObjectType,
+  RecommendedCurve,
   SecretDataType,
 } from '#spec/kmip/enumerations.ts'
 import type { ObjectInMessage } from '#spec/kmip/objects.ts'
+import { nameOf } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
@@ -289,11 +293,16 @@ function pairWanted(
   const wanted = agreed('cryptographicDomainParameters')?.recommendedCurve
   const usual = number === CryptographicAlgorithm.RSA ? RSA_BITS : EC_BITS
   const spec = pairSpec(number, bits ?? usual, wanted)
-  if (spec === undefined) {
-    const of = bits === undefined ? '' : ` of ${bits} bits`
-    const what = `Cannot create key pair: ${algorithmLabel(number)}${of} is not offered`
-    throw new KmsError('invalidField', what)
-  }
+  if (spec === undefined) throw notOffered(number, bits, wanted)
   const row: CurveRow | undefined = spec.curve && curveRow(spec.curve)
   return { spec, number, curve: wanted ?? row?.kmip }
+}
+
+/** What a pair was asked for by, and what else there is to say of it. */
+function notOffered(number: number, bits: number | undefined, curve: number | undefined): KmsError {
+  const of = bits === undefined ? '' : ` of ${bits} bits`
+  const on = curve === undefined ? '' : ` on ${nameOf(RecommendedCurve, curve)}`
+  const hint = pairOfKmip(number) === 'EC' ? `; curves are ${Object.keys(CURVES).join(', ')}` : ''
+  const what = `${algorithmLabel(number)}${of}${on} is not offered${hint}`
+  return new KmsError('invalidField', `Cannot create key pair: ${what}`)
 }
