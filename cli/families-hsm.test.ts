@@ -4,18 +4,15 @@
  *
  * @module
  */
-import { deepStrictEqual, match, notStrictEqual, strictEqual } from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { commandsIn } from '#conformance/commands.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
-
-const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
 
 const skip = SOFTHSM === undefined && 'SoftHSM2 is not installed'
 describe('commands of ckms with an HSM', { timeout: 400_000, skip }, () => {
@@ -24,38 +21,7 @@ describe('commands of ckms with an HSM', { timeout: 400_000, skip }, () => {
   let server: OwnServer
   const read = (name: string): Buffer => readFileSync(join(folder, name))
 
-  function claviger(line: string) {
-    return new Promise<{ code: number | null; out: string; errors: string }>((resolve) => {
-      const words = [...line.split(' '), '--data', dataDir]
-      const child = spawn(LAUNCHER, words, { cwd: folder, timeout: 60_000 })
-      let [out, errors] = ['', '']
-      child.stdout.on('data', (chunk: Buffer) => {
-        out += chunk
-      })
-      child.stderr.on('data', (chunk: Buffer) => {
-        errors += chunk
-      })
-      child.stdin.end()
-      child.once('close', (code) => resolve({ code, out, errors }))
-    })
-  }
-
-  /** Runs commands that must work, one after the other; what the last one has said. */
-  async function done(...lines: readonly string[]): Promise<string> {
-    let said = ''
-    for (const line of lines) {
-      const { code, out, errors } = await claviger(line)
-      strictEqual(code, 0, `${line}: ${errors}`)
-      said = out
-    }
-    return said
-  }
-
-  async function refused(line: string, why: RegExp): Promise<void> {
-    const { code, errors } = await claviger(line)
-    notStrictEqual(code, 0, `${line} has worked`)
-    match(errors, why)
-  }
+  const { done, refused } = commandsIn(() => ({ folder, dataDir }))
 
   before(async () => {
     mkdirSync(dataDir)

@@ -4,62 +4,20 @@
  * @module
  */
 import { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { createPublicKey, verify as verifyLocally } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { KmipClient } from '#clients/kmip/client.ts'
+import { commandsIn } from '#conformance/commands.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
-
-const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
-
-/** Runs commands in a folder, on the data of a server. */
-function runner(place: () => { readonly server: OwnServer; readonly folder: string }) {
-  function claviger(line: string) {
-    return new Promise<{ code: number | null; out: string; errors: string }>((resolve) => {
-      const options = { cwd: place().folder, timeout: 30_000 }
-      const words = [...line.split(' '), '--data', place().server.dataDir]
-      const child = spawn(LAUNCHER, words, options)
-      let [out, errors] = ['', '']
-      child.stdout.on('data', (chunk: Buffer) => {
-        out += chunk
-      })
-      child.stderr.on('data', (chunk: Buffer) => {
-        errors += chunk
-      })
-      child.stdin.end()
-      child.once('close', (code) => resolve({ code, out, errors }))
-    })
-  }
-
-  /** Runs commands that must work, one after the other; what the last one has said. */
-  async function done(...lines: readonly string[]): Promise<string> {
-    let said = ''
-    for (const line of lines) {
-      const { code, out, errors } = await claviger(line)
-      strictEqual(code, 0, `${line}: ${errors}`)
-      said = out
-    }
-    return said
-  }
-
-  async function refused(line: string, why: RegExp): Promise<void> {
-    const { code, errors } = await claviger(line)
-    strictEqual(code === 0, false, `${line} has worked`)
-    match(errors, why)
-  }
-
-  return { done, refused }
-}
 
 describe('the commands of ckms', { timeout: 180_000 }, () => {
   let server: OwnServer
   let folder: string
-  const { done, refused } = runner(() => ({ server, folder }))
+  const { done, refused } = commandsIn(() => ({ folder, dataDir: server.dataDir }))
 
   before(async () => {
     server = await startOwnServer()
@@ -208,7 +166,7 @@ const skip = SOFTHSM === undefined && 'SoftHSM2 is not installed'
 describe('the commands of ckms for keys in an HSM', { timeout: 120_000, skip }, () => {
   let server: OwnServer
   let folder: string
-  const { done, refused } = runner(() => ({ server, folder }))
+  const { done, refused } = commandsIn(() => ({ folder, dataDir: server.dataDir }))
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'claviger-families-'))

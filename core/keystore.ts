@@ -319,6 +319,7 @@ export interface Encapsulated {
 export type Ability =
   | { readonly generate: KeySpec }
   | { readonly import: MaterialKind; readonly spec?: KeySpec | undefined }
+  /** Encrypting, decrypting, wrapping and unwrapping with it. */
   | {
       readonly cipher: Cipher
       readonly hash?: Hash | undefined

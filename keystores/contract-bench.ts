@@ -151,11 +151,19 @@ export class Bench {
     return this.imported('secret', spec, KeyFormatType.Raw, bytes)
   }
 
-  /** A pair that signs; of one of the algorithms that every keystore has one of. */
-  somePair(): Promise<Pair> {
-    const p256 = { algorithm: 'EC', bits: 256, curve: 'P_256' } as const
-    const isEc = this.keystore.cannot({ generate: p256 }) === undefined
-    return this.pair(isEc ? p256 : { algorithm: 'RSA', bits: 2048 })
+  /** A pair that signs; undefined where the keystore makes none. */
+  async somePair(): Promise<Pair | undefined> {
+    const spec = [P256, RSA].find((one) => this.keystore.cannot({ generate: one }) === undefined)
+    return spec && this.pair(spec)
+  }
+
+  /** A private key, where there is one, is refused with one of the codes. */
+  async refusesPrivate(
+    call: (privateKey: KeyInUse) => unknown,
+    codes: readonly FailureCode[] = UNFIT,
+  ): Promise<void> {
+    const pair = await this.somePair()
+    if (pair !== undefined) await refuses(() => call(pair.privateKey), codes)
   }
 }
 

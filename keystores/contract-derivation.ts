@@ -74,7 +74,9 @@ export function derivation(the: The): void {
   it('derives from secret keys only, and agrees with private ones only', async (context) => {
     if (lacks(context, 'HKDF', 'HMAC', 'DH')) return
     const { keystore } = the()
-    const { privateKey, publicKey } = await the().somePair()
+    const pair = await the().somePair()
+    if (pair === undefined) return context.skip('no pair is made')
+    const { privateKey, publicKey } = pair
     const secret = await the().secret(AES)
     const data = TEXT
     const hkdf = { kdf: 'HKDF', hash: 'SHA_256', salt: data, info: data } as const
@@ -188,8 +190,7 @@ export function derivation(the: The): void {
     equal(textOf(await keystore.derive(prk, expand, output.length / 2)), output)
     await refuses(() => keystore.derive(base, bySalt, 33), ['cryptographicFailure'])
     await refuses(() => keystore.derive(prk, expand, 255 * 32 + 1), ['cryptographicFailure'])
-    const { privateKey } = await the().somePair()
-    await refuses(() => keystore.derive(base, { ...bySalt, salt: privateKey }, 32), UNFIT)
+    await the().refusesPrivate((salt) => keystore.derive(base, { ...bySalt, salt }, 32))
   })
   for (const { key, seed, output } of TLS12_ANSWERS) {
     it(`gives the answer of CAVP for ${output.length / 2} bytes of TLS 1.2`, async (context) => {

@@ -7,6 +7,8 @@
  * refuses is skipped with the keystore's own reason. The tests stand by their subjects in
  * `contract-*.ts`.
  *
+ * A keystore has AES, makes its secret keys and encrypts with AES_GCM; all else it may refuse.
+ *
  * It does not test what only one kind of keystore has, such as the life of a connection.
  *
  * @module

@@ -1,16 +1,13 @@
 /**
- * What a data directory must look like before it is used: nothing that was there is missing, and
- * nobody else can change it.
+ * What a data directory must look like before it is used: nothing that was there is missing. Who
+ * may write into it is looked at in `private-files.ts`.
  *
  * @module
  */
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { KmsError } from '#core/errors.ts'
-import type { Logger } from './log.ts'
 import { pkiPaths } from './pki.ts'
-
-const WRITABLE_BY_OTHERS = 0o022
 
 /**
  * An authority without a database is what remains of one: a disk that is not mounted, a backup that
@@ -26,11 +23,4 @@ export function assertNotLost(dataDir: string): void {
   const what = `Cannot open the database: ${database} is missing or empty, and ${ca} is there`
   const way = 'restore it from the backup, or remove the folder pki to begin anew without any key'
   throw new KmsError('storageUnavailable', `${what}; ${way}`)
-}
-
-/** Whoever may write here may put another root key, or another configuration, in its place. */
-export function warnOfOthers({ dataDir, log }: { dataDir: string; log: Logger }): void {
-  if ((statSync(dataDir).mode & WRITABLE_BY_OTHERS) === 0) return
-  const what = 'other users may write in the data directory'
-  log.warn({ dataDir }, `${what}; do: chmod go-w ${dataDir}`)
 }

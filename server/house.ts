@@ -30,7 +30,7 @@ import type { Token } from '#fronts/pkcs11/token.ts'
 import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { complaint } from './complaint.ts'
 import { type Config, ConfigError } from './config.ts'
-import { assertNotLost, warnOfOthers } from './folder.ts'
+import { assertNotLost } from './folder.ts'
 import { adoptAtStart, hsmKeystore, type KekSource, pinOfObject } from './hsm.ts'
 import { kekAtStart, kekCopy } from './hsm-kek.ts'
 import { lockFolder, type Unlock } from './lock.ts'
@@ -140,7 +140,6 @@ export class House {
       await house.#startKeystores()
       await house.services.destructions.finish(house.services)
       await house.#furnish()
-      warnOfOthers(options)
       await house.#loadGrants()
       await adoptAtStart(house)
       await kekAtStart(house)

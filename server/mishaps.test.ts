@@ -8,7 +8,6 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import {
-  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -255,17 +254,6 @@ describe('a mishap', { timeout: 180_000 }, () => {
     await (await typed('right')).close()
     await assert.rejects(typed('wrong'), { code: 'tampered', message: /the passphrase is wrong/ })
     await (await typed('right')).close()
-  })
-
-  it('of the mode of the data directory is told', async () => {
-    const lines: string[] = []
-    const stream = { write: (line: string) => lines.push(line) } as unknown as NodeJS.WritableStream
-    const log = createLog({ level: 'warn', format: 'text' }, stream)
-    await (await open({}, log)).close()
-    assert.deepEqual(lines, [])
-    chmodSync(dataDir, 0o777)
-    await (await open({}, log)).close()
-    assert.match(lines.join(''), /other users may write in the data directory; do: chmod go-w/)
   })
 
   it('that lasts is told once a minute, with how often it happened', () => {

@@ -30,7 +30,8 @@ export function assertOwnFolder(path: string, log: Warns): void {
   }
   // Some who run services give them a directory by its group.
   if ((mode & GROUP_WRITES) !== 0) {
-    log.warn({ folder: path }, 'the group of the data directory may write into it')
+    const what = 'the group of the data directory may write into it'
+    log.warn({ folder: path }, `${what}; if it need not, do: chmod g-w ${path}`)
   }
 }
 

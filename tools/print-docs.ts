@@ -27,6 +27,7 @@ import {
   CIPHERS,
   type CipherRow,
   CURVES,
+  type CurveRow,
   HASHES,
   MACS,
   type MacRow,
@@ -246,11 +247,11 @@ those of version 2.1 (ML-KEM, ML-DSA, SLH-DSA) are of the drafts of KMIP 3.0; se
     table(['Algorithm', 'KMIP', 'Bits'], Object.entries(SECRET_KEYS).map(secretRow)),
     '## Key pairs\n\nNo bits: the algorithm or its curve says them.',
     table(['Algorithm', 'KMIP', 'Bits', 'For'], Object.entries(PAIRS).map(pairRow)),
-    '## Curves',
+    '## Curves\n\nWhere a request names none, Cryptographic Length alone means the curve of NIST.',
     table(
-      ['Curve', 'KMIP', 'Bits', 'OpenSSL'],
-      Object.entries(CURVES).map(([name, { kmip, bits, node }]) => {
-        return [name, hex(kmip, 2), bits, code(node)]
+      ['Curve', 'KMIP', 'Bits', 'Length alone', 'OpenSSL'],
+      Object.entries<CurveRow>(CURVES).map(([name, { kmip, bits, byLength, node }]) => {
+        return [name, hex(kmip, 2), bits, byLength ? 'yes' : '', code(node)]
       }),
     ),
     '## Ciphers and key wrapping',

@@ -6,6 +6,7 @@
  * @module
  */
 import {
+  CURVES,
   type CurveRow,
   curveRow,
   type KeySpec,
@@ -301,6 +302,7 @@ function pairWanted(
   return { spec, number, curve: wanted ?? row?.kmip }
 }
 
+/** What a pair was asked for by, and what else there is to say of it. */
 function noSuchPair(
   number: CryptographicAlgorithm,
   bits: number | undefined,
@@ -312,5 +314,6 @@ function noSuchPair(
   }
   const on = curve === undefined ? '' : ` on ${nameOf(RecommendedCurve, curve)}`
   const of = curve !== undefined || bits === undefined ? '' : ` of ${bits} bits`
-  return new KmsError('attributeValue', `${what}${on}${of} is not offered`)
+  const hint = pairOfKmip(number) === 'EC' ? `; curves are ${Object.keys(CURVES).join(', ')}` : ''
+  return new KmsError('attributeValue', `${what}${on}${of} is not offered${hint}`)
 }

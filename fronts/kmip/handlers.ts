@@ -14,9 +14,12 @@ import * as attributes from './operations/attributes.ts'
 import * as cryptography from './operations/cryptography.ts'
 import * as lifecycle from './operations/lifecycle.ts'
 import * as objects from './operations/objects.ts'
-import { DiscoverVersions, queryHandler } from './operations/server.ts'
+import * as serverRows from './operations/server.ts'
 
 type Handlers = { readonly [N in OperationName]?: Handler<N> }
+
+// Query says what there is, and is told by this table.
+const { queryHandler, ...server } = serverRows
 
 const HANDLERS: Handlers = {
   ...objects,
@@ -24,7 +27,7 @@ const HANDLERS: Handlers = {
   ...lifecycle,
   ...cryptography,
   ...access,
-  DiscoverVersions,
+  ...server,
   Query: queryHandler(() => OFFERED),
 }
 

@@ -63,17 +63,20 @@ export interface CurveRow {
   readonly jwk?: string
   /** DER of the object identifier, as `CKA_EC_PARAMS` has it; hexadecimal. */
   readonly oid: string
+  /** Whether Cryptographic Length alone means it: the curves of NIST, FIPS 186-5. */
+  readonly byLength?: true
 }
 
 // biome-ignore format: a table
 export const CURVES = {
-  P_192:           { node: 'prime192v1',      bits: 192, kmip: Curve.P_192,           oid: '06082a8648ce3d030101' },
-  P_224:           { node: 'secp224r1',       bits: 224, kmip: Curve.P_224,           oid: '06052b81040021' },
-  P_256:           { node: 'prime256v1',      bits: 256, kmip: Curve.P_256,           oid: '06082a8648ce3d030107', jwk: 'P-256' },
-  P_384:           { node: 'secp384r1',       bits: 384, kmip: Curve.P_384,           oid: '06052b81040022',       jwk: 'P-384' },
-  P_521:           { node: 'secp521r1',       bits: 521, kmip: Curve.P_521,           oid: '06052b81040023',       jwk: 'P-521' },
+  P_192:           { node: 'prime192v1',      bits: 192, kmip: Curve.P_192,           oid: '06082a8648ce3d030101', byLength: true },
+  P_224:           { node: 'secp224r1',       bits: 224, kmip: Curve.P_224,           oid: '06052b81040021', byLength: true },
+  P_256:           { node: 'prime256v1',      bits: 256, kmip: Curve.P_256,           oid: '06082a8648ce3d030107', jwk: 'P-256', byLength: true },
+  P_384:           { node: 'secp384r1',       bits: 384, kmip: Curve.P_384,           oid: '06052b81040022',       jwk: 'P-384', byLength: true },
+  P_521:           { node: 'secp521r1',       bits: 521, kmip: Curve.P_521,           oid: '06052b81040023',       jwk: 'P-521', byLength: true },
   SECP256K1:       { node: 'secp256k1',       bits: 256, kmip: Curve.SECP256K1,       oid: '06052b8104000a',       jwk: 'secp256k1' },
   BRAINPOOLP256R1: { node: 'brainpoolP256r1', bits: 256, kmip: Curve.BRAINPOOLP256R1, oid: '06092b2403030208010107' },
+  BRAINPOOLP320R1: { node: 'brainpoolP320r1', bits: 320, kmip: Curve.BRAINPOOLP320R1, oid: '06092b2403030208010109' },
   BRAINPOOLP384R1: { node: 'brainpoolP384r1', bits: 384, kmip: Curve.BRAINPOOLP384R1, oid: '06092b240303020801010b' },
   BRAINPOOLP512R1: { node: 'brainpoolP512r1', bits: 512, kmip: Curve.BRAINPOOLP512R1, oid: '06092b240303020801010d' },
 } as const satisfies Record<string, CurveRow>
@@ -212,10 +215,12 @@ export function curveOfNode(node: string): EcCurve | undefined {
   return CURVES_BY_NODE.get(node)
 }
 
-/** The curve that Cryptographic Length alone means, where a request names none: the NIST curve. */
+/** The curve that Cryptographic Length alone means, where there is such a one. */
 export function curveOfBits(bits: number): EcCurve | undefined {
-  const names = Object.entries<CurveRow>(CURVES)
-  return names.find((entry) => entry[1].bits === bits)?.[0] as EcCurve | undefined
+  const found = Object.entries<CurveRow>(CURVES).find(
+    ([, row]) => row.byLength && row.bits === bits,
+  )
+  return found?.[0] as EcCurve | undefined
 }
 
 const PAIRS_BY_NODE = new Map<string, PairAlgorithm>(
