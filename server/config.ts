@@ -16,7 +16,7 @@ import { parse } from 'yaml'
 import { LIMITS, type LimitName, type Limits } from '#core/limits.ts'
 import '#core/uncompiled.ts'
 import * as z from 'zod'
-import { RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
+import { isUsual, RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
 import { contradictions } from './config-contradictions.ts'
 import { keystores, rootKey } from './config-keys.ts'
 import { kmip } from './config-kmip.ts'
@@ -37,7 +37,7 @@ const rules = z.strictObject(
   Object.fromEntries(
     SWITCHES.map((name) => {
       const what = `Whether this is refused: ${RULES[name].refuses}`
-      return [name, z.boolean().default(true).describe(what)]
+      return [name, z.boolean().default(isUsual(name)).describe(what)]
     }),
   ) as Record<RuleName, z.ZodDefault<z.ZodBoolean>>,
 )

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { Principal, Services } from '#core/context.ts'
 import type { Application } from '#fronts/pkcs11/application.ts'
 import { Pkcs11Engine } from '#fronts/pkcs11/engine.ts'
-import { RULE_NAMES, RULES, type RuleSet, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
+import { isUsual, RULE_NAMES, RULES, type RuleSet, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
 import { Pkcs11Server } from '#fronts/pkcs11/server.ts'
 import { Token, type TokenOptions } from '#fronts/pkcs11/token.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
@@ -134,7 +134,7 @@ function rulesOf({ config }: House): RuleSet {
 
 /** Whoever switches a rule off shall be reminded of it. */
 async function tellRules({ config, services }: House): Promise<void> {
-  const off = SWITCHES.filter((name) => config.pkcs11.rules[name] === false)
+  const off = SWITCHES.filter((name) => isUsual(name) && config.pkcs11.rules[name] === false)
   for (const rule of off) {
     const { prevents } = RULES[rule]
     services.log.warn({ rule, prevents }, 'a rule against attacks on PKCS#11 is switched off')

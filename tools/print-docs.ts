@@ -444,12 +444,11 @@ function leaves(command: Command, above: string): readonly (readonly [string, Co
 }
 
 function rulesPage(): string {
-  const rows = Object.entries<Rule>(RULES).map(
-    ([name, { refuses, prevents, source, rv, isFixed }]) => {
-      const key = isFixed ? 'none' : code(`pkcs11.rules.${name}`)
-      return [code(name), refuses, prevents, code(`CKR_${rv}`), source, key]
-    },
-  )
+  const rows = Object.entries<Rule>(RULES).map(([name, row]) => {
+    const { refuses, prevents, source, rv, isFixed, isOff } = row
+    const key = isFixed ? 'none' : `${code(`pkcs11.rules.${name}`)}${isOff ? ', off' : ''}`
+    return [code(name), refuses, prevents, code(`CKR_${rv}`), source, key]
+  })
   return page(
     '# Rules against attacks on PKCS#11',
     'Rules of `fronts/pkcs11/rule-table.ts`. PKCS#11 lets keys be used against each other; ' +
@@ -475,7 +474,12 @@ wrap with it whatever is extractable. Where an application shall use a key and n
 the key have \`CKA_EXTRACTABLE\` false, which is the default, or \`CKA_WRAP_WITH_TRUSTED\` true and
 a wrapping key that the security officer has marked \`CKA_TRUSTED\`; both hold for KMIP as well.
 Clients of KMIP with the same scope are under no other of these rules: to them a sensitive key
-leaves wrapped with any key that may wrap, as KMIP has it.`
+leaves wrapped with any key that may wrap, as KMIP has it.
+
+Unwrapping by CBC with padding says whether the padding was right, in whatever words: who may unwrap
+with a key can so find out all that it has wrapped, in some thousands of calls. Many programs bring
+their keys in no other way. Where yours do not, switch \`pkcs11.rules.no-block-unwrapping\` on; AES
+key wrap with padding (\`CKM_AES_KEY_WRAP_KWP\`) tells nothing of the kind.`
 
 /** Every printed page by its path. */
 export async function printedPages(): Promise<ReadonlyMap<string, string>> {

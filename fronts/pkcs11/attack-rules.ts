@@ -107,6 +107,12 @@ export function assertWhole(
   throw refusedBy('no-short-pieces', `${bytes} bytes of a key that cannot be read`)
 }
 
+/** Of what is unwrapped without padding the caller says how much is taken. */
+export function assertNoShortKey(rules: RuleSet, unwrapping: ManagedObject, bytes: number): void {
+  if (!rules.has('no-short-pieces') || bytes >= PIECE_BYTES_MIN || !isHidden(unwrapping)) return
+  throw refusedBy('no-short-pieces', `${bytes} bytes, unwrapped by a key that cannot be read`)
+}
+
 export function assertDerivesOnly(rules: RuleSet, base: ManagedObject): void {
   if (!rules.has('encrypt-and-derive')) return
   if (!isSensitive(base) || !has(base, Mask.Encrypt)) return

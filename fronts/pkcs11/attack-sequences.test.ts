@@ -9,7 +9,7 @@
 import { equal, ok, rejects } from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { template, type Wishes, Workbench } from '#conformance/pkcs11-workbench.ts'
-import { CKM, CKR } from '#spec/pkcs11/constants.ts'
+import { CKK, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 
 const CBC_PAD = { type: CKM.AES_CBC_PAD, parameter: Buffer.alloc(16) }
@@ -65,6 +65,30 @@ describe('a key that changes its role', { timeout: 60_000 }, () => {
     return (await bench.call.C_Decrypt(bench.app, decryption)).pData
   }
   const target = () => make({ EXTRACTABLE: true })
+
+  it('unwraps by CBC as programs do, but nothing short enough to be searched', async () => {
+    const both = await make({ WRAP: true, UNWRAP: true })
+    const wrapped = await wrap(both, await target())
+    const unwrap = async (type: number, pWrappedKey: Uint8Array, wishes: Wishes) => {
+      const asked = { CLASS: CKO.SECRET_KEY, KEY_TYPE: CKK.GENERIC_SECRET, ...wishes }
+      const pMechanism = { type, parameter: CBC_PAD.parameter }
+      const args = { hSession: session, pMechanism, hUnwrappingKey: both, pWrappedKey }
+      return bench.call.C_UnwrapKey(bench.app, { ...args, pTemplate: template(asked) })
+    }
+    ok((await unwrap(CKM.AES_CBC_PAD, wrapped, {})).phKey > 0)
+    const block = wrapped.subarray(0, 16)
+    ok((await unwrap(CKM.AES_CBC, block, { VALUE_LEN: 14 })).phKey > 0)
+    for (const length of [1, 13]) {
+      await rejects(
+        () => unwrap(CKM.AES_CBC, block, { VALUE_LEN: length }),
+        (error: unknown) => {
+          ok(error instanceof CryptokiError, String(error))
+          equal(error.rv, CKR.KEY_SIZE_RANGE, error.message)
+          return error.message.includes('rule no-short-pieces')
+        },
+      )
+    }
+  })
 
   it('has wrapped a secret, and shall decrypt it afterwards', async () => {
     const key = await make({ WRAP: true })

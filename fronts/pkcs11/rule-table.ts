@@ -3,7 +3,8 @@
  * described the attack.
  *
  * `attack-rules.ts` applies them; `docs/pkcs11-rules.md` is printed from them. They are on for
- * every token unless the configuration switches one off (`pkcs11.rules`).
+ * every token unless the configuration switches one off (`pkcs11.rules`); one that programs in use
+ * cannot do without is off unless it switches it on.
  *
  * @module
  */
@@ -19,6 +20,8 @@ export interface Rule {
   readonly rv: keyof typeof CKR
   /** It costs no application anything: there is no switch. */
   readonly isFixed?: true
+  /** Programs in use depend on what it refuses: it is off unless it is switched on. */
+  readonly isOff?: true
 }
 
 const CLULOW = 'J. Clulow, On the Security of PKCS #11, CHES 2003'
@@ -73,7 +76,7 @@ export const RULES = {
   'no-block-unwrapping': {
     refuses: 'CBC, with or without padding, for unwrapping with a key that cannot be read.',
     prevents: 'Pieces of a block become keys that are short enough to be searched, or the padding is asked about: whatever the key has wrapped, in whatever way, is found out.',
-    source: `${CLULOW}; ${ORACLES}`, rv: 'KEY_FUNCTION_NOT_PERMITTED',
+    source: `${CLULOW}; ${ORACLES}`, rv: 'KEY_FUNCTION_NOT_PERMITTED', isOff: true,
   },
   'no-iv-twice': {
     refuses: 'GCM, CCM and ChaCha20-Poly1305 for wrapping sensitive keys, unless C_WrapKeyAuthenticated makes 64 bits of the IV or more and the wrapping key neither encrypts nor derives.',
@@ -91,7 +94,7 @@ export const RULES = {
     source: `${CLULOW}; PKCS#11 3.2, miscellaneous simple key derivation mechanisms`, rv: 'TEMPLATE_INCONSISTENT',
   },
   'no-short-pieces': {
-    refuses: 'Keys of less than 112 bits that are cut or combined of a key that cannot be read.',
+    refuses: 'Keys of less than 112 bits that are cut or combined of a key that cannot be read, or that such a key unwraps by CBC without padding.',
     prevents: 'A key is searched piece by piece, each of which is short enough.',
     source: `${CLULOW} (reduced key space)`, rv: 'KEY_SIZE_RANGE',
   },
@@ -107,6 +110,12 @@ export type RuleName = keyof typeof RULES
 export type RuleSet = ReadonlySet<RuleName>
 
 export const RULE_NAMES = Object.keys(RULES) as RuleName[]
+
+/** Whether a rule holds where the configuration does not say anything of it. */
+export function isUsual(name: RuleName): boolean {
+  const rule: Rule = RULES[name]
+  return rule.isOff !== true
+}
 
 /** Rules that the configuration can switch off. */
 export const SWITCHES = Object.entries<Rule>(RULES)

@@ -21,6 +21,7 @@ import type { Application, Seen } from '../application.ts'
 import {
   assertFreshIv,
   assertNoBlocks,
+  assertNoShortKey,
   assertUnwrapsOnly,
   assertWrapsOnly,
   isSensitive,
@@ -218,6 +219,7 @@ async function unwrapped(session: Session, asked: Asked, wish: UnwrapWish): Prom
     if (bytes === undefined) throw invalid()
     if (isPrivate) return madePrivate(session, template, Uint8Array.from(bytes), seen)
     const value = cut(wish.template, keyType, bytes, wrapping)
+    if (wrapping.bare) assertNoShortKey(rules, held.object, value.expose().length)
     return makeSecret(session, withoutLength(template), value, 'unwrapped', seen)
   })
 }
