@@ -92,11 +92,13 @@ describe('commands of ckms with an HSM', { timeout: 400_000, skip }, () => {
     await refused('sym encrypt --key-id hsm::4::aes secret.enc', why)
   })
 
-  it('sign with elliptic curves', async () => {
+  it('sign, and decrypt files, with elliptic curves', async () => {
     await done(
       'ec keys create --curve nist-p256 --sensitive hsm::4::curve',
       'ec sign --key-id hsm::4::curve -o letter.sig letter.txt',
       'ec sign-verify --key-id hsm::4::curve_pk letter.txt letter.sig',
+      'ec encrypt --key-id hsm::4::curve_pk -o curve.enc letter.txt',
+      'ec decrypt --key-id hsm::4::curve -o curve.txt curve.enc',
     )
   })
 

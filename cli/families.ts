@@ -13,12 +13,13 @@ import {
   symDecrypt,
   symEncrypt,
 } from './family-cryptography.ts'
+import { ecDecrypt, ecEncrypt } from './family-ecies.ts'
 import { familyKeys } from './family-keys.ts'
 
 const WORK: Readonly<Record<Family['name'], readonly ((family: Family) => Command)[]>> = {
   sym: [symEncrypt, symDecrypt],
   rsa: [rsaEncrypt, rsaDecrypt, familySign, familyVerify],
-  ec: [familySign, familyVerify],
+  ec: [ecEncrypt, ecDecrypt, familySign, familyVerify],
 }
 
 function familyCommand(family: Family): Command {
@@ -31,7 +32,7 @@ without ${name} before them do the same and more; see claviger --help.${MISSING[
 
 Examples:
   claviger ${name} keys create my_key
-  claviger ${name} ${name === 'ec' ? 'sign' : 'encrypt'} --key-id my_key letter.txt`,
+  claviger ${name} encrypt --key-id my_key letter.txt`,
   )
   command.addCommand(familyKeys(family))
   for (const make of WORK[name]) command.addCommand(make(family))
@@ -42,7 +43,7 @@ Examples:
 const MISSING: Readonly<Record<Family['name'], string>> = {
   sym: ' Not there yet: keysets and rotation policies.',
   rsa: ' Not there yet: keysets and rotation policies.',
-  ec: ' Not there yet: encrypt and decrypt (ECIES), keysets and rotation policies.',
+  ec: ' Not there yet: keysets and rotation policies.',
 }
 
 export const families: readonly Command[] = FAMILIES.map(familyCommand)

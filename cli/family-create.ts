@@ -14,6 +14,7 @@ import { type ClientOptions, withClient, withServer } from './environment.ts'
 import { type Family, PUBLIC_SUFFIX, tagAttributes, withTags } from './family.ts'
 import {
   AGREEING,
+  AGREEING_MASK,
   bits,
   HARDWARE_NOTE,
   keptUnder,
@@ -138,8 +139,10 @@ async function createPair(
   given: readonly ListedAttribute[],
   options: CreateOptions,
 ): Promise<Made> {
-  const agrees = AGREEING.has(CURVES[(options.curve ?? '') as keyof typeof CURVES] ?? '')
-  const privateMask = mask(agrees ? Mask.KeyAgreement : PRIVATE_MASK)
+  const curve = CURVES[(options.curve ?? '') as keyof typeof CURVES] ?? ''
+  const agrees = AGREEING.has(curve)
+  const both = PRIVATE_MASK | (curve.startsWith('P-') ? AGREEING_MASK : 0)
+  const privateMask = mask(agrees ? AGREEING_MASK : both)
   const publicMask = mask(agrees ? Mask.KeyAgreement : PUBLIC_MASK)
   const kept = await keptUnder(client, options.wrappingKeyId)
   const answer = await client.call('CreateKeyPair', {

@@ -1,5 +1,6 @@
 /**
- * `claviger sym|rsa encrypt|decrypt` and `rsa|ec sign|sign-verify`, on files.
+ * `claviger sym|rsa encrypt|decrypt` and `rsa|ec sign|sign-verify`, on files; `ec encrypt|decrypt`
+ * is in `family-ecies.ts`.
  *
  * KMIP 2.1 §6.1 by name of the operation. What is written for a symmetric key is nonce, ciphertext
  * and tag, one behind the other. RSA signs with PSS and SHA-256, elliptic curves as the curve asks.
@@ -25,7 +26,7 @@ import { type Family, findIn, type KeyOptions, withKey } from './family.ts'
 import { type Envelope, KEY_ENCRYPTIONS, openEnvelope, sealEnvelope } from './family-envelope.ts'
 import { print, UsageError } from './output.ts'
 
-interface FileOptions extends KeyOptions {
+export interface FileOptions extends KeyOptions {
   readonly outputFile?: string | undefined
 }
 
@@ -34,7 +35,7 @@ const SIGNATURE = '.sig'
 const NOTHING = new Uint8Array(0)
 
 /** A command that works on a file with a key. */
-function fileCommand(name: string, what: string): Command {
+export function fileCommand(name: string, what: string): Command {
   return withServer(withKey(new Command(name)))
     .description(what)
     .argument('<file>', 'where the data is; - for standard input')
@@ -43,7 +44,7 @@ function fileCommand(name: string, what: string): Command {
 
 const STANDARD_INPUT = 0
 
-function dataOf(file: string): Buffer {
+export function dataOf(file: string): Buffer {
   return readFileSync(file === '-' ? STANDARD_INPUT : file)
 }
 
@@ -57,7 +58,7 @@ function besideOf(file: string, suffix: string): string {
 }
 
 /** Writes the result, and says where it is. */
-function write(
+export function writeFor(
   bytes: Uint8Array,
   file: string,
   suffix: string,
@@ -217,7 +218,7 @@ Examples:
         const { id } = await findIn(client, family, options)
         return sealed(client, id, wish, data)
       })
-      write(result, file, '.enc', options)
+      writeFor(result, file, '.enc', options)
     })
 }
 
@@ -239,7 +240,7 @@ Examples:
         const { id } = await findIn(client, family, options)
         return opened(client, id, wish, { file, all })
       })
-      write(data, file, '.plain', options)
+      writeFor(data, file, '.plain', options)
     })
 }
 
@@ -299,7 +300,7 @@ Examples:
           data: input,
         })
       })
-      write(data, file, suffix, options)
+      writeFor(data, file, suffix, options)
     })
 }
 
@@ -347,7 +348,7 @@ Examples:
           ...signed(data, options.digested),
         })
       })
-      write(signatureData, file, SIGNATURE, options)
+      writeFor(signatureData, file, SIGNATURE, options)
     })
 }
 

@@ -153,7 +153,8 @@ function exportedBytes(object: ObjectInMessage, name: string): Uint8Array {
   return Buffer.from(pemText(pem[object.tag === Tag.PrivateKey ? 0 : 1], bytes))
 }
 
-function materialOf({ value }: ObjectInMessage): Uint8Array {
+/** @throws `RefusedError` when it is not there as bytes. */
+export function materialOf({ value }: ObjectInMessage): Uint8Array {
   const keyValue = 'keyBlock' in value ? value.keyBlock.keyValue : undefined
   if (keyValue === undefined) throw new RefusedError('The server does not hold the value')
   if ('wrapped' in keyValue) return keyValue.wrapped

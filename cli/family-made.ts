@@ -33,6 +33,8 @@ export const SYM_MASK =
   Mask.Encrypt | Mask.Decrypt | Mask.WrapKey | Mask.UnwrapKey | Mask.KeyAgreement
 export const PRIVATE_MASK = Mask.Sign | Mask.Decrypt | Mask.UnwrapKey
 export const PUBLIC_MASK = Mask.Verify | Mask.Encrypt | Mask.WrapKey
+/** What `ec decrypt` does, and other programs that agree on a secret. */
+export const AGREEING_MASK = Mask.KeyAgreement | Mask.DeriveKey
 export const AGREEING = new Set(['X25519', 'X448'])
 
 const HARDWARE = { protectionStorageMask: [ProtectionStorageMask.Hardware] }

@@ -918,7 +918,8 @@ static bool write_beginning(struct call *call)
     static const uint8_t header[HEADER_BYTES];
     if (!bytes_put(call->request, header, sizeof header))
         return false;
-    if ((is_using(call) || call->role == FLUSHES) && (call->operations & REPEATABLE) != 0 && !begin_batch(call))
+    const bool is_repeatable = (call->operations & REPEATABLE) != 0;
+    if ((is_using(call) || call->role == FLUSHES) && is_repeatable && !begin_batch(call))
         return false;
     const bool is_searching =
         call->role == SEARCHES || call->role == FINDS || call->role == FOUND;
