@@ -15,9 +15,10 @@
  */
 import { createDecipheriv, createHash, type DecipherGCM, ECDH, type KeyObject } from 'node:crypto'
 import type { Command } from 'commander'
-import type { KmipClient } from '#clients/kmip/client.ts'
+import type { BatchRequest, KmipClient } from '#clients/kmip/client.ts'
 import { KmipError } from '#clients/kmip/errors.ts'
 import { DerivationMethod, KeyFormatType, ObjectType } from '#spec/kmip/enumerations.ts'
+import type { RequestOf, ResponseOf } from '#spec/kmip/operations.ts'
 import { hexBytes } from './bytes.ts'
 import { withClient } from './environment.ts'
 import { type Family, findIn } from './family.ts'
@@ -110,7 +111,10 @@ const SHARED_BYTES: Readonly<Record<string, number>> = {
   X448: 56,
 }
 
-/** The shared secret, agreed on by the server; nothing of it stays there. */
+/**
+ * The shared secret, agreed on by the server. It is made, told and destroyed in one message, or not
+ * at all: nothing of it stays there, whatever becomes of this program.
+ */
 async function agreed(
   client: KmipClient,
   privateKey: string,
@@ -118,18 +122,22 @@ async function agreed(
   peer: Uint8Array,
 ): Promise<Uint8Array> {
   const bytes = SHARED_BYTES[curveOf(recipient) ?? ''] ?? 0
-  const { uniqueIdentifier } = await client.call('DeriveKey', {
+  const derive: RequestOf<'DeriveKey'> = {
     objectType: ObjectType.SecretData,
     uniqueIdentifier: [privateKey],
     derivationMethod: DerivationMethod.AsymmetricKey,
     derivationParameters: { derivationData: peer },
     attributes: { attributes: [{ id: 'cryptographicLength', value: bytes * 8 }] },
-  })
-  try {
-    return materialOf(await got(client, String(uniqueIdentifier), KeyFormatType.Raw))
-  } finally {
-    await client.call('Destroy', { uniqueIdentifier })
   }
+  const requests: readonly BatchRequest[] = [
+    { operation: 'DeriveKey', payload: derive },
+    { operation: 'Get', payload: { keyFormatType: KeyFormatType.Raw } },
+    { operation: 'Destroy', payload: {} },
+  ]
+  const results = await client.batch(requests, { onError: 'undo' })
+  for (const result of results) if (!result.ok) throw result.error
+  const [, told] = results
+  return materialOf((told as { readonly payload: ResponseOf<'Get'> }).payload.object)
 }
 
 type Agree = (peer: Uint8Array) => Promise<Uint8Array>

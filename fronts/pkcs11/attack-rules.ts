@@ -60,7 +60,7 @@ export function assertWrapsOnly(
   throw refusedBy('no-known-wrapping-key', `key ${wrapping.id} shall wrap, and can be read`)
 }
 
-/** Bits of an IV that are made here: fewer come again too soon. */
+/** Bytes of an IV that are made here: fewer come again too soon. */
 const MADE_BYTES_MIN = 8
 
 /** @param madeBytes How many bytes of the IV the caller has not chosen. */
