@@ -18,9 +18,9 @@ import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
 import { askServer } from '#server/control.ts'
 import { decodeItem, encodeItem } from '#wire/ttlv/binary.ts'
-import { better } from './options.ts'
 import { compile, type Module, type Result, startSoftHsm } from './pkcs11/modules.ts'
 import { Load, type LoadJob, processorSeconds, type Target } from './processes.ts'
+import { medianOf, middle, quotient } from './rounds.ts'
 import { requestBytes, SCENARIOS, type Scenario, VERSION } from './scenarios.ts'
 import { wrappedRows, wrappedText } from './wrapped.ts'
 
@@ -93,7 +93,7 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** Both take turns, and the best round of each counts. */
+/** Both take turns: the median of what the two of a turn are to each other counts. */
 async function rowOf(
   server: OwnServer,
   load: Load,
@@ -106,15 +106,18 @@ async function rowOf(
   const job = await jobOf(server, scenario, clients, milliseconds)
   // The first seconds of a request are those of the compiler.
   await load.run(job)
-  let ours: Measured | undefined
-  let theirs: Result | undefined
+  const turns: { readonly ours: Measured; readonly theirs: Result }[] = []
   for (let round = 0; round < rounds; round++) {
-    ours = better(ours, await measure(server, load, job))
-    theirs = better(theirs, await directly(direct, { row, threads: clients, milliseconds }))
+    turns.push({
+      ours: await measure(server, load, job),
+      theirs: await directly(direct, { row, threads: clients, milliseconds }),
+    })
   }
-  if (ours === undefined || theirs === undefined) throw new Error('Cannot measure in no rounds')
+  const ours = middle(turns.map((turn) => turn.ours))
+  const theirs = middle(turns.map((turn) => turn.theirs))
+  const ratio = medianOf(turns, (turn) => quotient(turn.ours, turn.theirs))
+  if (!ours || !theirs || !ratio) throw new Error('Cannot measure in no rounds')
   const { calls, perSecond: kmip } = ours
-  const ratio = kmip / theirs.perSecond
   const micros = { ...ours.micros, direct: theirs.serverMicros }
   const both = { kmip, direct: theirs.perSecond, ratio, target, calls, micros }
   return { title: scenario.title, clients, ...both }

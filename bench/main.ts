@@ -21,13 +21,20 @@ import {
   type Benchmark,
   type BenchOptions,
   type BenchShape,
-  better,
   note,
   runBenchmark,
 } from './options.ts'
 import { Alone, Echo, Load, processorSeconds, type Target } from './processes.ts'
 import { type PyKmip, startPyKmip } from './pykmip.ts'
-import { type Measured, type Report, type Rivals, type Row, tableText, verdicts } from './report.ts'
+import {
+  type Measured,
+  type Report,
+  type Rivals,
+  type Row,
+  rowOf,
+  tableText,
+  verdicts,
+} from './report.ts'
 import { type Crowd, requestBytes, SCENARIOS, type Scenario, VERSION } from './scenarios.ts'
 
 const SHAPE: BenchShape = {
@@ -137,18 +144,17 @@ class Bench implements Benchmark<Report> {
     const { name, title, alone: primitive } = scenario
     for (const connections of crowds) {
       note(`${title}, ${connections} connections`)
-      let best: Partial<Rivals> = {}
+      const measured: Rivals[] = []
       for (let round = 0; round < rounds; round++) {
         const asked = { milliseconds, concurrency: connections }
-        const rivals: Rivals = {
+        measured.push({
           echo: await this.#measure(echo, ours, connections, this.#echo.pid),
           server: await this.#measure(target, ours, connections, server.process.pid),
           pykmip: at && theirs && (await this.#measure(at, theirs, connections)),
           alone: primitive && (await this.#alone.run({ primitive, ...asked })),
-        }
-        best = betterOfEach(best, rivals)
+        })
       }
-      this.#rows.push({ name, title, connections, ...(best as Rivals) })
+      this.#rows.push(rowOf({ name, title, connections }, measured))
     }
   }
 
@@ -173,15 +179,6 @@ class Bench implements Benchmark<Report> {
     const after = processorSeconds(pid)
     if (before === undefined || after === undefined) return result
     return { ...result, processorMicros: ((after - before) * 1e6) / result.answered }
-  }
-}
-
-function betterOfEach(one: Partial<Rivals>, other: Rivals): Rivals {
-  return {
-    echo: better(one.echo, other.echo),
-    server: better(one.server, other.server),
-    pykmip: other.pykmip && better(one.pykmip, other.pykmip),
-    alone: other.alone && better(one.alone, other.alone),
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * What all benchmarks share: their options, how they are run and stopped, which round counts.
+ * What all benchmarks share: their options, and how they are run and stopped.
  *
  * @module
  */
@@ -10,7 +10,7 @@ export interface BenchOptions {
   /** What is to be measured; all where none was named. */
   readonly names: readonly string[]
   readonly milliseconds: number
-  /** Everything is measured so many times in turn, and the best of each counts. */
+  /** Everything is measured so many times in turn; see `rounds.ts` for what counts. */
   readonly rounds: number
   /** Connections, or threads, at a time. */
   readonly crowds: readonly number[]
@@ -116,7 +116,7 @@ Names: ${names.join(', ')} (default: all)
 
 Options:
   --seconds N         time for each measurement (default 2)
-  --rounds N          measure so many times in turn, and keep the best of each (default 1)
+  --rounds N          measure so many times in turn; medians count (default 1)
   ${`--${crowd} LIST`.padEnd(18)}  default ${crowds}
   --objects N         how many are many (default 100000)
   --json              the results as a JSON object
@@ -124,14 +124,6 @@ Options:
 
 Examples:
 ${examples.map((line) => `  node ${file}${line}`).join('\n')}`
-}
-
-/** Of two rounds the one with more operations a second. */
-export function better<Round extends { readonly perSecond: number }>(
-  one: Round | undefined,
-  other: Round,
-): Round {
-  return one !== undefined && one.perSecond > other.perSecond ? one : other
 }
 
 export function note(text: string): void {

@@ -13,7 +13,6 @@ import {
   type Benchmark,
   type BenchOptions,
   type BenchShape,
-  better,
   note,
   runBenchmark,
 } from './options.ts'
@@ -25,14 +24,7 @@ import {
   startClaviger,
   startSoftHsm,
 } from './pkcs11/modules.ts'
-import {
-  isMeasured,
-  type Outcome,
-  type Report,
-  type Row,
-  tableText,
-  verdicts,
-} from './pkcs11/report.ts'
+import { type Report, type Rivals, type Row, rowOf, tableText, verdicts } from './pkcs11/report.ts'
 import { Alone, type AloneJob } from './processes.ts'
 
 /** Among how many objects: few, or as many as can be had. */
@@ -156,22 +148,18 @@ class Bench implements Benchmark<Report> {
     note(`${title}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`)
     const { milliseconds, rounds } = this.#options
     const job: Job = { row, threads, milliseconds }
-    let best: Row = { name, title, threads }
+    const measured: Rivals[] = []
     for (let round = 0; round < rounds; round++) {
-      const softHsm = betterOutcome(best.softHsm, await modules.softHsm?.run(job))
-      const p11Kit = betterOutcome(best.p11Kit, await modules.p11Kit?.run(job))
-      const ours = betterOutcome(best.ours, await modules.ours?.run(job))
       const asked = { concurrency: threads, milliseconds }
-      const alone = primitive && better(best.alone, await this.#alone.run({ primitive, ...asked }))
-      best = { name, title, threads, ours, softHsm, p11Kit, alone }
+      measured.push({
+        softHsm: await modules.softHsm?.run(job),
+        p11Kit: await modules.p11Kit?.run(job),
+        ours: await modules.ours?.run(job),
+        alone: primitive && (await this.#alone.run({ primitive, ...asked })),
+      })
     }
-    return best
+    return rowOf({ name, title, threads }, measured)
   }
-}
-
-function betterOutcome(one: Outcome | undefined, other: Outcome | undefined): Outcome | undefined {
-  if (!isMeasured(one)) return other
-  return isMeasured(other) ? better(one, other) : one
 }
 
 await runBenchmark(SHAPE, (options) => new Bench(options), { text: tableText, targets: verdicts })

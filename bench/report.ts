@@ -4,6 +4,7 @@
  * @module
  */
 import type { AloneResult, LoadResult } from './processes.ts'
+import { medianOf, middle, quotient } from './rounds.ts'
 
 /** How one server did. */
 export interface Measured extends LoadResult {
@@ -22,11 +23,39 @@ export interface Rivals {
   readonly alone?: AloneResult | undefined
 }
 
-/** One operation with one number of connections. */
+/** One operation with one number of connections: of each rival the round in the middle. */
 export interface Row extends Rivals {
   readonly name: string
   readonly title: string
   readonly connections: number
+  /** Operations a second of the rival's, and a core of node:crypto's: medians of the rounds. */
+  readonly ofEcho: number | undefined
+  readonly ofPyKmip: number | undefined
+  readonly ofAlone: number | undefined
+  readonly coreOfAlone: number | undefined
+}
+
+/** What the rounds of one operation come to. @throws `Error` when there is none. */
+export function rowOf(
+  what: Pick<Row, 'name' | 'title' | 'connections'>,
+  rounds: readonly Rivals[],
+): Row {
+  const server = middle(rounds.map((one) => one.server))
+  const echo = middle(rounds.map((one) => one.echo))
+  if (server === undefined || echo === undefined) throw new Error('Cannot measure in no rounds')
+  return {
+    ...what,
+    server,
+    echo,
+    pykmip: middle(rounds.map((one) => one.pykmip)),
+    alone: middle(rounds.map((one) => one.alone)),
+    ofEcho: medianOf(rounds, (one) => quotient(one.server, one.echo)),
+    ofPyKmip: medianOf(rounds, (one) => quotient(one.server, one.pykmip)),
+    ofAlone: medianOf(rounds, (one) => quotient(one.server, one.alone)),
+    coreOfAlone: medianOf(rounds, ({ server: { processorMicros: ours }, alone }) => {
+      return alone && ours && alone.processorMicros / ours
+    }),
+  }
 }
 
 export interface Report {
@@ -75,17 +104,17 @@ export function verdicts(report: Report): readonly Verdict[] {
   return [
     atLeast(
       `Encrypt 64 B, ${JUDGED} connections: ${TARGETS.encryptOfEcho} of the echo`,
-      encrypt && encrypt.server.perSecond / encrypt.echo.perSecond,
+      encrypt?.ofEcho,
       TARGETS.encryptOfEcho,
     ),
     atLeast(
       `Get, ${JUDGED} connections: ${TARGETS.getOfPyKmip} times PyKMIP`,
-      get?.pykmip && get.server.perSecond / get.pykmip.perSecond,
+      get?.ofPyKmip,
       TARGETS.getOfPyKmip,
     ),
     atLeast(
       `Sign RSA-2048, ${JUDGED} connections: ${TARGETS.rsaOfAlone} of node:crypto on the cores it uses`,
-      rsa && ofCrypto(rsa.server, rsa.alone),
+      rsa?.coreOfAlone,
       TARGETS.rsaOfAlone,
     ),
     atMost(
@@ -124,18 +153,10 @@ function verdict(target: string, found: number | undefined, met: boolean): Verdi
   return { target, met, found: found.toFixed(2) }
 }
 
-/** Operations a second of a core, of those of node:crypto alone: the load is not counted. */
-function ofCrypto(server: Measured, alone: AloneResult | undefined): number | undefined {
-  const { processorMicros } = server
-  return alone && processorMicros && alone.processorMicros / processorMicros
-}
-
-function aloneCells(server: Measured, alone: AloneResult | undefined): readonly string[] {
+function aloneCells({ alone, ofAlone, coreOfAlone }: Row): readonly string[] {
   if (alone === undefined) return ['', '', '', '']
-  const { perSecond, processorMicros } = alone
-  const rates = [perSecond.toFixed(0), processorMicros.toFixed(0)]
-  const whole = (server.perSecond / perSecond).toFixed(2)
-  return [...rates, whole, ofCrypto(server, alone)?.toFixed(2) ?? '']
+  const rates = [alone.perSecond.toFixed(0), alone.processorMicros.toFixed(0)]
+  return [...rates, ofAlone?.toFixed(2) ?? '', coreOfAlone?.toFixed(2) ?? '']
 }
 
 const HEADS = [
@@ -146,19 +167,19 @@ const HEADS = [
 
 export function tableText(report: Report): string {
   const { processor, cores, objects, few, fillSeconds } = report
-  const lines = report.rows.map(({ title, connections, server, echo, alone, pykmip }) => [
-    title,
-    String(connections),
+  const lines = report.rows.map(({ server, echo, pykmip, ...row }) => [
+    row.title,
+    String(row.connections),
     server.perSecond.toFixed(0),
     server.p50.toFixed(2),
     server.p99.toFixed(2),
     server.processorMicros?.toFixed(0) ?? '',
     echo.perSecond.toFixed(0),
     echo.processorMicros?.toFixed(0) ?? '',
-    (server.perSecond / echo.perSecond).toFixed(2),
-    ...aloneCells(server, alone),
+    row.ofEcho?.toFixed(2) ?? '',
+    ...aloneCells({ server, echo, ...row }),
     pykmip?.perSecond.toFixed(0) ?? '',
-    pykmip === undefined ? '' : (server.perSecond / pykmip.perSecond).toFixed(0),
+    row.ofPyKmip?.toFixed(0) ?? '',
   ])
   const notes = [
     `${processor}, ${cores} cores, Node ${process.versions.node}`,

@@ -16,6 +16,7 @@ import { parseArgs } from 'node:util'
 import { startOwnServer } from '#conformance/own-server.ts'
 import { absentFiles, CLAVIGER, until } from '#conformance/pkcs11/token-under-test.ts'
 import { socketPath } from '#server/sockets.ts'
+import { median } from './rounds.ts'
 
 const SOURCE = fileURLToPath(new URL('pkcs11/initialize.c', import.meta.url))
 const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
@@ -52,10 +53,6 @@ const PATIENCE_MILLISECONDS = 60_000
 
 const RUNNING_TARGET = 5
 const AGENT_TARGET = 300
-
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] as number
-}
 
 function row(what: string, starts: readonly Start[], target?: number): Row {
   return {

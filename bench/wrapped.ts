@@ -23,6 +23,7 @@ import { Tag } from '#spec/kmip/tags.ts'
 import { decodeItem, encodeItem } from '#wire/ttlv/binary.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
 import { type Load, processorSeconds, type Target } from './processes.ts'
+import { median } from './rounds.ts'
 import { requestBytes } from './scenarios.ts'
 
 /** KMIP 2.1: Protection Storage Masks. */
@@ -74,8 +75,8 @@ export async function wrappedRows(
     }
     const { plain, wrapped } = rounds
     const turns = plain.map((one, round) => quotient(wrapped[round] as Measured, one))
-    const medians = { plain: median(plain), wrapped: median(wrapped), ratio: median(turns) }
-    rows.push({ clients, ...medians })
+    const both = { plain: medians(plain), wrapped: medians(wrapped), ratio: medians(turns) }
+    rows.push({ clients, ...both })
   }
   return rows
 }
@@ -150,12 +151,10 @@ function quotient(one: Measured, other: Measured): Measured {
   return { perSecond: one.perSecond / other.perSecond, micros: one.micros / other.micros }
 }
 
-function median(rounds: readonly Measured[]): Measured {
-  const middle = (values: readonly number[]): number =>
-    values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+function medians(rounds: readonly Measured[]): Measured {
   return {
-    perSecond: middle(rounds.map(({ perSecond }) => perSecond)),
-    micros: middle(rounds.map(({ micros }) => micros)),
+    perSecond: median(rounds.map(({ perSecond }) => perSecond)),
+    micros: median(rounds.map(({ micros }) => micros)),
   }
 }
 

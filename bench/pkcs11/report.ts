@@ -6,20 +6,30 @@
 
 import type { AloneResult } from '../processes.ts'
 import { atLeast, columns, type Verdict, verdictText } from '../report.ts'
+import { medianOf, middle, quotient } from '../rounds.ts'
 import type { Absent, Result } from './modules.ts'
 
 export type Outcome = Result | Absent
 
-/** One operation with one number of threads; undefined for a module that is not here. */
-export interface Row {
+/** Those that are compared; undefined for a module that is not here. */
+export interface Rivals {
+  readonly ours: Outcome | undefined
+  readonly softHsm: Outcome | undefined
+  readonly p11Kit: Outcome | undefined
+  /** node:crypto by itself: no server in Node does more. */
+  readonly alone: AloneResult | undefined
+}
+
+/** One operation with one number of threads: of each rival the round in the middle. */
+export interface Row extends Rivals {
   readonly name: string
   readonly title: string
   readonly threads: number
-  readonly ours?: Outcome | undefined
-  readonly softHsm?: Outcome | undefined
-  readonly p11Kit?: Outcome | undefined
-  /** node:crypto by itself: no server in Node does more. */
-  readonly alone?: AloneResult | undefined
+  /** Medians of what the rivals of a round are to each other. */
+  readonly ofSoftHsm: number | undefined
+  readonly ofP11Kit: number | undefined
+  readonly ofAlone: number | undefined
+  readonly aloneOfSoftHsm: number | undefined
 }
 
 export interface Report {
@@ -50,36 +60,48 @@ const ALONE: Readonly<Record<string, Target>> = {
 /** With more, in every row. */
 const TOGETHER: Target = { ofP11Kit: 1.5 }
 
-export function isMeasured<R extends { readonly perSecond: number }>(
-  one: R | Absent | undefined,
-): one is R {
+function isMeasured(one: Outcome | undefined): one is Result {
   // 0: no operation fitted into the time.
   return one !== undefined && 'perSecond' in one && one.perSecond > 0
 }
 
-type Rate = Outcome | AloneResult | undefined
-
-function ratio(one: Rate, other: Rate): number | undefined {
-  return isMeasured(one) && isMeasured(other) ? one.perSecond / other.perSecond : undefined
+function measured(one: Outcome | undefined): Result | undefined {
+  return isMeasured(one) ? one : undefined
 }
 
-function quotient(one: Rate, other: Rate): string {
-  return ratio(one, other)?.toFixed(2) ?? ''
+/** What the rounds of one operation come to. */
+export function rowOf(
+  what: Pick<Row, 'name' | 'title' | 'threads'>,
+  rounds: readonly Rivals[],
+): Row {
+  const one = (name: 'ours' | 'softHsm' | 'p11Kit'): Outcome | undefined =>
+    middle(rounds.map((round) => measured(round[name]))) ?? rounds[0]?.[name]
+  const of = (pair: (round: Rivals) => number | undefined) => medianOf(rounds, pair)
+  return {
+    ...what,
+    ours: one('ours'),
+    softHsm: one('softHsm'),
+    p11Kit: one('p11Kit'),
+    alone: middle(rounds.map((round) => round.alone)),
+    ofSoftHsm: of(({ ours, softHsm }) => quotient(measured(ours), measured(softHsm))),
+    ofP11Kit: of(({ ours, p11Kit }) => quotient(measured(ours), measured(p11Kit))),
+    ofAlone: of(({ ours, alone }) => quotient(measured(ours), alone)),
+    aloneOfSoftHsm: of(({ alone, softHsm }) => quotient(alone, measured(softHsm))),
+  }
 }
 
 export function verdicts({ rows }: Report): readonly Verdict[] {
-  return rows.flatMap(({ name, title, threads, ours, softHsm, p11Kit }) => {
+  return rows.flatMap(({ name, title, threads, ...found }) => {
     const { ofSoftHsm, ofP11Kit } = (threads === 1 ? ALONE[name] : TOGETHER) ?? {}
     const what = `${title}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`
-    const found: Verdict[] = []
+    const judged: Verdict[] = []
     if (ofSoftHsm !== undefined) {
-      const target = `${what}: ${ofSoftHsm} of SoftHSM2`
-      found.push(atLeast(target, ratio(ours, softHsm), ofSoftHsm))
+      judged.push(atLeast(`${what}: ${ofSoftHsm} of SoftHSM2`, found.ofSoftHsm, ofSoftHsm))
     }
     if (ofP11Kit !== undefined) {
-      found.push(atLeast(`${what}: ${ofP11Kit} of p11-kit`, ratio(ours, p11Kit), ofP11Kit))
+      judged.push(atLeast(`${what}: ${ofP11Kit} of p11-kit`, found.ofP11Kit, ofP11Kit))
     }
-    return found
+    return judged
   })
 }
 
@@ -92,16 +114,18 @@ const HEADS = [
 
 export function tableText(report: Report): string {
   const { processor, cores, objects, few, without, rows } = report
-  const lines = rows.map(({ title, threads, ours, softHsm, p11Kit, alone }) => [
+  const lines = rows.map(({ title, threads, ours, softHsm, p11Kit, alone, ...row }) => [
     ...[
       title,
       String(threads),
       ...cells(ours),
       isMeasured(ours) ? ours.serverMicros.toFixed(0) : '',
     ],
-    ...[...cells(softHsm), quotient(ours, softHsm)],
-    ...[...cells(p11Kit), quotient(ours, p11Kit)],
-    ...[alone?.perSecond.toFixed(0) ?? '', quotient(ours, alone), quotient(alone, softHsm)],
+    ...[...cells(softHsm), row.ofSoftHsm?.toFixed(2) ?? ''],
+    ...[...cells(p11Kit), row.ofP11Kit?.toFixed(2) ?? ''],
+    alone?.perSecond.toFixed(0) ?? '',
+    row.ofAlone?.toFixed(2) ?? '',
+    row.aloneOfSoftHsm?.toFixed(2) ?? '',
   ])
   const notes = [
     `${processor}, ${cores} cores, Node ${process.versions.node}`,
