@@ -15,6 +15,8 @@ export interface BenchOptions {
   /** Connections, or threads, at a time. */
   readonly crowds: readonly number[]
   readonly objects: number
+  /** Objects that a peer has which looks at one after the other; undefined: it has few. */
+  readonly peerObjects?: number | undefined
   readonly json: boolean
 }
 
@@ -26,6 +28,8 @@ export interface BenchShape {
   /** What there are several of at a time, and how many usually. */
   readonly crowd: 'connections' | 'threads'
   readonly crowds: string
+  /** Help for `--peer-objects`, where a peer can have more objects than few. */
+  readonly peerObjects?: string
   readonly examples: readonly string[]
 }
 
@@ -82,6 +86,7 @@ function optionsOf(shape: BenchShape, args: readonly string[]): BenchOptions | u
       rounds: { type: 'string', default: '1' },
       [shape.crowd]: { type: 'string', default: shape.crowds },
       objects: { type: 'string', default: '100000' },
+      'peer-objects': { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     } as const,
@@ -92,12 +97,17 @@ function optionsOf(shape: BenchShape, args: readonly string[]): BenchOptions | u
     throw new Error(`Cannot measure "${unknown}": see --help for the names`)
   }
   const crowds = String(values[shape.crowd]).split(',')
+  const peer = values['peer-objects']
+  if (peer !== undefined && shape.peerObjects === undefined) {
+    throw new Error(`Cannot use --peer-objects: ${shape.file} has no peer for it`)
+  }
   return {
     names: positionals.length === 0 ? shape.names : positionals,
     milliseconds: positive('--seconds', values.seconds) * 1_000,
     rounds: positive('--rounds', values.rounds),
     crowds: crowds.map((text) => positive(`--${shape.crowd}`, text)),
     objects: positive('--objects', values.objects),
+    ...(peer !== undefined && { peerObjects: positive('--peer-objects', peer) }),
     json: values.json,
   }
 }
@@ -108,7 +118,8 @@ function positive(option: string, text: string): number {
   throw new Error(`Cannot use ${option} "${text}": it is a number above 0`)
 }
 
-function usage({ file, about, names, crowd, crowds, examples }: BenchShape): string {
+function usage({ file, about, names, crowd, crowds, peerObjects, examples }: BenchShape): string {
+  const peer = peerObjects === undefined ? '' : `\n  --peer-objects N    ${peerObjects}`
   return `Usage: node ${file} [options] [NAME…]
 
 ${about}
@@ -118,7 +129,7 @@ Options:
   --seconds N         time for each measurement (default 2)
   --rounds N          measure so many times in turn; medians count (default 1)
   ${`--${crowd} LIST`.padEnd(18)}  default ${crowds}
-  --objects N         how many are many (default 100000)
+  --objects N         how many are many (default 100000)${peer}
   --json              the results as a JSON object
   --help
 

@@ -215,11 +215,11 @@ static void label_of(ulong_t number, char label[LABEL_BYTES])
     snprintf(label, LABEL_BYTES, "bench-%09lu", number % 1000000000);
 }
 
-static void fill(ulong_t session, ulong_t objects)
+static void fill(ulong_t session, ulong_t from, ulong_t to)
 {
     ulong_t class = CKO_SECRET_KEY, type = CKK_GENERIC_SECRET, object;
     byte_t value[32] = {1};
-    for (ulong_t number = 0; number < objects; number++) {
+    for (ulong_t number = from; number < to; number++) {
         char label[LABEL_BYTES];
         label_of(number, label);
         struct attribute template[] = {
@@ -524,8 +524,8 @@ int main(int count, char **arguments)
     const ulong_t slot = slot_of(arguments[2]);
     const ulong_t session = open_session(slot);
     need("C_Login", module->login(session, CKU_USER, (byte_t *)pin, strlen(pin)));
-    if (strcmp(command, "fill") == 0 && count == 6) {
-        fill(session, strtoul(arguments[5], NULL, 10));
+    if (strcmp(command, "fill") == 0 && count == 7) {
+        fill(session, strtoul(arguments[5], NULL, 10), strtoul(arguments[6], NULL, 10));
     } else if (strcmp(command, "keys") == 0 && count == 5) {
         make_keys(session);
     } else if (strcmp(command, "run") == 0 && count == 9) {

@@ -46,10 +46,11 @@ export interface Job {
   readonly milliseconds: number
 }
 
-/** A module with a token that has keys and so many other objects. */
+/** A module with a token that has keys and many other objects. */
 export interface Module {
-  readonly objects: number
   run(job: Job): Promise<Result | Absent>
+  /** Makes the objects with these numbers; absent where all are made at the start. */
+  grow?(from: number, to: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -85,7 +86,6 @@ export async function startClaviger(program: string, objects: number): Promise<M
   }
   await benchmark(program, CLAVIGER, env, 'keys')
   return {
-    objects,
     run: (job) => measure(program, CLAVIGER, env, job, objects),
     stop: async () => {
       await server.stop()
@@ -108,21 +108,26 @@ export async function startSoftHsm(
   const env = { SOFTHSM2_CONF: config, BENCHMARK_SERVER: 'self' }
   const init = ['--init-token', '--free', '--label', TOKEN, '--so-pin', SO_PIN, '--pin', PIN]
   execFileSync('softhsm2-util', init, { env: { ...process.env, ...env }, stdio: 'pipe' })
-  await benchmark(program, SOFTHSM, env, 'fill', String(objects))
+  let made = 0
+  const grow = async (from: number, to: number): Promise<void> => {
+    await benchmark(program, SOFTHSM, env, 'fill', String(from), String(to))
+    made = to
+  }
+  await grow(0, objects)
   await benchmark(program, SOFTHSM, env, 'keys')
   const direct: Module = {
-    objects,
-    run: (job) => measure(program, SOFTHSM, env, job, objects),
+    grow,
+    run: (job) => measure(program, SOFTHSM, env, job, made),
     stop: async () => rmSync(folder, { recursive: true, force: true }),
   }
-  return { direct, remote: () => startP11Kit(program, folder, env, objects) }
+  return { direct, remote: () => startP11Kit(program, folder, env, () => made) }
 }
 
 async function startP11Kit(
   program: string,
   folder: string,
   softHsm: Readonly<Record<string, string>>,
-  objects: number,
+  objects: () => number,
 ): Promise<Module> {
   const path = join(folder, 'p11-kit.sock')
   const args = ['server', '-f', '-n', path, '--provider', SOFTHSM, `pkcs11:token=${TOKEN}`]
@@ -133,8 +138,7 @@ async function startP11Kit(
   await until(() => existsSync(path), 'p11-kit server listens')
   const env = { P11_KIT_SERVER_ADDRESS: `unix:path=${path}` }
   return {
-    objects,
-    run: (job) => measure(program, CLIENT_MODULE, env, job, objects),
+    run: (job) => measure(program, CLIENT_MODULE, env, job, objects()),
     stop: async () => {
       server.kill()
     },

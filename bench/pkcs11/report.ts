@@ -38,6 +38,8 @@ export interface Report {
   /** Objects in our token, and in SoftHSM2's. */
   readonly objects: number
   readonly few: number
+  /** SoftHSM2's in the row of find among many. */
+  readonly peerObjects: number
   /** What could not be measured, and why. */
   readonly without: readonly string[]
   readonly rows: readonly Row[]
@@ -113,7 +115,7 @@ const HEADS = [
 ].flat()
 
 export function tableText(report: Report): string {
-  const { processor, cores, objects, few, without, rows } = report
+  const { processor, cores, objects, few, peerObjects, without, rows } = report
   const lines = rows.map(({ title, threads, ours, softHsm, p11Kit, alone, ...row }) => [
     ...[
       title,
@@ -130,7 +132,7 @@ export function tableText(report: Report): string {
   const notes = [
     `${processor}, ${cores} cores, Node ${process.versions.node}`,
     `objects: ${objects} in our token, ${few} in SoftHSM2's, which reads them one by one; ` +
-      `its rows of find are those of ${few} objects`,
+      `with "many" it has ${peerObjects}`,
     'n/a: the module does not have the mechanism',
     ...without,
   ]
