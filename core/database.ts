@@ -66,10 +66,14 @@ export interface Query {
   readonly count?: boolean | undefined
   /** Default: the newest record first. */
   readonly oldestFirst?: boolean | undefined
+  /** Whether the record is wanted with its identifier: where few are found, they come together. */
+  readonly wants?: ((id: string) => boolean) | undefined
 }
 
 export interface Found {
   readonly ids: readonly string[]
+  /** Of those that were wanted as well, in the same state of the database; or none. */
+  readonly records?: readonly StoredRecord[] | undefined
   /** Present when it was asked for. */
   readonly total?: number | undefined
 }

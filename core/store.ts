@@ -94,8 +94,16 @@ export class Store {
     return ids.flatMap((id) => read.get(id) ?? this.cached(id) ?? [])
   }
 
-  find(query: Omit<Query, 'kind'>): Promise<Found> {
-    return this.#database.find({ ...query, kind: 'object' })
+  /** @throws {@link KmsError} `tampered` when one of few found is not what was written. */
+  async find(query: Omit<Query, 'kind' | 'wants'>): Promise<Omit<Found, 'records'>> {
+    const { records = [], ...found } = await this.#database.find({
+      ...query,
+      kind: 'object',
+      // Who looks for few objects reads them next.
+      ...(this.#cacheMax > 0 && { wants: (id) => !this.#cache.has(id) }),
+    })
+    for (const record of records) this.#read(record)
+    return found
   }
 
   due(now: number, limit: number): Promise<readonly string[]> {

@@ -287,6 +287,18 @@ function finding(the: The): void {
       }
     })
   }
+  it('brings records of what it finds, if any, as reading brings them, and only wanted ones', async () => {
+    const terms = { add: [term('brought')], remove: [] }
+    const made = ['brought-1', 'brought-2'].map((id) => newRecord(id, { scope: 'brought', terms }))
+    await the().commit(made, [])
+    const conditions = [{ any: [is('brought'), is('nowhere')] }]
+    const query = { kind: 'object', scopes: ['brought'], conditions, limit: 10 } as const
+    const found = await the().find({ ...query, wants: (id) => id === 'brought-1' })
+    deepEqual(found.ids, ['brought-2', 'brought-1'])
+    const read = await the().read('object', 'brought-1')
+    for (const record of found.records ?? []) deepEqual(record, read)
+    deepEqual((await the().find(query)).records ?? [], [])
+  })
   it('finds in all scopes when none is named', async () => {
     const conditions = [is('a')]
     const { ids } = await the().find({ kind: 'object', conditions, limit: 1_000 })

@@ -10,13 +10,16 @@
  * @module
  */
 import type { StatementSync } from 'node:sqlite'
-import type { Condition, Found, Query, Term } from '#core/database.ts'
+import type { Condition, Found, Query, RecordKind, StoredRecord, Term } from '#core/database.ts'
 
 /** Entries counted to choose the first condition; more of them are all the same. */
 const COUNT_MAX = 1_000
 
 /** So many records are few: they are looked at one by one. */
 const FEW = 16
+
+/** Terms whose records are merged in order; those of more are sorted. SQLite's own bound is 500. */
+const MERGED_MAX = 50
 
 type Prepare = (sql: string) => StatementSync
 type Value = number | string | Uint8Array
@@ -27,17 +30,33 @@ interface Piece {
   readonly values: readonly Value[]
 }
 
-/** @param known Numbers of scopes that were looked up before; no scope ever loses its number. */
-export function findRecords(
-  query: Query,
-  prepare: Prepare,
-  known = new Map<string, number>(),
-): Found {
-  const scopes = scopeNumbers(query.scopes, prepare, known)
+/** As the table has it. */
+export interface RecordRow {
+  readonly kind: RecordKind
+  readonly id: string
+  /** Its number. */
+  readonly scope: number
+  readonly revision: number
+  readonly bytes: Uint8Array
+}
+
+/** What looking needs. */
+export interface Looking {
+  readonly prepare: Prepare
+  /** The record of a row, which is the last that was written; throws where it is not. */
+  readonly checked: (row: RecordRow) => StoredRecord
+  /** Numbers of scopes that were looked up before; no scope ever loses its number. */
+  readonly scopes: Map<string, number>
+}
+
+/** Within one transaction of the caller's. */
+export function findRecords(query: Query, looking: Looking): Found {
+  const { prepare } = looking
+  const scopes = scopeNumbers(query.scopes, prepare, looking.scopes)
   if (scopes !== undefined && scopes.length === 0)
     return { ids: [], ...(query.count && { total: 0 }) }
   const few = fewRecords(query, scopes, prepare)
-  if (few !== undefined) return pageOfFew(few, query, prepare)
+  if (few !== undefined) return pageOfFew(few, query, looking)
   const { sql, values } = page(query, scopes, prepare)
   const offset = query.offset ?? 0
   const rows = prepare(sql).all(...values, query.limit, offset)
@@ -58,7 +77,7 @@ const HAS_ENTRY = 'SELECT 1 AS one FROM terms WHERE kind = ? AND scope = ? AND t
 
 /**
  * All records that match, oldest first, where one of the conditions alone has few; undefined where
- * none has. Three small look-ups take a third of the time of the statement that does it at once.
+ * none has. Small look-ups take a third of the time of the statement that does it at once.
  */
 function fewRecords(
   { kind, conditions }: Query,
@@ -70,14 +89,35 @@ function fewRecords(
   const has = (seq: number, term: Term): boolean =>
     prepare(HAS_ENTRY).get(kind, scope, term, seq) !== undefined
   for (const condition of conditions) {
-    if (!('is' in condition)) continue
-    const entries = prepare(FEW_ENTRIES).all(kind, scope, condition.is)
-    if (entries.length > FEW) continue
+    const seqs = fewEntries(condition, (term) => prepare(FEW_ENTRIES).all(kind, scope, term))
+    if (seqs === undefined) continue
     const others = conditions.filter((other) => other !== condition)
-    const seqs = entries.map((entry) => entry['seq'] as number)
     return seqs.filter((seq) => others.every((other) => meets(other, (term) => has(seq, term))))
   }
   return undefined
+}
+
+/** Records that fulfil one condition without ranges, oldest first; undefined where many do. */
+function fewEntries(
+  condition: Condition,
+  entriesOf: (term: Term) => readonly Record<string, unknown>[],
+): readonly number[] | undefined {
+  const terms = singleTerms(condition)
+  if (terms === undefined) return undefined
+  const seqs = new Set<number>()
+  for (const term of terms) {
+    for (const entry of entriesOf(term)) seqs.add(entry['seq'] as number)
+    if (seqs.size > FEW) return undefined
+  }
+  return [...seqs].toSorted((a, b) => a - b)
+}
+
+/** The terms of which one has to be there; undefined where a range would do as well. */
+function singleTerms(condition: Condition): readonly Term[] | undefined {
+  if ('is' in condition) return [condition.is]
+  if ('from' in condition) return undefined
+  const terms = condition.any.map(singleTerms)
+  return terms.every((one) => one !== undefined) ? terms.flat() : undefined
 }
 
 /** Whether it asks for more than single terms. */
@@ -92,15 +132,18 @@ function meets(condition: Condition, has: (term: Term) => boolean): boolean {
   return 'is' in condition && has(condition.is)
 }
 
-function pageOfFew(seqs: readonly number[], query: Query, prepare: Prepare): Found {
+const RECORD_AT = 'SELECT kind, id, scope, revision, bytes FROM records WHERE seq = ?'
+
+function pageOfFew(seqs: readonly number[], query: Query, { prepare, checked }: Looking): Found {
   const ordered = query.oldestFirst ? seqs : seqs.toReversed()
   const offset = query.offset ?? 0
-  const ids = ordered.slice(offset, offset + query.limit).flatMap((seq) => {
+  const rows = ordered.slice(offset, offset + query.limit).flatMap((seq) => {
     // An index that was altered may name what is not there.
-    const row = prepare('SELECT id FROM records WHERE seq = ?').get(seq)
-    return row === undefined ? [] : [row['id'] as string]
+    return (prepare(RECORD_AT).get(seq) as RecordRow | undefined) ?? []
   })
-  return { ids, ...(query.count && { total: seqs.length }) }
+  const ids = rows.map(({ id }) => id)
+  const records = rows.filter(({ id }) => query.wants?.(id)).map(checked)
+  return { ids, records, ...(query.count && { total: seqs.length }) }
 }
 
 /**
@@ -144,15 +187,24 @@ function matchingSeqs(
     const sql = `SELECT seq FROM records WHERE kind = ? AND scope IN (${marks(inScopes)})`
     return { sql, values: [kind, ...inScopes] }
   }
-  const start = entries('t', first, kind, inScopes)
   const others = query.conditions.filter((condition) => condition !== first)
   const rest = others.map((condition) => holds(condition, kind, inScopes))
-  // One term has a record once, in order: nothing to sort, nothing to weed out.
-  const distinct = 'is' in first ? '' : 'DISTINCT'
-  const filters = [start, ...rest].map((piece) => piece.sql).join(' AND ')
+  // One term has a record once, in order: nothing to sort, nothing to weed out. Several are merged.
+  const terms = singleTerms(first) ?? []
+  const isMerged = terms.length > 0 && terms.length <= MERGED_MAX
+  const starts = isMerged ? terms.map((term) => ({ is: term })) : [first]
+  const distinct = isMerged ? '' : 'DISTINCT'
+  const selects = starts.map((start) => {
+    const filters = [entries('t', start, kind, inScopes), ...rest]
+    const where = filters.map(({ sql }) => sql).join(' AND ')
+    return {
+      sql: `SELECT ${distinct} t.seq AS seq FROM terms t WHERE ${where}`,
+      values: filters.flatMap(({ values }) => values),
+    }
+  })
   return {
-    sql: `SELECT ${distinct} t.seq AS seq FROM terms t WHERE ${filters}`,
-    values: [...start.values, ...rest.flatMap((piece) => piece.values)],
+    sql: selects.map(({ sql }) => sql).join(' UNION '),
+    values: selects.flatMap(({ values }) => values),
   }
 }
 

@@ -18,7 +18,7 @@
  *
  * @module
  */
-import { createHash, createHmac } from 'node:crypto'
+import { createHmac, hash as nodeHash } from 'node:crypto'
 import { sameBytes } from '#core/bytes.ts'
 import { KmsError } from '#core/errors.ts'
 
@@ -70,7 +70,7 @@ interface Path {
 }
 
 function pathOf(kind: string, id: string): Path {
-  const hash = createHash('sha256').update(`${kind}\0${id}`).digest()
+  const hash = nodeHash('sha256', `${kind}\0${id}`, 'buffer')
   return {
     key: hash.subarray(2, 2 + KEY_BYTES),
     first: hash[0] as number,
@@ -105,16 +105,33 @@ function broken(what: string): KmsError {
   return new KmsError('tampered', `Cannot trust the database: ${what} was altered or rolled back`)
 }
 
+/** A page above the leaves that has been checked, and in which state of the database last. */
+interface Middle {
+  readonly bytes: Buffer
+  readonly code: Buffer
+  state: number | undefined
+}
+
 /** Checks records against the tree; remembers which pages it has checked already. */
 export class LedgerReader {
   readonly #key: Uint8Array
   readonly #read: ReadPage
+  #state: number | undefined
   #root: Buffer = Buffer.alloc(0)
-  readonly #middles = new Map<number, { readonly bytes: Buffer; readonly code: Buffer }>()
+  #rootState: number | undefined
+  readonly #middles = new Map<number, Middle>()
 
   constructor(key: Uint8Array, read: ReadPage) {
     this.#key = key
     this.#read = read
+  }
+
+  /**
+   * Says that the database stays in this state until the next call: what was checked in the same is
+   * not read again. Without a state every page is read each time.
+   */
+  enter(state: number | undefined): void {
+    this.#state = state
   }
 
   /**
@@ -174,6 +191,8 @@ export class LedgerReader {
   }
 
   #middle(first: number): Buffer | undefined {
+    const known = this.#middles.get(first)
+    if (known !== undefined && this.#isSame(known.state)) return known.bytes
     const root = this.#checkedRoot()
     const code = root === undefined ? NO_CODE : codeAt(root, first)
     const page = this.#read(middlePage(first))
@@ -181,26 +200,37 @@ export class LedgerReader {
       if (!NO_CODE.equals(code)) throw broken(`page ${middlePage(first)} of the ledger`)
       return undefined
     }
-    const known = this.#middles.get(first)
-    if (known?.bytes.equals(page) && known.code.equals(code)) return known.bytes
+    if (known?.bytes.equals(page) && known.code.equals(code)) {
+      known.state = this.#state
+      return known.bytes
+    }
     const bytes = Buffer.from(page)
     if (!sameBytes(codeOf(this.#key, middlePage(first), bytes), code)) {
       throw broken(`page ${middlePage(first)} of the ledger`)
     }
-    this.#middles.set(first, { bytes, code: Buffer.from(code) })
+    this.#middles.set(first, { bytes, code: Buffer.from(code), state: this.#state })
     return bytes
   }
 
+  #isSame(state: number | undefined): boolean {
+    return state !== undefined && state === this.#state
+  }
+
   #checkedRoot(): Buffer | undefined {
+    if (this.#isSame(this.#rootState)) return this.#root
     const page = this.#read(ROOT)
     if (page === undefined) return undefined
-    if (this.#root.equals(page)) return this.#root
+    if (this.#root.equals(page)) {
+      this.#rootState = this.#state
+      return this.#root
+    }
     const bytes = Buffer.from(page)
     const content = bytes.subarray(0, Math.max(0, bytes.length - CODE_BYTES))
     if (!sameBytes(codeOf(this.#key, ROOT, content), bytes.subarray(content.length))) {
       throw broken('the root of the ledger')
     }
     this.#root = bytes
+    this.#rootState = this.#state
     return bytes
   }
 

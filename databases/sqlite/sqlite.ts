@@ -25,7 +25,7 @@ import type {
 } from '#core/database.ts'
 import { KmsError } from '#core/errors.ts'
 import { migrate, openForReading, openForWriting } from './connection.ts'
-import { findRecords } from './find.ts'
+import { findRecords, type RecordRow } from './find.ts'
 import { LedgerReader } from './ledger.ts'
 import { chainCode, type WriteRequest } from './writer.ts'
 import type { WriteAnswer, WriterData } from './writer-thread.ts'
@@ -99,16 +99,8 @@ function initialise(path: string, keys: readonly SealedDataKey[], rootName: stri
   }
 }
 
-interface RecordRow {
-  readonly kind: RecordKind
-  readonly id: string
-  readonly scope: string
-  readonly revision: number
-  readonly bytes: Uint8Array
-}
-
-const SELECT_RECORD = `SELECT kind, id, scopes.name AS scope, revision, bytes FROM records
-  JOIN scopes ON scopes.number = records.scope WHERE kind = ? AND id = ?`
+const SELECT_RECORD =
+  'SELECT kind, id, scope, revision, bytes FROM records WHERE kind = ? AND id = ?'
 
 interface AuditRow extends AuditEntry {
   readonly seq: number
@@ -139,6 +131,7 @@ class SqliteDatabase implements Database {
   readonly #writeQueueMax: number
   readonly #waiting = new Map<number, Waiting>()
   readonly #scopes = new Map<string, number>()
+  readonly #scopeNames = new Map<number, string>()
   readonly #statements = new Map<string, StatementSync>()
   #next = 1
   #closed = false
@@ -182,16 +175,35 @@ class SqliteDatabase implements Database {
 
   #readOne(kind: RecordKind, id: string): StoredRecord | undefined {
     const row = this.#prepared(SELECT_RECORD).get(kind, id) as RecordRow | undefined
+    this.#assertLast(kind, id, row?.revision)
+    return row && this.#stored(row)
+  }
+
+  /** @throws `KmsError` `tampered` where the ledger has another revision. */
+  #assertLast(kind: RecordKind, id: string, found: number | undefined): void {
     const revision = this.#ledger.revisionOf(kind, id)
-    if (row?.revision === revision) return row
-    throw new KmsError(
-      'tampered',
-      `Cannot use ${kind} "${id}": ${mismatch(row?.revision, revision)}`,
-    )
+    if (found === revision) return
+    throw new KmsError('tampered', `Cannot use ${kind} "${id}": ${mismatch(found, revision)}`)
+  }
+
+  #stored({ kind, id, scope: number, revision, bytes }: RecordRow): StoredRecord {
+    let scope = this.#scopeNames.get(number)
+    if (scope === undefined) {
+      const row = this.#prepared('SELECT name FROM scopes WHERE number = ?').get(number)
+      scope = String(row?.['name'])
+      // No scope ever changes its number.
+      this.#scopeNames.set(number, scope)
+    }
+    return { kind, id, scope, revision, bytes }
   }
 
   async find(query: Query): Promise<Found> {
-    return this.#snapshot(() => findRecords(query, (sql) => this.#prepared(sql), this.#scopes))
+    const prepare = (sql: string): StatementSync => this.#prepared(sql)
+    const checked = (row: RecordRow): StoredRecord => {
+      this.#assertLast(row.kind, row.id, row.revision)
+      return this.#stored(row)
+    }
+    return this.#snapshot(() => findRecords(query, { prepare, checked, scopes: this.#scopes }))
   }
 
   async due(kind: RecordKind, now: number, limit: number): Promise<readonly string[]> {
@@ -384,8 +396,12 @@ class SqliteDatabase implements Database {
   #snapshot<T>(read: () => T): T {
     this.#prepared('BEGIN').run()
     try {
+      // Another number after every commit of another connection.
+      const state = this.#prepared('PRAGMA data_version').get()
+      this.#ledger.enter(state?.['data_version'] as number)
       return read()
     } finally {
+      this.#ledger.enter(undefined)
       this.#prepared('COMMIT').run()
     }
   }

@@ -95,7 +95,7 @@ export class Search implements Operation {
     return value instanceof Uint8Array && ulongOf(value) === CKO.MECHANISM
   }
 
-  /** Without a scan: each query starts from the entries of one term, in their order. */
+  /** Without a scan: each query starts from the entries of a term, in their order. */
   async #ids({ store }: Services, limit: number): Promise<readonly string[]> {
     const { application, token } = this.#session
     const scopes = scopesOf(application.principalOf(token))
@@ -231,7 +231,7 @@ function queriesFor(
   for (const type of TELLING) {
     const value = template.find((one) => one.type === type)?.value
     const told = value instanceof Uint8Array ? (CONDITIONS[type]?.(value) ?? []) : []
-    if (told.length > 0) return told.flatMap(alternatives).map((one) => [one])
+    if (told.length > 0) return told.map((one) => [one])
   }
   const { value } = template.find(({ type }) => type === CKA.CLASS) ?? {}
   const kind = value instanceof Uint8Array ? kindOfClass(ulongOf(value) ?? -1) : undefined
