@@ -12,6 +12,7 @@ import { KmipServer, type ServerIdentity } from '#fronts/kmip/server.ts'
 import { Streams } from '#fronts/kmip/streams.ts'
 import { WireLog } from '#fronts/kmip/wire-log.ts'
 import { serveControl } from './control.ts'
+import { watchDescriptors } from './descriptors.ts'
 import type { House } from './house.ts'
 import type { Logger } from './log.ts'
 import { listenPkcs11, type ServedPkcs11 } from './pkcs11.ts'
@@ -79,10 +80,12 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
     setInterval(() => void attempt(log, () => renewal.look()), renewal.interval),
   ]
   for (const timer of timers) timer.unref()
+  const unwatch = watchDescriptors(house.services.limits, log)
   void attempt(log, () => house.trimAudit())
   renewal.warn()
   const end = async (): Promise<void> => {
     for (const timer of timers) clearInterval(timer)
+    unwatch()
     await closeAll(kmip, pkcs11)
     await closeControl(control)
     await house.close()
