@@ -3,8 +3,8 @@
  * the log.
  *
  * A line that is the same but for its time is written a few times a minute. Those that clients
- * cause may differ in every one, because clients choose what stands in them: of each kind there is a
- * number a minute whatever they say. What was left out is counted, and the numbers are written
+ * cause may differ in every one, because clients choose what stands in them: of each kind there is
+ * a number a minute whatever they say. What was left out is counted, and the numbers are written
  * when the minute is over.
  *
  * @module
