@@ -2,8 +2,8 @@
  * Counts of what is asked for, for whoever watches the server.
  *
  * Numbers in memory, and nothing else: a request adds to a few of them and makes no object. What
- * becomes of them is decided by whoever reads them; see `server/metrics.ts`. Operations and outcomes
- * are those of our tables, never what a client has sent.
+ * becomes of them is decided by whoever reads them; see `server/metrics.ts`. Operations and
+ * outcomes are those of our tables, never what a client has sent.
  *
  * @module
  */

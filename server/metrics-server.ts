@@ -1,8 +1,8 @@
 /**
  * The page with the metrics: HTTP on the loopback, one path, and nothing else.
  *
- * Whoever runs a program on this machine can ask, so that asking costs little: a page is made at most
- * once a second, connections are few, and each is closed behind its answer.
+ * Whoever runs a program on this machine can ask, so that asking costs little: a page is made at
+ * most once a second, connections are few, and each is closed behind its answer.
  *
  * @module
  */
