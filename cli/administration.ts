@@ -123,7 +123,8 @@ function statusText(running: ServerStatus | undefined, dataDir: string): string 
   if (running === undefined) {
     return `No server runs on ${dataDir}; start one with: claviger serve --data ${dataDir}`
   }
-  const { process: id, kmip, plain, connections, uptimeSeconds, memoryBytes } = running
+  const { process: id, kmip, plain, metrics, connections, uptimeSeconds, memoryBytes } = running
   const memory = `${Math.round(memoryBytes / MIB)} MiB`
-  return lines({ kmip, plain, process: id, connections, uptime: `${uptimeSeconds} s`, memory })
+  const uptime = `${uptimeSeconds} s`
+  return lines({ kmip, plain, metrics, process: id, connections, uptime, memory })
 }

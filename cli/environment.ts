@@ -63,6 +63,8 @@ export interface ServerStatus {
   readonly kmip: string
   /** Where it is spoken without TLS. */
   readonly plain?: string | undefined
+  /** Where Prometheus reads. */
+  readonly metrics?: string | undefined
   readonly connections: number
   readonly uptimeSeconds: number
   readonly memoryBytes: number

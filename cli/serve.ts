@@ -81,8 +81,8 @@ needs a new start.`,
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
     process.on('SIGHUP', () => void server.renew())
-    const { kmip, plain, pkcs11 } = server
-    const result = { ready: true, kmip, plain, pkcs11, data: house.dataDir, new: isNew }
+    const { kmip, plain, pkcs11, metrics } = server
+    const result = { ready: true, kmip, plain, pkcs11, metrics, data: house.dataDir, new: isNew }
     print(options.json, result, () => welcome(server, house.dataDir, isNew))
   })
 
@@ -116,7 +116,7 @@ And for PKCS#11 applications, with a PIN of your choice:
 
 /** What a stranger reads first; the commands work as they stand here. */
 function welcome(
-  { kmip, plain, pkcs11 }: Pick<RunningServer, 'kmip' | 'plain' | 'pkcs11'>,
+  { kmip, plain, pkcs11, metrics }: Pick<RunningServer, 'kmip' | 'plain' | 'pkcs11' | 'metrics'>,
   dataDir: string,
   isNew: boolean,
 ): string {
@@ -127,6 +127,7 @@ function welcome(
     `kmip ${kmip}`,
     ...(plain === undefined ? [] : [`without TLS ${plain}`]),
     ...(pkcs11 === undefined ? [] : [`pkcs11 ${shownPath(pkcs11)}`]),
+    ...(metrics === undefined ? [] : [`metrics ${metrics}`]),
   ].join(', ')
   const [seal, open] = ['encrypt', 'decrypt'].map((verb) => {
     return `${claviger} ${verb} --key first${flags}`

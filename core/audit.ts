@@ -79,10 +79,21 @@ export class Journal {
   #latest: Waiting | undefined
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> = Promise.resolve()
+  #failures = 0
 
   constructor(write: WriteEntries, options: JournalOptions) {
     this.#write = write
     this.#options = options
+  }
+
+  /** Distinct entries that are not written yet. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** How often entries could not be written. */
+  get failures(): number {
+    return this.#failures
   }
 
   /** Undefined, or, while the queue is full, a promise for room. */
@@ -124,6 +135,7 @@ export class Journal {
     try {
       await this.#write(entries)
     } catch (error) {
+      this.#failures++
       this.#putBack(entries)
       this.#options.failed(error)
     }

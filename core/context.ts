@@ -8,6 +8,7 @@ import type { Destructions } from './destructions.ts'
 import type { Grants } from './grants.ts'
 import type { Keystores } from './keystores.ts'
 import type { Limits } from './limits.ts'
+import type { Meter } from './meter.ts'
 import type { ManagedObject } from './objects.ts'
 import type { ObjectChange, Store } from './store.ts'
 
@@ -34,6 +35,8 @@ export interface Services {
   /** Milliseconds since the epoch. */
   readonly clock: () => number
   readonly log: Log
+  /** Absent where nobody watches. */
+  readonly meter?: Meter | undefined
 }
 
 /** The part of a logger that the core needs. */

@@ -158,5 +158,8 @@ export interface Database {
    */
   verify(progress?: (checked: number, total: number) => void): Promise<readonly string[]>
 
+  /** Changes that wait for the disk; undefined where none ever waits. */
+  readonly waiting?: number
+
   close(): Promise<void>
 }

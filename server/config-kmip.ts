@@ -90,7 +90,7 @@ const query = z.strictObject({
 })
 
 /** Addresses that nothing but this machine can reach; a name could mean another. */
-const LOOPBACK = new RegExp(`^(127(\\.\\d{1,3}){3}|\\[::1\\]):${PORT}$`)
+export const LOOPBACK = new RegExp(`^(127(\\.\\d{1,3}){3}|\\[::1\\]):${PORT}$`)
 
 const plain = z.strictObject({
   listen: z

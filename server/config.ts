@@ -19,7 +19,7 @@ import * as z from 'zod'
 import { isUsual, RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-table.ts'
 import { contradictions } from './config-contradictions.ts'
 import { keystores, rootKey } from './config-keys.ts'
-import { kmip } from './config-kmip.ts'
+import { kmip, LOOPBACK } from './config-kmip.ts'
 import { describe, where } from './config-problems.ts'
 import { ConfigError, readSource } from './config-source.ts'
 import { token } from './config-token.ts'
@@ -80,6 +80,16 @@ const access = z.strictObject({
     ),
 })
 
+const metrics = z.strictObject({
+  listen: z
+    .string()
+    .regex(LOOPBACK, 'must be 127.x.x.x:PORT or [::1]:PORT: who asks there is not asked who he is')
+    .optional()
+    .describe(
+      'Where Prometheus reads /metrics, on the loopback only: 127.0.0.1:9464; default: off.',
+    ),
+})
+
 export const CONFIG = z
   .strictObject({
     kmip: kmip.prefault({}).describe('The KMIP server.'),
@@ -91,6 +101,7 @@ export const CONFIG = z
     access: access.prefault({}).describe('Rights to single objects: docs/access.md.'),
     limits: limitsSchema().prefault({}).describe('Every limit of the server.'),
     log: log.prefault({}).describe('The log, on standard error.'),
+    metrics: metrics.prefault({}).describe('Numbers for Prometheus: docs/operations.md.'),
   })
   .describe('Configuration of Claviger')
 

@@ -19,6 +19,7 @@ import { KmsError } from '#core/errors.ts'
 import { EVERYBODY, Grants } from '#core/grants.ts'
 import type { Keystore } from '#core/keystore.ts'
 import { Keystores } from '#core/keystores.ts'
+import { Meter } from '#core/meter.ts'
 import { findPlaced } from '#core/operations/placed.ts'
 import { Sealer } from '#core/sealer.ts'
 import type { Secret } from '#core/secret.ts'
@@ -213,6 +214,7 @@ export class House {
       limits,
       clock,
       log,
+      meter: config.metrics.listen === undefined ? undefined : new Meter(),
     }
     reserve(devices, config, this.services.keystores, root.name)
   }

@@ -26,6 +26,12 @@ describe('the log', () => {
     match(line, /user "x"\\u\{a\}12:00:00 info forged\\u\{1b\}\[31m\\u\{2028\}\\u\{202e\}"/)
   })
 
+  it('has the day in both forms: somebody looks for it a day later', () => {
+    match(logged('text'), /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d\d\dZ info /)
+    const { time } = JSON.parse(logged('json')) as { readonly time: string }
+    match(time, /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d\d\dZ$/)
+  })
+
   it('has an object for each event', () => {
     const { user } = JSON.parse(logged('json')) as { readonly user: string }
     equal(user, NAME)

@@ -1,11 +1,14 @@
 /**
  * The log: on standard error, a line of text or a JSON object for each event.
  *
+ * The same is not said again and again: `quiet.ts`.
+ *
  * @module
  */
 import { Writable } from 'node:stream'
-import { type Logger, pino } from 'pino'
+import { type Logger, type LoggerOptions, pino } from 'pino'
 import type { Config } from './config.ts'
+import { type Line, Quiet, type Write } from './quiet.ts'
 
 export type { Logger }
 
@@ -20,9 +23,20 @@ const LEVELS: Readonly<Record<number, string>> = {
 export function createLog(
   options: Config['log'],
   stream: NodeJS.WritableStream = process.stderr,
+  quiet: Quiet = new Quiet(),
 ): Logger {
   const { level, format } = options
-  const settings = { level, base: null, errorKey: 'err' } as const
+  const settings: LoggerOptions = {
+    level,
+    base: null,
+    errorKey: 'err',
+    hooks: {
+      logMethod(args, method, number) {
+        const write: Write = (details, message) => method.call(this, details, message)
+        if (quiet.admits(number, lineOf(args), write)) method.apply(this, args)
+      },
+    },
+  }
   if (format === 'json') return pino({ ...settings, timestamp: isoTime }, stream)
   const text = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -37,6 +51,10 @@ function isoTime(): string {
   return `,"time":"${new Date().toISOString()}"`
 }
 
+function lineOf([details, message]: readonly unknown[]): Line {
+  return typeof details === 'string' ? [{}, details] : [details as object, String(message)]
+}
+
 interface Entry {
   readonly level: number
   readonly time: number
@@ -45,9 +63,9 @@ interface Entry {
   readonly [key: string]: unknown
 }
 
-/** `12:30:01 WARN a client was turned away peer=127.0.0.1`. */
+/** `2026-11-21T12:30:01.207Z WARN a client was turned away peer=127.0.0.1`. */
 function textLine({ level, time, msg, err, ...rest }: Entry): string {
-  const clock = new Date(time).toISOString().slice(11, 19)
+  const clock = new Date(time).toISOString()
   const details = Object.entries(rest).map(([key, value]) => ` ${key}=${shown(value)}`)
   const trace = err === undefined ? '' : `\n${err.stack ?? err.message}`
   return `${clock} ${LEVELS[level] ?? level} ${inOneLine(msg + details.join(''))}${trace}\n`

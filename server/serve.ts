@@ -12,8 +12,11 @@ import { KmipServer, type ServerIdentity } from '#fronts/kmip/server.ts'
 import { Streams } from '#fronts/kmip/streams.ts'
 import { WireLog } from '#fronts/kmip/wire-log.ts'
 import { serveControl } from './control.ts'
+import { watchDescriptors } from './descriptors.ts'
 import type { House } from './house.ts'
 import type { Logger } from './log.ts'
+import type { Watched } from './metrics.ts'
+import type { MetricsServer } from './metrics-server.ts'
 import { listenPkcs11, type ServedPkcs11 } from './pkcs11.ts'
 
 /** How often time's changes are written down, audit entries removed, certificates looked after. */
@@ -36,6 +39,8 @@ export interface RunningServer {
   readonly plain: string | undefined
   /** Path of the socket of PKCS#11 applications; undefined where they are not served. */
   readonly pkcs11: string | undefined
+  /** Where Prometheus reads; undefined where it does not. */
+  readonly metrics: string | undefined
   /** Reads certificates anew, and shows those that are others now. */
   renew(): Promise<void>
   /** Ends everything in order: no new connections, running requests, then the database. */
@@ -53,6 +58,8 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   })
   // Half a server would keep the process, and look to its supervisor like one that runs.
   const pkcs11 = await orClose(kmip, listenPkcs11(house, log))
+  const watched = { house, kmip, pkcs11: pkcs11?.server, wireLog }
+  const metrics = await orClose({ close: () => closeAll(kmip, pkcs11) }, serveMetrics(watched, log))
   const started = Date.now()
   const status = () => ({
     running: true,
@@ -60,6 +67,7 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
     kmip: addresses.tls,
     plain: addresses.plain,
     pkcs11: pkcs11?.path,
+    metrics: metrics?.url,
     connections: kmip.connections,
     applications: pkcs11?.server.applications ?? 0,
     uptimeSeconds: Math.floor((Date.now() - started) / 1000),
@@ -67,7 +75,8 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   })
   const renewal = new Renewal(house, kmip, log)
   const serving = serveControl({ house, wireLog, status, renewed: () => renewal.look(), log })
-  const control = await orClose({ close: () => closeAll(kmip, pkcs11) }, serving)
+  const opened = { close: () => closeAll(kmip, pkcs11, metrics?.server) }
+  const control = await orClose(opened, serving)
   const { destructions } = house.services
   const timers = [
     setInterval(() => void attempt(log, () => sweep(house.services)), SWEEP_MILLISECONDS),
@@ -79,11 +88,13 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
     setInterval(() => void attempt(log, () => renewal.look()), renewal.interval),
   ]
   for (const timer of timers) timer.unref()
+  const unwatch = watchDescriptors(house.services.limits, log)
   void attempt(log, () => house.trimAudit())
   renewal.warn()
   const end = async (): Promise<void> => {
     for (const timer of timers) clearInterval(timer)
-    await closeAll(kmip, pkcs11)
+    unwatch()
+    await closeAll(kmip, pkcs11, metrics?.server)
     await closeControl(control)
     await house.close()
   }
@@ -92,6 +103,7 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
     kmip: addresses.tls,
     plain: addresses.plain,
     pkcs11: pkcs11?.path,
+    metrics: metrics?.url,
     renew: () => attempt(log, () => renewal.look()),
     stop() {
       ended ??= end()
@@ -110,8 +122,35 @@ async function orClose<T>(opened: { close(): Promise<void> }, step: Promise<T>):
   }
 }
 
-async function closeAll(kmip: KmipServer, pkcs11: ServedPkcs11 | undefined): Promise<void> {
-  await Promise.all([kmip.close(), pkcs11?.close()])
+async function closeAll(
+  kmip: KmipServer,
+  pkcs11: ServedPkcs11 | undefined,
+  metrics?: MetricsServer | undefined,
+): Promise<void> {
+  await Promise.all([kmip.close(), pkcs11?.close(), metrics?.close()])
+}
+
+interface ServedMetrics {
+  readonly url: string
+  readonly server: MetricsServer
+}
+
+/** The page of Prometheus; what makes it is loaded where somebody wants it. */
+async function serveMetrics(watched: Watched, log: Logger): Promise<ServedMetrics | undefined> {
+  const { listen } = watched.house.config.metrics
+  if (listen === undefined) return undefined
+  const [{ Metrics }, { MetricsServer }] = await Promise.all([
+    import('./metrics.ts'),
+    import('./metrics-server.ts'),
+  ])
+  const server = new MetricsServer(new Metrics(watched), log)
+  const { host, port } = hostAndPort(listen)
+  const url = await server.listen(host, port).catch((error: Error) => {
+    const way = 'choose another address with metrics.listen, or see who has this one'
+    error.message = `Cannot serve metrics on ${listen}: ${error.message}; ${way}`
+    throw error
+  })
+  return { url, server }
 }
 
 async function kmipServer(house: House, wireLog: WireLog, log: Logger): Promise<KmipServer> {

@@ -151,6 +151,10 @@ class SqliteDatabase implements Database {
     })
   }
 
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
   #writer(): Worker {
     if (this.#worker !== undefined) return this.#worker
     clearTimeout(this.#starting)

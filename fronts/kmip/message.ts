@@ -12,7 +12,8 @@
 import { type Awaitable, after } from '#core/awaitable.ts'
 import { finishChanges, undoChanges } from '#core/change.ts'
 import type { Context, Principal, Services } from '#core/context.ts'
-import { failureCode, KmsError, resultReason } from '#core/errors.ts'
+import { type FailureCode, failureCode, KmsError, resultReason } from '#core/errors.ts'
+import type { Meter } from '#core/meter.ts'
 import type { ObjectChange } from '#core/store.ts'
 import {
   BatchErrorContinuationOption as OnError,
@@ -69,6 +70,9 @@ export interface MessageOptions {
   readonly streams: Streams
 }
 
+/** What is said of an operation that cannot be told. */
+const UNKNOWN = 'Unknown'
+
 type Request = ReturnType<typeof RequestMessage.decode>
 type ItemAnswer = ResponseBatchItem
 
@@ -121,6 +125,7 @@ function encoding(version: Version): EncodeContext {
 export function wholeFailure(error: unknown, services: Services, version: Version): Item {
   const code = failureCode(error)
   if (code === 'internal') services.log.error({ err: error }, 'a KMIP message failed')
+  services.meter?.kmip.of(UNKNOWN).add(code, 0)
   const item: ItemAnswer = {
     resultStatus: ResultStatus.OperationFailed,
     resultReason: resultReason(code, version),
@@ -202,6 +207,9 @@ class Batch {
   readonly #answers: ItemAnswer[] = []
   readonly #done: ObjectChange[] | undefined
   readonly #now: number
+  /** When the item that is done now was begun, and why it has failed; for the meter. */
+  #begun = 0
+  #code: FailureCode | undefined
   /** Of the answers of a batch so far. */
   #bytes = 0
   /** For the journal's room, after a failure was noted. */
@@ -263,6 +271,7 @@ class Batch {
   #from(first: number): Awaitable<Item> {
     const items = this.#request.batchItem
     for (let at = first; at < items.length; at++) {
+      if (this.#services.meter !== undefined) this.#begun = performance.now()
       const answer = this.#item(items[at] as Item)
       if (answer instanceof Promise) {
         return answer.then((late) => (this.#goesOn(late) ? this.#from(at + 1) : this.#end()))
@@ -275,10 +284,17 @@ class Batch {
   /** Takes the answer to an item; says whether the next one is done. */
   #goesOn(answer: ItemAnswer): boolean {
     this.#answers.push(answer)
+    if (this.#services.meter !== undefined) this.#meter(this.#services.meter, answer.operation)
     const { responsePayload } = answer
     if (responsePayload !== undefined && this.#count() > 1)
       this.#bytes += itemBytes(responsePayload)
     return !hasFailed(answer) || this.#onError === OnError.Continue
+  }
+
+  #meter({ kmip }: Meter, operation: Operation | undefined): void {
+    const name = operation && operationName(operation)
+    kmip.of(name ?? UNKNOWN).add(this.#code ?? 'success', performance.now() - this.#begun)
+    this.#code = undefined
   }
 
   #end(): Awaitable<Item> {
@@ -408,8 +424,9 @@ class Batch {
     uniqueBatchItemID: Uint8Array | undefined,
   ): ItemAnswer {
     const code = failureCode(error)
+    this.#code = code
     const label =
-      operation === undefined ? 'Unknown' : (operationName(operation) ?? String(operation))
+      operation === undefined ? UNKNOWN : (operationName(operation) ?? String(operation))
     if (code === 'internal') {
       this.#services.log.error({ err: error, operation: label }, 'a KMIP operation failed')
     }

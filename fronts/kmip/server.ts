@@ -94,10 +94,14 @@ export class KmipServer {
   readonly #server: Server
   readonly #plain: TcpServer | undefined
   readonly #connections = new Set<Connection>()
+  /** Since the start. */
+  readonly counts = { accepted: 0, handshakesFailed: 0, turnedAway: 0, noRoom: 0 }
+  #identities: readonly ServerIdentity[]
   #stopping = false
 
   constructor(options: KmipServerOptions, services: Services, credentials: Credentials) {
     this.#options = options
+    this.#identities = options.identities
     this.#services = services
     this.#credentials = credentials
     this.#server = createServer({
@@ -114,6 +118,7 @@ export class KmipServer {
     // Beyond the clients there is room for those who shake hands: see `#assertRoom`.
     this.#server.maxConnections = connectionsMax + handshakesMax + 1
     const handshakes = new Handshakes(handshakesMax, (peer) => {
+      this.counts.noRoom++
       options.log.warn({ peer }, 'too many TLS handshakes: the one that took longest was ended')
     })
     handshakes.watch(this.#server)
@@ -123,6 +128,7 @@ export class KmipServer {
     })
     this.#plain = options.plain && this.#plainServer(options.plain)
     this.#server.on('tlsClientError', (error, socket) => {
+      this.counts.handshakesFailed++
       const details = { peer: peerOf(socket), reason: handshakeReason(error, socket) }
       options.log.warn(details, 'a TLS handshake failed')
       // Node reports the time-out and leaves the socket open: it would hold its place for ever.
@@ -132,6 +138,7 @@ export class KmipServer {
     this.#server.on('connection', (socket) => void socket.remoteAddress)
     for (const server of [this.#server, this.#plain]) {
       server?.on('drop', (data) => {
+        this.counts.noRoom++
         options.log.warn({ peer: data?.remoteAddress }, 'too many connections: one was turned away')
       })
     }
@@ -162,9 +169,15 @@ export class KmipServer {
 
   /** New certificates for connections from now on. */
   renew(identities: readonly ServerIdentity[], clientAuthorities: readonly string[]): void {
+    this.#identities = identities
     this.#server.setSecureContext(
       secureContext({ ...this.#options, identities, clientAuthorities }),
     )
+  }
+
+  /** What clients are shown at this moment. */
+  get identities(): readonly ServerIdentity[] {
+    return this.#identities
   }
 
   /** Connections at this moment. */
@@ -207,6 +220,7 @@ export class KmipServer {
       socket.off('error', ignore)
       this.#connect(socket, principal, peer)
     } catch (error) {
+      this.counts.turnedAway++
       this.#options.log.warn({ peer, reason: failureMessage(error) }, 'a client was turned away')
       socket.destroy()
     }
@@ -214,6 +228,7 @@ export class KmipServer {
 
   #connect(socket: Socket, principal: Principal, peer: string | undefined): void {
     const { log } = this.#options
+    this.counts.accepted++
     const closed = (reason: CloseReason | undefined): void => {
       this.#connections.delete(connection)
       if (reason !== undefined) log.info({ peer, principal: principal.name, reason }, 'closed')

@@ -34,6 +34,7 @@ import { sessions } from './functions/sessions.ts'
 import { sign } from './functions/sign.ts'
 import { state } from './functions/state.ts'
 import { wrap } from './functions/wrap.ts'
+import { metered } from './metered.ts'
 import type { Token } from './token.ts'
 
 type Offered = Engine<Application>['handlers']
@@ -88,7 +89,7 @@ export class Pkcs11Engine implements Engine<Application> {
     this.#services = services
     const entries = Object.entries(FUNCTIONS) as [FunctionName, Handler][]
     this.handlers = Object.fromEntries(
-      entries.map(([name, run]) => [name, this.#explained(name, run)]),
+      entries.map(([name, run]) => [name, this.#counted(name, this.#explained(name, run))]),
     ) as unknown as Offered
   }
 
@@ -118,6 +119,11 @@ export class Pkcs11Engine implements Engine<Application> {
 
   close(): void {
     for (const application of [...this.#applications]) application.close()
+  }
+
+  #counted(name: FunctionName, run: Handler): Handler {
+    const { meter } = this.#services
+    return meter === undefined ? run : metered(meter.pkcs11.of(name), run)
   }
 
   /** The function, with every failure a return value, and its reason in the log. */

@@ -34,6 +34,8 @@ export class Pkcs11Server<A extends Application> {
   readonly #applications: Applications<A>
   readonly #server: Server
   readonly #connections = new Set<Connection<A>>()
+  /** Since the start. */
+  readonly counts = { accepted: 0, malformed: 0, noRoom: 0 }
   readonly #services: ConstructorParameters<typeof Connection<A>>[2]
   #sweep: NodeJS.Timeout | undefined
   #drained: (() => void) | undefined
@@ -94,6 +96,7 @@ export class Pkcs11Server<A extends Application> {
     }
     const closed = (reason: CloseReason | undefined): void => {
       this.#connections.delete(connection)
+      if (reason === 'malformed') this.counts.malformed++
       if (reason !== undefined) this.#options.log.info({ peer, reason }, 'closed')
       if (this.#connections.size > 0) return
       clearInterval(this.#sweep)
@@ -126,10 +129,12 @@ export class Pkcs11Server<A extends Application> {
   #welcome(socket: Socket): void {
     const peer = peerOf(socket)
     if (this.#connections.size >= this.#options.limits.callConnectionsMax) {
+      this.counts.noRoom++
       this.#options.log.warn({ peer }, 'too many connections: one was turned away')
       socket.destroy()
       return
     }
+    this.counts.accepted++
     this.attach(socket, peer)
   }
 
