@@ -230,8 +230,8 @@ export function attributeTagOf(name: string): number | undefined {
 }
 
 /**
- * A value as a version says it; undefined where it does not have the attribute, or an enumeration in
- * the value. Bits that it reserves are left out of a usage mask.
+ * A value as a version says it; undefined where it does not have the attribute, or an enumeration
+ * in the value. Bits that it reserves are left out of a usage mask.
  */
 export function valueSaidIn(key: AttributeKey, value: unknown, version: number): unknown {
   const { since, until, coder, members } = attributeRow(key)
