@@ -17,9 +17,13 @@ export function configPath(options: {
   return existsSync(usual) ? usual : undefined
 }
 
+/** @param kmip Option `--kmip` of the command line. */
 export function loadConfig(
   options: { readonly config?: string | undefined; readonly data: string },
-  override: Readonly<Record<string, string>> = {},
+  kmip?: string,
 ): Config {
-  return readConfig(configPath(options), { ...process.env, ...override })
+  const path = configPath(options)
+  if (kmip === undefined) return readConfig(path, process.env)
+  const environment = { ...process.env, CLAVIGER_KMIP_LISTEN: kmip }
+  return readConfig(path, environment, { CLAVIGER_KMIP_LISTEN: `--kmip ${kmip}` })
 }

@@ -50,8 +50,7 @@ needs a new start.`,
     const options = command.optsWithGlobals<ServeOptions>()
     process.umask(PRIVATE_UMASK)
     const isNew = !existsSync(join(options.data, 'claviger.db'))
-    const override = options.kmip === undefined ? {} : { CLAVIGER_KMIP_LISTEN: options.kmip }
-    const config = loadConfig(options, override)
+    const config = loadConfig(options, options.kmip)
     const { House, createLog, startServer } = await serverParts()
     const log = createLog(config.log)
     for (const variable of unknownVariables(process.env)) {

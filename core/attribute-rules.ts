@@ -52,7 +52,7 @@ export function assertMayGive(list: readonly ListedAttribute[]): void {
 }
 
 /** Attributes that the standard leaves to the server; clients cannot give them a value. */
-function ownedByServer(id: AttributeId): boolean {
+export function ownedByServer(id: AttributeId): boolean {
   return isVendorKey(id) ? splitVendorKey(id).vendor === 'y' : attributeRow(id).setter === 'server'
 }
 

@@ -98,6 +98,21 @@ describe('a configuration that cannot be used', { timeout: 60_000 }, () => {
     assert.throws(read('', names), { message: /a list is written \[one, two\]/ })
   })
 
+  it('is one of the file where a variable hides it', () => {
+    const listen = { CLAVIGER_KMIP_LISTEN: '127.0.0.1:0' }
+    assert.throws(read('kmip:\n  listen: 5\n', listen), { message: /yaml:2:3: kmip\.listen: / })
+    const idle = { CLAVIGER_LIMITS_IDLE_SECONDS: '60' }
+    assert.throws(read('limits: 5', idle), { message: /yaml:1:1: limits: .*expected object/ })
+    assert.equal(read('kmip: {}', listen)().kmip.listen, '127.0.0.1:0')
+  })
+
+  it('is one of the command line by the name of its option', () => {
+    const listen = { CLAVIGER_KMIP_LISTEN: 'nowhere' }
+    const option = { CLAVIGER_KMIP_LISTEN: '--kmip nowhere' }
+    const message = /^--kmip nowhere \(kmip\.listen\): must be HOST:PORT/
+    assert.throws(() => readConfig(undefined, listen, option), { message })
+  })
+
   it('is none where text looks like a number', () => {
     const config = read('', {
       CLAVIGER_PKCS11_SOCKET_MODE: '0660',

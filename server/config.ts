@@ -20,7 +20,7 @@ import { isUsual, RULES, type RuleName, SWITCHES } from '#fronts/pkcs11/rule-tab
 import { contradictions } from './config-contradictions.ts'
 import { keystores, rootKey } from './config-keys.ts'
 import { kmip, LOOPBACK } from './config-kmip.ts'
-import { describe, where } from './config-problems.ts'
+import { describe, type Source, where } from './config-problems.ts'
 import { ConfigError, readSource } from './config-source.ts'
 import { token } from './config-token.ts'
 
@@ -120,12 +120,18 @@ type Environment = Readonly<Record<string, string | undefined>>
  * The configuration of a server.
  *
  * @param path Of `claviger.yaml`; undefined for none.
+ * @param options The option of the command line that a variable stands for, by its name.
  * @throws {@link ConfigError}
  */
-export function readConfig(path: string | undefined, environment: Environment): Config {
+export function readConfig(
+  path: string | undefined,
+  environment: Environment,
+  options: Environment = {},
+): Config {
   const source = path === undefined ? undefined : readSource(path)
   const given = source?.value ?? {}
-  const variables = overridden(given as Tree, environment)
+  if (source !== undefined) assertFile(source)
+  const variables = overridden(given as Tree, environment, options)
   const result = CONFIG.safeParse(given)
   const places = { source, variables, schema: configSchema() }
   if (!result.success) {
@@ -136,6 +142,18 @@ export function readConfig(path: string | undefined, environment: Environment): 
   const found = contradictions(config).map(({ path, what }) => `${where(path, places)}: ${what}`)
   if (found.length > 0) throw new ConfigError(found.join('\n'))
   return config
+}
+
+/**
+ * What a variable hides is wrong all the same, and would be found out on the day that it is gone.
+ * What a file leaves out may come from a variable.
+ */
+function assertFile(source: Source): void {
+  const { error } = CONFIG.safeParse(source.value ?? {})
+  const places = { source, variables: new Map(), schema: configSchema() }
+  const wrong = error?.issues.filter(({ path }) => source.document.hasIn(path)) ?? []
+  if (wrong.length === 0) return
+  throw new ConfigError(wrong.flatMap((issue) => describe(issue, places)).join('\n'))
 }
 
 interface Tree {
@@ -201,7 +219,11 @@ export function variableName(path: readonly string[]): string {
 }
 
 /** Puts the values of the environment into the tree; returns which variable gave what. */
-function overridden(tree: Tree, environment: Environment): ReadonlyMap<string, string> {
+function overridden(
+  tree: Tree,
+  environment: Environment,
+  options: Environment,
+): ReadonlyMap<string, string> {
   const used = new Map<string, string>()
   for (const { name, path, isText } of variables()) {
     const text = environment[name]
@@ -213,7 +235,7 @@ function overridden(tree: Tree, environment: Environment): ReadonlyMap<string, s
       place = place[key] as Tree
     }
     place[path.at(-1) as string] = parsedText(text, isText)
-    used.set(path.join('.'), name)
+    used.set(path.join('.'), options[name] ?? name)
   }
   return used
 }

@@ -145,7 +145,7 @@ function keyedValue(
   body: KeyedObject,
   wish: GetWish,
 ): Awaitable<ObjectInMessage> {
-  const { keyBlock } = body.value
+  const keyBlock = describedBlock(object, body)
   if (keyBlock.keyWrappingData !== undefined) return asRegistered(context, object, body, wish)
   const format = wish.keyFormatType ?? keyBlock.keyFormatType
   return after(exported(object, context, format), (material) => {
@@ -172,7 +172,19 @@ async function asRegistered(
     throw new KmsError('wrappingKeyKind', what)
   }
   const wrapped = (await exported(object, context)).expose()
-  return withBlock(body, { ...body.value.keyBlock, keyValue: { wrapped } })
+  return withBlock(body, { ...describedBlock(object, body), keyValue: { wrapped } })
+}
+
+/**
+ * Whoever has registered the key may have said its algorithm beside it alone; who gets it reads it
+ * here. KMIP 1.4 §2.1.3: only where the value tells it, and in Secret Data, it may be left out.
+ */
+function describedBlock({ attributes }: ManagedObject, { tag, value: { keyBlock } }: KeyedObject) {
+  if (keyBlock.cryptographicAlgorithm !== undefined || tag === Tag.SecretData) return keyBlock
+  const cryptographicAlgorithm = attributes.get('cryptographicAlgorithm')
+  const cryptographicLength = attributes.get('cryptographicLength')
+  if (cryptographicAlgorithm === undefined || cryptographicLength === undefined) return keyBlock
+  return { ...keyBlock, cryptographicAlgorithm, cryptographicLength }
 }
 
 function withBlock(body: KeyedObject, keyBlock: KeyedObject['value']['keyBlock']): ObjectInMessage {

@@ -51,6 +51,7 @@ import {
   resolved,
 } from './make.ts'
 import { enterMade, fixedAt, makingAt, placedName, placedObject } from './placed.ts'
+import { withTravelling } from './travelling.ts'
 
 export interface RegisterWish {
   readonly objectType: ObjectType
@@ -81,7 +82,8 @@ export async function register(context: Context, wish: RegisterWish): Promise<Ma
   }
   assertSound(object)
   const chosen = withoutIdentifier(wish.given.attributes)
-  const all = await resolved(context, { ...wish.given, attributes: chosen.attributes })
+  const beside = await resolved(context, { ...wish.given, attributes: chosen.attributes })
+  const all = withTravelling(object, beside)
   const taken = await take(objectType, object, all)
   const { kind, spec, format, bytes, body } = taken
   const isForDevice = bytes !== undefined && spec !== undefined && kind !== 'public'

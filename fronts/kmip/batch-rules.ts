@@ -55,6 +55,26 @@ function isCritical({ type, value }: Item): boolean {
   return value.some((member) => member.tag === Tag.CriticalityIndicator && member.value === true)
 }
 
+/**
+ * KMIP 1.4 §6.4: Unique Batch Item ID tells answers apart. Two of a kind cannot, so nothing of the
+ * batch is done. Items without one are taken: answers come in the order of the items.
+ */
+export function assertDistinct(items: readonly Item[]): void {
+  if (items.length < 2) return
+  const seen = new Set<string>()
+  for (const item of items) {
+    const members = item.type === ItemType.Structure ? item.value : []
+    const id = members.find(({ tag }) => tag === Tag.UniqueBatchItemID)
+    if (id?.type !== ItemType.ByteString) continue
+    const hex = Buffer.from(id.value).toString('hex')
+    if (seen.has(hex)) {
+      const what = `two items have the Unique Batch Item ID ${hex}`
+      throw new WireError('invalidMessage', `Cannot do batch: ${what}; give each one of its own`)
+    }
+    seen.add(hex)
+  }
+}
+
 /** Asynchronous work is not offered: a client that insists on it is told. */
 export function assertAsynchronous(
   { asynchronousIndicator: item }: RequestHeader,

@@ -48,6 +48,7 @@ import {
 } from '#wire/ttlv/version.ts'
 import {
   assertAsynchronous,
+  assertDistinct,
   assertExtensions,
   assertNoExtension,
   assertOnError,
@@ -256,6 +257,7 @@ class Batch {
     }
     assertOnError(this.#onError)
     assertNoExtension(this.#request.batchItem)
+    assertDistinct(this.#request.batchItem)
     if (header.authentication !== undefined && options.messageCredentials === 'refuse') {
       const what = 'Cannot authenticate: credentials in messages are not accepted here'
       throw new KmsError('notAuthenticated', `${what}, the TLS client certificate is`)

@@ -332,6 +332,25 @@ describe('A batch', { timeout: 120_000 }, () => {
     equal(await located(), 0)
   })
 
+  it('does not begin where two items have the same Unique Batch Item ID', async () => {
+    const same: Item = {
+      tag: Tag.UniqueBatchItemID,
+      type: ItemType.ByteString,
+      value: Buffer.from('7'),
+    }
+    const message = edited((item, at) => {
+      const fields = item.value as readonly Item[]
+      return at === 0
+        ? item
+        : structure(
+            item.tag,
+            fields.map((one) => (one.tag === same.tag ? same : one)),
+          )
+    })
+    deepEqual(await reasonsOf(message), [[undefined, R.InvalidMessage]])
+    equal(await located(), 0)
+  })
+
   it('does not begin where a later item has a critical extension', async () => {
     const extension = structure(Tag.MessageExtension, [
       { tag: Tag.VendorIdentification, type: ItemType.TextString, value: 'ACME' },

@@ -32,7 +32,7 @@ import {
   attributeOfTag,
   attributeOfText,
   attributeRow,
-  versionHas,
+  valueSaidIn,
 } from './attributes.ts'
 import { Name, VendorAttribute } from './structures.ts'
 import { Tag } from './tags.ts'
@@ -88,10 +88,18 @@ export function attributeLabel(id: AttributeId): string {
   return attributeText(id) ?? id.replace(/^:/, '')
 }
 
-/** Whether a message of this version can hold the attribute. */
-export function expressible({ id, value }: ListedAttribute, version: number): boolean {
-  if (!isVendorKey(id)) return versionHas(id, value, version)
-  return version >= VERSION_2 || attributeText(id) !== undefined
+/** The attribute as a message of this version says it; undefined where it cannot. */
+export function expressed(
+  attribute: ListedAttribute,
+  version: number,
+): ListedAttribute | undefined {
+  const { id, value } = attribute
+  if (isVendorKey(id)) {
+    return version >= VERSION_2 || attributeText(id) !== undefined ? attribute : undefined
+  }
+  const said = valueSaidIn(id, value, version)
+  if (said === undefined) return undefined
+  return said === value ? attribute : { ...attribute, value: said }
 }
 
 const NamedAttribute = struct('Attribute', {

@@ -21,9 +21,10 @@ import {
   interval,
   text,
 } from '#wire/ttlv/coder.ts'
-import { rankOf, VERSION_MAX, type VersionText } from '#wire/ttlv/version.ts'
+import { rankOf, type VersionText } from '#wire/ttlv/version.ts'
 import * as E from './enumerations.ts'
 import * as S from './structures.ts'
+import { rankSeen, saidIn, tableOf } from './table.ts'
 import { Tag } from './tags.ts'
 import { hasValues } from './values.ts'
 
@@ -228,10 +229,21 @@ export function attributeTagOf(name: string): number | undefined {
   return key && ATTRIBUTES[key].tag
 }
 
-/** Whether a version has the attribute, and the enumerations in its value. */
-export function versionHas(key: AttributeKey, value: unknown, version: number): boolean {
-  const { since, until, coder } = attributeRow(key)
-  if (version < since || version > until) return false
-  // Numbers of the drafts of KMIP 3.0 may be seen by who speaks the newest published version.
-  return hasValues(coder, value, version === VERSION_MAX ? rankOf('3.0') : version)
+/**
+ * A value as a version says it; undefined where it does not have the attribute, or an enumeration
+ * in the value. Bits that it reserves are left out of a usage mask.
+ */
+export function valueSaidIn(key: AttributeKey, value: unknown, version: number): unknown {
+  const { since, until, coder, members } = attributeRow(key)
+  if (version < since || version > until) return undefined
+  const rank = rankSeen(version)
+  if (members !== undefined) return saidIn(members, value as number, rank)
+  if (key === 'cryptographicUsageMask') return (value as number) & ~reservedBits(rank)
+  return hasValues(coder, value, rank) ? value : undefined
+}
+
+/** Bits that had a meaning before the version; those of later ones are free for extensions. */
+function reservedBits(version: number): number {
+  const { values } = tableOf(E.CryptographicUsageMask)
+  return values.reduce((mask, { value, until }) => (until < version ? mask | value : mask), 0)
 }

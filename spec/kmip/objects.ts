@@ -24,6 +24,7 @@ import { type Item, ItemType } from '#wire/ttlv/item.ts'
 import { Attribute, Attributes, type ListedAttribute } from './attribute-list.ts'
 import * as E from './enumerations.ts'
 import { KeyWrappingData } from './structures.ts'
+import { rankSeen, saidIn } from './table.ts'
 import { Tag } from './tags.ts'
 
 const PlainKeyValue1 = struct('Key Value', {
@@ -64,7 +65,7 @@ export const KeyValue: Coder<KeyValue> = {
 }
 
 /** Algorithm and length: both or neither. */
-export const KeyBlock = struct('Key Block', {
+const KeyBlockFields = struct('Key Block', {
   keyFormatType: one(Tag.KeyFormatType, enumeration(E.KeyFormatType)),
   keyCompressionType: optional(Tag.KeyCompressionType, enumeration(E.KeyCompressionType)),
   keyValue: optional(Tag.KeyValue, KeyValue),
@@ -75,7 +76,31 @@ export const KeyBlock = struct('Key Block', {
   cryptographicLength: optional(Tag.CryptographicLength, int32),
   keyWrappingData: optional(Tag.KeyWrappingData, KeyWrappingData),
 })
-export type KeyBlock = Infer<typeof KeyBlock>
+export type KeyBlock = Infer<typeof KeyBlockFields>
+
+/**
+ * An answer says format and algorithm as its version can: ECDSA before there was EC. An algorithm
+ * that it cannot say is left out, with the length, as from the attributes.
+ */
+export const KeyBlock: Coder<KeyBlock> = {
+  encode(tag, block, context) {
+    const said = context.beyondVersion === 'drop' ? blockSaidIn(block, context.version) : block
+    return KeyBlockFields.encode(tag, said, context)
+  },
+  decode: (item, context) => KeyBlockFields.decode(item, context),
+}
+
+function blockSaidIn(block: KeyBlock, version: number): KeyBlock {
+  const rank = rankSeen(version)
+  const { keyFormatType: format, cryptographicAlgorithm: algorithm } = block
+  const keyFormatType = (saidIn(E.KeyFormatType, format, rank) ?? format) as E.KeyFormatType
+  const said = algorithm && saidIn(E.CryptographicAlgorithm, algorithm, rank)
+  if (said === algorithm && keyFormatType === format) return block
+  const cryptographicAlgorithm = said as E.CryptographicAlgorithm | undefined
+  const { cryptographicLength } = block
+  const length = said === undefined ? undefined : cryptographicLength
+  return { ...block, keyFormatType, cryptographicAlgorithm, cryptographicLength: length }
+}
 
 export const Certificate = struct('Certificate', {
   certificateType: one(Tag.CertificateType, enumeration(E.CertificateType)),

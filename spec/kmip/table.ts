@@ -7,13 +7,15 @@
  * @module
  */
 import type { ValueNames } from '#wire/ttlv/names.ts'
-import { rankOf, type VersionText } from '#wire/ttlv/version.ts'
+import { rankOf, VERSION_MAX, type VersionText } from '#wire/ttlv/version.ts'
 
 export interface RowOptions {
   /** Last version that has the value; later ones reserve it. */
   readonly until?: VersionText
   /** The name that versions up to and including this one print. */
   readonly formerly?: readonly [name: string, until: VersionText]
+  /** What says the same in the versions that do not have the value: another value of the table. */
+  readonly elsewhere?: number
   /** Other spellings that published messages use; read, never written. */
   readonly also?: readonly string[]
 }
@@ -28,6 +30,7 @@ export interface EnumValue {
   readonly since: number
   readonly until: number
   readonly formerly?: { readonly name: string; readonly until: number } | undefined
+  readonly elsewhere?: number | undefined
   readonly also: readonly string[]
 }
 
@@ -78,7 +81,8 @@ function register<R extends Readonly<Record<string, EnumRow>>>(
     const former = options?.formerly
     const formerly = former && { name: former[0], until: rankOf(former[1]) }
     const also = options?.also ?? []
-    values.push({ name, value, since: rankOf(since), until, formerly, also })
+    const elsewhere = options?.elsewhere
+    values.push({ name, value, since: rankOf(since), until, formerly, elsewhere, also })
   }
   const byValue = new Map(values.toReversed().map((row) => [row.value, row]))
   TABLES.set(members, { title, mask, values, byValue })
@@ -115,6 +119,25 @@ export function knows(
 ): boolean {
   const row = tableOf(members).byValue.get(value)
   return row === undefined || (row.since <= version && version <= row.until)
+}
+
+/** Numbers of the drafts of KMIP 3.0 may be seen by who speaks the newest published version. */
+export function rankSeen(version: number): number {
+  return version === VERSION_MAX ? rankOf('3.0') : version
+}
+
+/**
+ * The value as a version says it: itself, or another one that means the same there. Undefined where
+ * the version has neither.
+ */
+export function saidIn(
+  members: Readonly<Record<string, number>>,
+  value: number,
+  version: number,
+): number | undefined {
+  if (knows(members, value, version)) return value
+  const other = tableOf(members).byValue.get(value)?.elsewhere
+  return other !== undefined && knows(members, other, version) ? other : undefined
 }
 
 /** Names as one version prints them; reading accepts the names of every version. */

@@ -17,7 +17,7 @@ import {
 import {
   type AttributeId,
   attributeLabel,
-  expressible,
+  expressed,
   type ListedAttribute,
 } from '#spec/kmip/attribute-list.ts'
 import { VERSION_2 } from '#wire/ttlv/version.ts'
@@ -27,7 +27,7 @@ import { handler } from '../handler.ts'
 /** What of an object's attributes a message of this version can say. */
 async function visible(call: Call, id: string): Promise<readonly ListedAttribute[]> {
   const { attributes } = await getAttributes(call.context, id)
-  return [...attributes.list()].filter((attribute) => expressible(attribute, call.version))
+  return [...attributes.list()].flatMap((one) => expressed(one, call.version) ?? [])
 }
 
 export const GetAttributes = handler('GetAttributes', 'read', async (request, call) => {

@@ -19,15 +19,17 @@ import { reKey, reKeyKeyPair } from '#core/operations/rekey.ts'
 import {
   type AttributeList,
   attributeIdOf,
-  expressible,
+  expressed,
   type ListedAttribute,
 } from '#spec/kmip/attribute-list.ts'
 import { UniqueIdentifierEnumeration as From, ObjectType } from '#spec/kmip/enumerations.ts'
-import { KeyValue } from '#spec/kmip/objects.ts'
+import { KeyValue, OBJECT_CODERS } from '#spec/kmip/objects.ts'
 import type { ResponseOf } from '#spec/kmip/operations.ts'
-import { knows } from '#spec/kmip/table.ts'
+import { knows, rankSeen } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
+import { hasValues } from '#spec/kmip/values.ts'
 import { encodeItem } from '#wire/ttlv/binary.ts'
+import type { Coder } from '#wire/ttlv/coder.ts'
 import { VERSION_2, type Version, versionText } from '#wire/ttlv/version.ts'
 import { type Call, idOf } from '../call.ts'
 import { type Answer, handler } from '../handler.ts'
@@ -202,6 +204,11 @@ export const Get = handler('Get', 'read', (request, call) => {
 
 function getAnswer({ object, value }: Got, version: Version): Answer<'Get'> {
   assertInVersion(objectTypeOf(object), version, `get ${labelOf(object)}`)
+  const coder = OBJECT_CODERS[value.tag] as Coder<unknown>
+  if (!hasValues(coder, value.value, rankSeen(version))) {
+    const what = `Cannot get ${labelOf(object)}: KMIP ${versionText(version)} cannot describe it`
+    throw new KmsError('objectType', `${what}; ask with a later version`)
+  }
   const payload: ResponseOf<'Get'> = {
     objectType: objectTypeOf(object),
     uniqueIdentifier: object.id,
@@ -221,7 +228,7 @@ function attributesToWrap(
 async function namedAttributes({ context, version }: Call, id: string, names: readonly string[]) {
   const { attributes } = await getAttributes(context, id)
   const wanted = new Set(names.map(attributeIdOf))
-  return [...attributes.list()].filter((attribute) => {
-    return wanted.has(attribute.id) && expressible(attribute, version)
+  return [...attributes.list()].flatMap((attribute) => {
+    return wanted.has(attribute.id) ? (expressed(attribute, version) ?? []) : []
   })
 }

@@ -35,7 +35,7 @@ export const CryptographicAlgorithm = enumTable('Cryptographic Algorithm', {
   RC5:              [0x17, '1.0'],
   SKIPJACK:         [0x18, '1.0'],
   Twofish:          [0x19, '1.0'],
-  EC:               [0x1a, '1.2'],
+  EC:               [0x1a, '1.2', { elsewhere: 0x06 }],
   OneTimePad:       [0x1b, '1.3'],
   ChaCha20:         [0x1c, '1.4'],
   Poly1305:         [0x1d, '1.4'],
