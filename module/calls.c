@@ -1652,6 +1652,9 @@ EXPORT CK_RV C_Encrypt(CK_SESSION_HANDLE hSession, CK_BYTE *pData, CK_ULONG ulDa
                        CK_BYTE *pEncryptedData, CK_ULONG *pulEncryptedDataLen)
 {
     struct call call;
+    if (is_long(pData, ulDataLen))
+        return convert_whole(C_Encrypt, C_EncryptUpdate, C_EncryptFinal, hSession, pData, ulDataLen,
+                             pEncryptedData, pulEncryptedDataLen);
     if (!call_begin(&call, CALL_C_Encrypt, hSession, ENCRYPT, WHOLE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1666,6 +1669,9 @@ EXPORT CK_RV C_EncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pPart, CK_ULON
                              CK_BYTE *pEncryptedPart, CK_ULONG *pulEncryptedPartLen)
 {
     struct call call;
+    if (is_long(pPart, ulPartLen))
+        return convert_pieces(C_EncryptUpdate, hSession, pPart, ulPartLen, pEncryptedPart,
+                              pulEncryptedPartLen);
     if (!call_begin(&call, CALL_C_EncryptUpdate, hSession, ENCRYPT, UPDATE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1706,6 +1712,9 @@ EXPORT CK_RV C_Decrypt(CK_SESSION_HANDLE hSession, CK_BYTE *pEncryptedData,
                        CK_ULONG ulEncryptedDataLen, CK_BYTE *pData, CK_ULONG *pulDataLen)
 {
     struct call call;
+    if (is_long(pEncryptedData, ulEncryptedDataLen))
+        return convert_whole(C_Decrypt, C_DecryptUpdate, C_DecryptFinal, hSession, pEncryptedData,
+                             ulEncryptedDataLen, pData, pulDataLen);
     if (!call_begin(&call, CALL_C_Decrypt, hSession, DECRYPT, WHOLE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1720,6 +1729,9 @@ EXPORT CK_RV C_DecryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pEncryptedPart
                              CK_ULONG ulEncryptedPartLen, CK_BYTE *pPart, CK_ULONG *pulPartLen)
 {
     struct call call;
+    if (is_long(pEncryptedPart, ulEncryptedPartLen))
+        return convert_pieces(C_DecryptUpdate, hSession, pEncryptedPart, ulEncryptedPartLen, pPart,
+                              pulPartLen);
     if (!call_begin(&call, CALL_C_DecryptUpdate, hSession, DECRYPT, UPDATE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1758,6 +1770,9 @@ EXPORT CK_RV C_Digest(CK_SESSION_HANDLE hSession, CK_BYTE *pData, CK_ULONG ulDat
                       CK_BYTE *pDigest, CK_ULONG *pulDigestLen)
 {
     struct call call;
+    if (is_long(pData, ulDataLen))
+        return feed_whole(C_Digest, C_DigestUpdate, C_DigestFinal, hSession, pData, ulDataLen,
+                          pDigest, pulDigestLen);
     if (!call_begin(&call, CALL_C_Digest, hSession, DIGEST, WHOLE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1771,6 +1786,8 @@ EXPORT CK_RV C_Digest(CK_SESSION_HANDLE hSession, CK_BYTE *pData, CK_ULONG ulDat
 EXPORT CK_RV C_DigestUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pPart, CK_ULONG ulPartLen)
 {
     struct call call;
+    if (is_long(pPart, ulPartLen))
+        return feed_pieces(C_DigestUpdate, hSession, pPart, ulPartLen);
     if (!call_begin(&call, CALL_C_DigestUpdate, hSession, DIGEST, UPDATE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1818,6 +1835,9 @@ EXPORT CK_RV C_Sign(CK_SESSION_HANDLE hSession, CK_BYTE *pData, CK_ULONG ulDataL
                     CK_BYTE *pSignature, CK_ULONG *pulSignatureLen)
 {
     struct call call;
+    if (is_long(pData, ulDataLen))
+        return feed_whole(C_Sign, C_SignUpdate, C_SignFinal, hSession, pData, ulDataLen, pSignature,
+                          pulSignatureLen);
     if (!call_begin(&call, CALL_C_Sign, hSession, SIGN, WHOLE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1831,6 +1851,8 @@ EXPORT CK_RV C_Sign(CK_SESSION_HANDLE hSession, CK_BYTE *pData, CK_ULONG ulDataL
 EXPORT CK_RV C_SignUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pPart, CK_ULONG ulPartLen)
 {
     struct call call;
+    if (is_long(pPart, ulPartLen))
+        return feed_pieces(C_SignUpdate, hSession, pPart, ulPartLen);
     if (!call_begin(&call, CALL_C_SignUpdate, hSession, SIGN, UPDATE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1895,6 +1917,9 @@ EXPORT CK_RV C_Verify(CK_SESSION_HANDLE hSession, CK_BYTE *pData, CK_ULONG ulDat
                       CK_BYTE *pSignature, CK_ULONG ulSignatureLen)
 {
     struct call call;
+    if (is_long(pData, ulDataLen))
+        return verify_whole(C_VerifyUpdate, C_VerifyFinal, hSession, pData, ulDataLen, pSignature,
+                            ulSignatureLen);
     if (!call_begin(&call, CALL_C_Verify, hSession, VERIFY, WHOLE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1907,6 +1932,8 @@ EXPORT CK_RV C_Verify(CK_SESSION_HANDLE hSession, CK_BYTE *pData, CK_ULONG ulDat
 EXPORT CK_RV C_VerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pPart, CK_ULONG ulPartLen)
 {
     struct call call;
+    if (is_long(pPart, ulPartLen))
+        return feed_pieces(C_VerifyUpdate, hSession, pPart, ulPartLen);
     if (!call_begin(&call, CALL_C_VerifyUpdate, hSession, VERIFY, UPDATE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1957,6 +1984,9 @@ EXPORT CK_RV C_DigestEncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pPart, C
                                    CK_BYTE *pEncryptedPart, CK_ULONG *pulEncryptedPartLen)
 {
     struct call call;
+    if (is_long(pPart, ulPartLen))
+        return convert_pieces(C_DigestEncryptUpdate, hSession, pPart, ulPartLen, pEncryptedPart,
+                              pulEncryptedPartLen);
     if (!call_begin(&call, CALL_C_DigestEncryptUpdate, hSession, DIGEST | ENCRYPT, UPDATE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1972,6 +2002,9 @@ EXPORT CK_RV C_DecryptDigestUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pEncrypt
                                    CK_ULONG *pulPartLen)
 {
     struct call call;
+    if (is_long(pEncryptedPart, ulEncryptedPartLen))
+        return convert_pieces(C_DecryptDigestUpdate, hSession, pEncryptedPart, ulEncryptedPartLen,
+                              pPart, pulPartLen);
     if (!call_begin(&call, CALL_C_DecryptDigestUpdate, hSession, DECRYPT | DIGEST, UPDATE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -1986,6 +2019,9 @@ EXPORT CK_RV C_SignEncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pPart, CK_
                                  CK_BYTE *pEncryptedPart, CK_ULONG *pulEncryptedPartLen)
 {
     struct call call;
+    if (is_long(pPart, ulPartLen))
+        return convert_pieces(C_SignEncryptUpdate, hSession, pPart, ulPartLen, pEncryptedPart,
+                              pulEncryptedPartLen);
     if (!call_begin(&call, CALL_C_SignEncryptUpdate, hSession, SIGN | ENCRYPT, UPDATE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -2001,6 +2037,9 @@ EXPORT CK_RV C_DecryptVerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pEncrypt
                                    CK_ULONG *pulPartLen)
 {
     struct call call;
+    if (is_long(pEncryptedPart, ulEncryptedPartLen))
+        return convert_pieces(C_DecryptVerifyUpdate, hSession, pEncryptedPart, ulEncryptedPartLen,
+                              pPart, pulPartLen);
     if (!call_begin(&call, CALL_C_DecryptVerifyUpdate, hSession, DECRYPT | VERIFY, UPDATE))
         return call.rv;
     put_ulong(&call, hSession);
@@ -2506,6 +2545,9 @@ CK_RV C_VerifySignatureInit(CK_SESSION_HANDLE hSession, CK_MECHANISM *pMechanism
 CK_RV C_VerifySignature(CK_SESSION_HANDLE hSession, CK_BYTE *pData, CK_ULONG ulDataLen)
 {
     struct call call;
+    if (is_long(pData, ulDataLen))
+        return verify_signature_whole(C_VerifySignatureUpdate, C_VerifySignatureFinal, hSession,
+                                      pData, ulDataLen);
     if (!call_begin(&call, CALL_C_VerifySignature, hSession, 0, PLAIN))
         return call.rv;
     put_ulong(&call, hSession);
@@ -2517,6 +2559,8 @@ CK_RV C_VerifySignature(CK_SESSION_HANDLE hSession, CK_BYTE *pData, CK_ULONG ulD
 CK_RV C_VerifySignatureUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pPart, CK_ULONG ulPartLen)
 {
     struct call call;
+    if (is_long(pPart, ulPartLen))
+        return feed_pieces(C_VerifySignatureUpdate, hSession, pPart, ulPartLen);
     if (!call_begin(&call, CALL_C_VerifySignatureUpdate, hSession, 0, PLAIN))
         return call.rv;
     put_ulong(&call, hSession);

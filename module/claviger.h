@@ -235,6 +235,29 @@ void get_parameter(struct call *call, void *parameter, CK_ULONG length);
 /* A parameter that the token wrote to, where the server sends one. */
 void get_mechanism(struct call *call, const CK_MECHANISM *mechanism);
 
+/* --- data that are longer than one call carries (pieces.c) --- */
+
+/* What functions of PKCS#11 look like that take a part, make one of it, and come last. */
+typedef CK_RV feeding(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG);
+typedef CK_RV converting(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *);
+typedef CK_RV ending(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG *);
+typedef CK_RV deciding(CK_SESSION_HANDLE);
+
+bool is_long(const void *data, CK_ULONG length);
+CK_RV feed_pieces(feeding *feeds, CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG length);
+CK_RV convert_pieces(converting *converts, CK_SESSION_HANDLE session, CK_BYTE *data,
+                     CK_ULONG length, CK_BYTE *output, CK_ULONG *output_length);
+/* In one part for the caller: a function that says the length, one for parts, and the last one. */
+CK_RV feed_whole(converting *whole, feeding *feeds, ending *ends, CK_SESSION_HANDLE session,
+                 CK_BYTE *data, CK_ULONG length, CK_BYTE *output, CK_ULONG *output_length);
+CK_RV convert_whole(converting *whole, converting *converts, ending *ends,
+                    CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG length, CK_BYTE *output,
+                    CK_ULONG *output_length);
+CK_RV verify_whole(feeding *feeds, feeding *ends, CK_SESSION_HANDLE session, CK_BYTE *data,
+                   CK_ULONG length, CK_BYTE *signature, CK_ULONG signature_length);
+CK_RV verify_signature_whole(feeding *feeds, deciding *ends, CK_SESSION_HANDLE session,
+                             CK_BYTE *data, CK_ULONG length);
+
 /* --- structures (tables in calls.c) --- */
 
 enum member_kind {

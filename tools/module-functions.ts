@@ -9,7 +9,7 @@
  */
 import { FUNCTIONS_2_40 } from '#spec/pkcs11/function-names.ts'
 import type { Argument, FunctionName } from '#spec/pkcs11/functions.ts'
-import { LISTS, listName, prototype, rowOf, wrap } from './module-c.ts'
+import { LISTS, listName, parametersOfRow, prototype, rowOf, wrap } from './module-c.ts'
 import { variable } from './module-structures.ts'
 
 /** Functions that `module/process.c` and `module/interfaces.c` have. */
@@ -101,6 +101,27 @@ const ROLES: Readonly<Partial<Record<FunctionName, readonly [operations: string,
   C_WaitForSlotEvent:    ['0', 'flags & CKF_DONT_BLOCK ? PLAIN : WAITS'],
 }
 
+/** What takes data that are longer than one call carries, and by which functions. */
+// biome-ignore format: a table
+const PIECES: Readonly<Partial<Record<FunctionName, readonly [how: string, ...by: readonly FunctionName[]]>>> = {
+  C_DigestUpdate:          ['feed_pieces', 'C_DigestUpdate'],
+  C_SignUpdate:            ['feed_pieces', 'C_SignUpdate'],
+  C_VerifyUpdate:          ['feed_pieces', 'C_VerifyUpdate'],
+  C_VerifySignatureUpdate: ['feed_pieces', 'C_VerifySignatureUpdate'],
+  C_EncryptUpdate:         ['convert_pieces', 'C_EncryptUpdate'],
+  C_DecryptUpdate:         ['convert_pieces', 'C_DecryptUpdate'],
+  C_DigestEncryptUpdate:   ['convert_pieces', 'C_DigestEncryptUpdate'],
+  C_DecryptDigestUpdate:   ['convert_pieces', 'C_DecryptDigestUpdate'],
+  C_SignEncryptUpdate:     ['convert_pieces', 'C_SignEncryptUpdate'],
+  C_DecryptVerifyUpdate:   ['convert_pieces', 'C_DecryptVerifyUpdate'],
+  C_Digest:                ['feed_whole', 'C_Digest', 'C_DigestUpdate', 'C_DigestFinal'],
+  C_Sign:                  ['feed_whole', 'C_Sign', 'C_SignUpdate', 'C_SignFinal'],
+  C_Encrypt:               ['convert_whole', 'C_Encrypt', 'C_EncryptUpdate', 'C_EncryptFinal'],
+  C_Decrypt:               ['convert_whole', 'C_Decrypt', 'C_DecryptUpdate', 'C_DecryptFinal'],
+  C_Verify:                ['verify_whole', 'C_VerifyUpdate', 'C_VerifyFinal'],
+  C_VerifySignature:       ['verify_signature_whole', 'C_VerifySignatureUpdate', 'C_VerifySignatureFinal'],
+}
+
 function put(name: string, argument: Argument, of: FunctionName): string {
   switch (argument.kind) {
     case 'ulong':
@@ -156,6 +177,17 @@ function get(name: string, argument: Argument): readonly string[] {
   }
 }
 
+/** The way of data that are too long, before anything else is done. */
+function pieces(name: FunctionName): string {
+  const [how, ...by] = PIECES[name] ?? []
+  if (how === undefined) return ''
+  const [session, data, length, ...others] = parametersOfRow(rowOf(name)).map((one) => one.name)
+  const args = [...by, session, data, length, ...others] as readonly string[]
+  const head = `        return ${how}(`
+  const call = wrap(head, args, ');', ' '.repeat(head.length))
+  return `    if (is_long(${data}, ${length}))\n${call}\n`
+}
+
 export function functionText(name: FunctionName): string {
   const row = rowOf(name)
   const [operations, role] = ROLES[name] ?? ['0', 'PLAIN']
@@ -179,7 +211,7 @@ export function functionText(name: FunctionName): string {
   return `${prototype(name, '', EXPORTED.has(name) ? 'EXPORT ' : '')}
 {
     struct call call;
-${begin}
+${pieces(name)}${begin}
         return call.rv;
 ${body}
 }`

@@ -130,7 +130,9 @@ const GENERATORS: readonly KeyMechanism[] = [
     keyBits: cipherRow('AES_XTS').keyBits,
     needs: { generate: { algorithm: 'AES', bits: 512 } },
   },
-  { ckm: CKM.HKDF_KEY_GEN, serves: ['generate'], algorithms: ['HMAC_SHA256'] },
+  ...[CKM.HKDF_KEY_GEN, CKM.SHA512_224_KEY_GEN, CKM.SHA512_256_KEY_GEN].map((ckm) => {
+    return { ckm, serves: ['generate'], algorithms: ['HMAC_SHA256'] } as const
+  }),
   {
     ckm: CKM.EC_KEY_PAIR_GEN_W_EXTRA_BITS,
     serves: ['generatePair'],

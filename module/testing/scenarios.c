@@ -1086,6 +1086,81 @@ static void engine_tls(CK_SESSION_HANDLE session)
     RV(CKR_ARGUMENTS_BAD, f->C_DeriveKey(session, &mechanism, base, template, 2, NULL));
 }
 
+/* Longer than the server takes in one call, and not a whole number of blocks. */
+#define LONG_BYTES (((CK_ULONG)5 << 20) + 5)
+
+/* What is made of data in one part, and of the same data in parts that the server does take. */
+static void engine_long(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE cipher, CK_OBJECT_HANDLE key)
+{
+    CK_MECHANISM digest = {CKM_SHA256, NULL, 0};
+    CK_MECHANISM padded = {CKM_AES_CBC_PAD, (CK_BYTE[16]){0}, 16};
+    CK_BYTE whole[32], parts[32];
+    CK_ULONG length = 0, at = 0, last;
+    CK_BYTE *data = malloc(LONG_BYTES), *output = malloc(LONG_BYTES + 32);
+    CHECK(data != NULL && output != NULL);
+    for (CK_ULONG index = 0; index < LONG_BYTES; index++)
+        data[index] = (CK_BYTE)(index * 31 + (index >> 13));
+
+    OK(f->C_DigestInit(session, &digest));
+    for (CK_ULONG part = 1 << 20; at < LONG_BYTES; at += part)
+        OK(f->C_DigestUpdate(session, data + at, LONG_BYTES - at < part ? LONG_BYTES - at : part));
+    length = sizeof parts;
+    OK(f->C_DigestFinal(session, parts, &length));
+    OK(f->C_DigestInit(session, &digest));
+    OK(f->C_DigestUpdate(session, data, LONG_BYTES));
+    length = sizeof whole;
+    OK(f->C_DigestFinal(session, whole, &length));
+    CHECK(memcmp(whole, parts, sizeof whole) == 0);
+    OK(f->C_DigestInit(session, &digest));
+    length = 0;
+    OK(f->C_Digest(session, data, LONG_BYTES, NULL, &length));
+    CHECK(length == 32);
+    length = 31;
+    RV(CKR_BUFFER_TOO_SMALL, f->C_Digest(session, data, LONG_BYTES, whole, &length));
+    CHECK(length == 32);
+    memset(whole, 0, sizeof whole);
+    OK(f->C_Digest(session, data, LONG_BYTES, whole, &length));
+    CHECK(memcmp(whole, parts, sizeof whole) == 0);
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_DigestUpdate(session, data, LONG_BYTES));
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_Digest(session, data, LONG_BYTES, whole, &length));
+
+    OK(f->C_SignInit(session, &plain, key));
+    length = sizeof whole;
+    OK(f->C_Sign(session, data, LONG_BYTES, whole, &length));
+    OK(f->C_SignInit(session, &plain, key));
+    OK(f->C_SignUpdate(session, data, LONG_BYTES));
+    OK(f->C_SignFinal(session, parts, &length));
+    CHECK(memcmp(whole, parts, sizeof whole) == 0);
+    OK(f->C_VerifyInit(session, &plain, key));
+    OK(f->C_Verify(session, data, LONG_BYTES, whole, length));
+    OK(f->C_VerifyInit(session, &plain, key));
+    RV(CKR_SIGNATURE_INVALID, f->C_Verify(session, data, LONG_BYTES - 1, whole, length));
+    OK(f->C_VerifySignatureInit(session, &plain, key, whole, length));
+    OK(f->C_VerifySignature(session, data, LONG_BYTES));
+
+    /* The lengths are those of the whole, and what does not fit changes nothing. */
+    OK(f->C_EncryptInit(session, &padded, cipher));
+    OK(f->C_EncryptUpdate(session, data, LONG_BYTES, NULL, &length));
+    CHECK(length == LONG_BYTES - 5);
+    length--;
+    RV(CKR_BUFFER_TOO_SMALL, f->C_EncryptUpdate(session, data, LONG_BYTES, output, &length));
+    CHECK(length == LONG_BYTES - 5);
+    OK(f->C_EncryptUpdate(session, data, LONG_BYTES, output, &length));
+    last = 16;
+    OK(f->C_EncryptFinal(session, output + length, &last));
+    CHECK(length + last == LONG_BYTES + 11);
+    OK(f->C_DecryptInit(session, &padded, cipher));
+    length = LONG_BYTES + 32;
+    /* In place, as the standard allows. */
+    OK(f->C_Decrypt(session, output, LONG_BYTES + 11, output, &length));
+    CHECK(length == LONG_BYTES && memcmp(output, data, LONG_BYTES) == 0);
+
+    /* What cannot go in parts is refused here, and costs nothing else. */
+    RV(CKR_DATA_LEN_RANGE, f->C_SeedRandom(session, data, LONG_BYTES));
+    free(data);
+    free(output);
+}
+
 static CK_OBJECT_HANDLE shared_key;
 
 static void *engine_work(void *unused)
@@ -1129,14 +1204,7 @@ static void engine(void)
     join_threads(all);
     engine_sign(session, shared_key);
 
-    /* More than the server takes is refused here, and costs nothing else. */
-    CK_BYTE *large = calloc(1, 8 << 20);
-    CHECK(large != NULL);
-    OK(f->C_SignInit(session, &plain, shared_key));
-    length = sizeof out;
-    RV(CKR_DATA_LEN_RANGE, f->C_Sign(session, large, 8 << 20, out, &length));
-    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_Sign(session, out, 4, out, &length));
-    free(large);
+    engine_long(session, cipher, shared_key);
     engine_sign(session, shared_key);
 
     /* A destroyed key does not sign, not even from memory. */

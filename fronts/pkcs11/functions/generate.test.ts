@@ -6,6 +6,7 @@
  * @module
  */
 import { deepEqual, equal, ok } from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { refuses, template, Workbench } from '#conformance/pkcs11-workbench.ts'
 import { CKA, CKK, CKM, CKO, CKP, CKR } from '#spec/pkcs11/constants.ts'
@@ -13,6 +14,20 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { keystoreOf, mechanismsOf } from '../mechanisms.ts'
 
 const P256 = Buffer.from('06082a8648ce3d030107', 'hex')
+
+const HASHES = [
+  ['SHA_1', 'sha1'],
+  ['SHA224', 'sha224'],
+  ['SHA256', 'sha256'],
+  ['SHA384', 'sha384'],
+  ['SHA512', 'sha512'],
+  ['SHA512_224', 'sha512-224'],
+  ['SHA512_256', 'sha512-256'],
+  ['SHA3_224', 'sha3-224'],
+  ['SHA3_256', 'sha3-256'],
+  ['SHA3_384', 'sha3-384'],
+  ['SHA3_512', 'sha3-512'],
+] as const
 
 describe('keys that are generated', { timeout: 60_000 }, () => {
   let bench: Workbench
@@ -61,6 +76,24 @@ describe('keys that are generated', { timeout: 60_000 }, () => {
     })
     equal(await bench.number(session, hmac, 'KEY_TYPE'), CKK.SHA256_HMAC)
     equal(await bench.number(session, hmac, 'KEY_GEN_MECHANISM'), CKM.GENERIC_SECRET_KEY_GEN)
+  })
+
+  it('a key for HMAC is made by the mechanism of its hash, and makes MACs', async () => {
+    for (const [hash, node] of HASHES) {
+      const wishes = { VALUE_LEN: 40, EXTRACTABLE: true, SENSITIVE: false }
+      const key = await bench.generate(session, CKM[`${hash}_KEY_GEN`], wishes)
+      equal(await bench.number(session, key, 'KEY_TYPE'), CKK[`${hash}_HMAC`], hash)
+      equal(await bench.number(session, key, 'KEY_GEN_MECHANISM'), CKM[`${hash}_KEY_GEN`])
+      const pMechanism = { type: CKM[`${hash}_HMAC`], parameter: undefined }
+      await bench.call.C_SignInit(bench.app, { hSession: session, pMechanism, hKey: key })
+      const args = { hSession: session, pData: Buffer.from('data'), pSignature: 64 }
+      const { pSignature } = await bench.call.C_Sign(bench.app, args)
+      const { VALUE } = await bench.read(session, key, 'VALUE')
+      const expected = createHmac(node, VALUE as Uint8Array)
+        .update('data')
+        .digest()
+      deepEqual(Buffer.from(pSignature as Uint8Array), expected, hash)
+    }
   })
 
   it('the halves of an RSA pair have one modulus, one identifier and one label', async () => {

@@ -83,10 +83,14 @@ for (const { ckm, ckk } of Object.values<SecretKeyRow>(SECRET_KEYS)) {
 SECRET_MECHANISMS.set(CKM.DES2_KEY_GEN, [CKK.DES2])
 SECRET_MECHANISMS.set(CKM.AES_XTS_KEY_GEN, [CKK.AES_XTS])
 SECRET_MECHANISMS.set(CKM.HKDF_KEY_GEN, [CKK.HKDF])
+SECRET_MECHANISMS.set(CKM.SHA512_224_KEY_GEN, [CKK.SHA512_224_HMAC])
+SECRET_MECHANISMS.set(CKM.SHA512_256_KEY_GEN, [CKK.SHA512_256_HMAC])
 // A key of any hash is a string of random bytes; programs make them so.
 SECRET_MECHANISMS.set(CKM.GENERIC_SECRET_KEY_GEN, [
   CKK.GENERIC_SECRET,
   ...Object.values<SecretKeyRow>(SECRET_KEYS).flatMap(({ hash, ckk }) => (hash ? [ckk] : [])),
+  CKK.SHA512_224_HMAC,
+  CKK.SHA512_256_HMAC,
   CKK.HKDF,
 ])
 
