@@ -13,6 +13,7 @@
 import { writeSync } from 'node:fs'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { spinTime } from '#core/lookout.ts'
+import { Handles, type NamedHandles } from '#keystores/pkcs11/handles.ts'
 import { HostLane } from '#keystores/pkcs11/host-lane.ts'
 import { LAST_WORDS } from '#keystores/pkcs11/host-processes.ts'
 import { HostWatch } from '#keystores/pkcs11/host-watch.ts'
@@ -29,6 +30,7 @@ interface LaneData {
   readonly descriptor: number
   readonly microseconds: number
   readonly looking: Int32Array
+  readonly named: NamedHandles
 }
 
 /** The server has gone to great lengths already: what a module does is logged there. */
@@ -44,6 +46,7 @@ function main([module, lanes, spin, reserved]: readonly string[]): void {
     reserved,
     microseconds: spinTime(Number(spin)),
     looking: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
+    named: Handles.shared(),
   }
   const workers = Array.from({ length: Number(lanes) }, (_one, lane) => {
     const data: LaneData = { ...shared, descriptor: FIRST_DESCRIPTOR + lane }
@@ -84,12 +87,14 @@ function serve(module: string, reserved: string | undefined, workers: readonly W
 }
 
 function serveLane(
-  { module, descriptor, microseconds, looking }: LaneData,
+  { module, descriptor, microseconds, looking, named }: LaneData,
   list: bigint | undefined,
 ): void {
+  const handles = new Handles(named)
   const lane = new HostLane({
     descriptor,
-    module: new NativeModule(module, list),
+    module: new NativeModule(module, list, handles),
+    handles,
     watch: new HostWatch({ descriptor, microseconds, looking }),
     messageBytesMax: MESSAGE_BYTES_MAX,
     failed: (name, err) => log.error({ function: name, err }, 'a call failed'),

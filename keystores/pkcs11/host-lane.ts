@@ -23,6 +23,7 @@ import { RpcError } from '#wire/pkcs11-rpc/errors.ts'
 import { HEADER_BYTES } from '#wire/pkcs11-rpc/frames.ts'
 import { Reader } from '#wire/pkcs11-rpc/reader.ts'
 import { Writer } from '#wire/pkcs11-rpc/writer.ts'
+import type { Handles } from './handles.ts'
 import type { HostWatch } from './host-watch.ts'
 import type { NativeModule } from './native.ts'
 import { QUICK } from './quick.ts'
@@ -32,6 +33,7 @@ export interface HostLaneOptions {
   /** Of a pipe that blocks. */
   readonly descriptor: number
   readonly module: NativeModule
+  readonly handles: Handles
   readonly watch: HostWatch
   /** Longest message. */
   readonly messageBytesMax: number
@@ -57,7 +59,7 @@ export class HostLane {
 
   constructor(options: HostLaneOptions) {
     this.#options = options
-    this.#quick = new QuickRunner((name) => options.module.find(name))
+    this.#quick = new QuickRunner((name) => options.module.find(name), options.handles)
   }
 
   /** Returns when the other side has closed the pipe. */

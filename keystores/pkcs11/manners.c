@@ -9,6 +9,9 @@
  *
  * C_DestroyObject: AT_DESTROY=kill ends the process that has started this one, and with it the
  * server; AT_DESTROY=fail only fails. Nothing is destroyed in either case.
+ *
+ * Tokens: with SLOTS=odd texts are padded with zeros, and the first slot says nothing of its token,
+ * which has not been initialised.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -25,6 +28,7 @@ typedef struct {
 } gcm;
 
 enum { GCM = 0x1087, PARAMETER_INVALID = 0x71, TOO_SMALL = 0x150, SESSIONS = 64, IV_BYTES = 12 };
+enum { INITIALIZED = 0x400, NOT_RECOGNIZED = 0xe1 };
 
 static struct { unsigned char *place; unsigned char iv[IV_BYTES]; } begun[SESSIONS];
 
@@ -74,6 +78,36 @@ word C_DestroyObject(word session, word object) {
   if (at == NULL) return destroy(session, object);
   if (strcmp(at, "kill") == 0) kill(getppid(), SIGKILL);
   return 0x06;
+}
+
+typedef struct { unsigned char label[32], maker[32], model[16], serial[16]; word flags; } token;
+
+word C_GetSlotList(unsigned char present, word *list, word *count) {
+  word (*get)(unsigned char, word *, word *) = real("C_GetSlotList");
+  word rv = get(present, list, count);
+  if (getenv("SLOTS") == NULL || rv != 0 || list == NULL) return rv;
+  for (word at = 0; at < *count / 2; at++) {
+    word other = *count - 1 - at, first = list[at];
+    list[at] = list[other];
+    list[other] = first;
+  }
+  return rv;
+}
+
+static void pad(unsigned char *text, int length) {
+  while (length > 0 && text[length - 1] == ' ') text[--length] = 0;
+}
+
+word C_GetTokenInfo(word slot, token *info) {
+  word (*get)(word, token *) = real("C_GetTokenInfo");
+  word rv = get(slot, info);
+  if (getenv("SLOTS") == NULL || rv != 0) return rv;
+  if ((info->flags & INITIALIZED) == 0) return NOT_RECOGNIZED;
+  pad(info->label, 32);
+  pad(info->maker, 32);
+  pad(info->model, 16);
+  pad(info->serial, 16);
+  return rv;
 }
 
 enum { WRAP = 0x2109, PAD = 0x210a, LISTED_MAX = 512 };

@@ -1,5 +1,5 @@
 /**
- * SoftHSM2 with the manners of other devices (`manners.c`), for tests.
+ * SoftHSM2 with the manners of other devices (`manners.c`, `large-handles.c`), for tests.
  *
  * @module
  */
@@ -8,7 +8,6 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { SOFTHSM } from './softhsm.ts'
 
-const SOURCE = fileURLToPath(new URL('./manners.c', import.meta.url))
 const hasCompiler = spawnSync('cc', ['--version']).status === 0
 const missing = SOFTHSM === undefined ? 'softhsm2' : 'cc'
 
@@ -16,13 +15,17 @@ const missing = SOFTHSM === undefined ? 'softhsm2' : 'cc'
 export const withoutManners =
   SOFTHSM !== undefined && hasCompiler ? false : `${missing} is not installed`
 
-/** @returns Path of the module, in this folder. */
-export function softHsmWithManners(folder: string): string {
+/**
+ * @param name Of the source, beside this file.
+ * @returns Path of the module, in this folder.
+ */
+export function softHsmWithManners(folder: string, name = 'manners'): string {
   const path = SOFTHSM as string
-  const module = join(folder, 'manners.so')
+  const source = fileURLToPath(new URL(`./${name}.c`, import.meta.url))
+  const module = join(folder, `${name}.so`)
   // Whatever it does not have itself is found in SoftHSM2.
   const find = `-Wl,--no-as-needed,-rpath,${dirname(path)}`
   const options = [`-DSOFTHSM="${path}"`, '-Wall', '-Werror', '-shared', '-fPIC']
-  execFileSync('cc', [...options, '-o', module, SOURCE, find, path], { stdio: 'inherit' })
+  execFileSync('cc', [...options, '-o', module, source, find, path], { stdio: 'inherit' })
   return module
 }

@@ -26,6 +26,7 @@ import type {
   Results,
 } from '#spec/pkcs11/types.ts'
 import { FunctionList } from './by-list.ts'
+import { Handles } from './handles.ts'
 import {
   layoutOf,
   Memory,
@@ -59,13 +60,17 @@ export class NativeModule {
   /** Absent where the functions are symbols. */
   readonly #list: FunctionList | undefined
   readonly #memory = new Memory()
-  readonly #ownIv = new OwnIv((name) => this.#native(name))
+  readonly #handles: Handles
+  readonly #ownIv: OwnIv
 
   /**
    * @param list Its functions, where another thread has asked for them: {@link listAddress}.
+   * @param handles Those that its threads share.
    * @throws `Error` when the file is no shared object that can be loaded here.
    */
-  constructor(path: string, list?: bigint) {
+  constructor(path: string, list?: bigint, handles = new Handles()) {
+    this.#handles = handles
+    this.#ownIv = new OwnIv((name) => this.#native(name), handles)
     this.#library = ffi.dlopen(path, {}).lib
     if (this.#exported('C_Initialize') !== undefined) return
     const from = list ?? this.#exported('C_GetFunctionList')
@@ -126,7 +131,7 @@ export class NativeModule {
       const row = FUNCTIONS[name] as Readonly<Record<string, Argument>>
       const passed = Object.entries(row).map(([argument, kind]) => {
         const value = (args as Readonly<Record<string, unknown>>)[argument]
-        return [argument, this.#pass(kind, value, args)] as const
+        return [argument, this.#pass(argument, kind, value, args)] as const
       })
       const rv = Number(native(...passed.flatMap(([, { values }]) => values)))
       return results(name, rv, passed) as Results<F>
@@ -161,10 +166,10 @@ export class NativeModule {
     }
   }
 
-  #pass(kind: Argument, value: unknown, args: object): Passed {
+  #pass(argument: string, kind: Argument, value: unknown, args: object): Passed {
     switch (kind.kind) {
       case 'ulong':
-        return { values: [BigInt.asUintN(64, BigInt(value as number))] }
+        return { values: [this.#handles.handle(value as number)] }
       case 'bool':
         return { values: [value === true ? 1 : 0] }
       case 'pointer':
@@ -185,7 +190,7 @@ export class NativeModule {
       case 'parameter':
         return this.#parameter(value as Arguments<'C_EncryptMessage'>['pParameter'])
       case 'ulongOut':
-        return this.#ulongOut()
+        return this.#ulongOut(argument === 'phSession')
       case 'structure':
         return this.#structure(kind.type)
       case 'wanted':
@@ -221,9 +226,20 @@ export class NativeModule {
     return { values: [piece.address, BigInt(piece.bytes.length)] }
   }
 
-  #ulongOut(): Passed {
+  #ulongOut(isSession: boolean): Passed {
     const word = this.#memory.take(WORD)
-    return { values: [word.address], result: () => readWord(word.bytes, 0) }
+    return { values: [word.address], result: () => this.#ulong(word.bytes, isSession) }
+  }
+
+  #ulong(bytes: Buffer, isSession: boolean): number {
+    const value = bytes.readBigUInt64LE()
+    return isSession ? this.#handles.nameSession(value) : this.#handles.name(value)
+  }
+
+  #words(bytes: Buffer, count: number): readonly number[] {
+    return Array.from({ length: count }, (_, index) => {
+      return this.#handles.name(bytes.readBigUInt64LE(index * WORD))
+    })
   }
 
   #structure(type: StructureType): Passed {
@@ -265,7 +281,7 @@ export class NativeModule {
       result: (rv) => {
         const found = readWord(count.bytes, 0)
         if (piece === undefined || rv === CKR.BUFFER_TOO_SMALL || found > room) return found
-        return words(piece.bytes, found)
+        return this.#words(piece.bytes, found)
       },
     }
   }
@@ -276,7 +292,7 @@ export class NativeModule {
     const piece = this.#memory.take(Math.max(room, 1) * WORD)
     return {
       values: [piece.address, BigInt(room), count.address],
-      result: () => words(piece.bytes, Math.min(readWord(count.bytes, 0), room)),
+      result: () => this.#words(piece.bytes, Math.min(readWord(count.bytes, 0), room)),
     }
   }
 
@@ -340,10 +356,6 @@ function results(
 
 function failure(name: FunctionName, rv: number): CryptokiError {
   return new CryptokiError(rv, `the module refuses ${name}`)
-}
-
-function words(bytes: Buffer, count: number): readonly number[] {
-  return Array.from({ length: count }, (_, index) => readWord(bytes, index * WORD))
 }
 
 /** Numbers go as u64, a CK_BBOOL as u8, addresses as pointers. */

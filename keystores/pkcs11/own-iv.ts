@@ -15,6 +15,7 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { FunctionName } from '#spec/pkcs11/functions.ts'
 import type { Arguments, Fields, RemoteFunction, Results } from '#spec/pkcs11/types.ts'
 import type { DeviceSession, KeyAndMechanism } from './device.ts'
+import type { Handles } from './handles.ts'
 import { layoutOf, Memory, type Piece, readWord, writeWord } from './memory.ts'
 import type { Native } from './native.ts'
 
@@ -72,11 +73,13 @@ type Begun = Pick<Arguments<'C_MessageEncryptInit'>, 'pMechanism' | 'hKey'>
 /** The side of the host. */
 export class OwnIv {
   readonly #find: (name: FunctionName) => Native | undefined
+  readonly #handles: Handles
   readonly #memory = new Memory()
   readonly #begun = new Map<number, Begun>()
 
-  constructor(find: (name: FunctionName) => Native | undefined) {
+  constructor(find: (name: FunctionName) => Native | undefined, handles: Handles) {
     this.#find = find
+    this.#handles = handles
   }
 
   /** Undefined where the function is the module's own affair. */
@@ -106,10 +109,11 @@ export class OwnIv {
       throw new CryptokiError(CKR.OPERATION_NOT_INITIALIZED, 'there is no message to encrypt')
     }
     const place = this.#parameter(pIv.length, pTag.length, pAssociatedData)
+    const session = this.#handles.handle(hSession)
     this.#run('C_EncryptInit', [
-      BigInt(hSession),
+      session,
       this.#mechanism(begun.pMechanism.type, place),
-      BigInt(begun.hKey),
+      this.#handles.handle(begun.hKey),
     ])
     const data = this.#memory.take(Math.max(pPlaintext.length, 1))
     data.bytes.set(pPlaintext)
@@ -118,7 +122,7 @@ export class OwnIv {
     const length = this.#memory.take(WORD)
     writeWord(length.bytes, 0, out.bytes.length)
     const given = [data.address, BigInt(pPlaintext.length), out.address, length.address]
-    this.#run('C_Encrypt', [BigInt(hSession), ...given])
+    this.#run('C_Encrypt', [session, ...given])
     const written = readWord(length.bytes, 0)
     const isBehind = written === whole + pIv.length
     if (written !== whole && !isBehind) {

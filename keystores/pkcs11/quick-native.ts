@@ -11,6 +11,7 @@ import { createRequire } from 'node:module'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import type { FunctionName } from '#spec/pkcs11/functions.ts'
 import { malformed } from '#wire/pkcs11-rpc/reader.ts'
+import type { Handles } from './handles.ts'
 import { layoutOf, NULL, readWord, writeWord } from './memory.ts'
 import type { Native } from './native.ts'
 import { FORMS, FUNCTIONS_OF, OUTPUT_BYTES_MAX, QUICK, VERBS } from './quick.ts'
@@ -108,6 +109,7 @@ const AT = {
 
 export class QuickRunner {
   readonly #source: FunctionSource
+  readonly #handles: Handles
   readonly #functions: (readonly [Native, Native] | undefined)[] = []
   /** A CK_MECHANISM, behind it its parameter, behind that the length of the output. */
   readonly #scratch: FixedBytes
@@ -118,8 +120,9 @@ export class QuickRunner {
   #at = 0
   #end = 0
 
-  constructor(source: FunctionSource) {
+  constructor(source: FunctionSource, handles: Handles) {
     this.#source = source
+    this.#handles = handles
     this.#lengthAt = this.#parameterAt + Math.max(GCM.size, PSS.size)
     this.#scratch = new FixedBytes(this.#lengthAt + WORD)
   }
@@ -135,16 +138,16 @@ export class QuickRunner {
     this.#bytes = message.bytes
     this.#at = start
     this.#end = end
-    const hSession = this.#word()
+    const hSession = this.#handles.known(this.#word())
     const count = this.#u32()
     out.u32(QUICK)
     out.u32(count)
     for (let index = 0; index < count; index++) this.#job(hSession, out)
   }
 
-  #job(hSession: bigint, out: Output): void {
+  #job(hSession: bigint | undefined, out: Output): void {
     const verb = this.#u8()
-    const hKey = this.#word()
+    const hKey = this.#handles.known(this.#word())
     this.#mechanism()
     const capacity = this.#u32()
     const dataBytes = this.#u32()
@@ -169,8 +172,8 @@ export class QuickRunner {
   /** Init and operation; the return value of the one that fails. */
   #work(
     verb: number,
-    hSession: bigint,
-    hKey: bigint,
+    hSession: bigint | undefined,
+    hKey: bigint | undefined,
     data: bigint,
     dataBytes: number,
     output: bigint,
@@ -178,6 +181,8 @@ export class QuickRunner {
   ): number {
     const functions = this.#functionsOf(verb)
     if (functions === undefined) return CKR.FUNCTION_NOT_SUPPORTED
+    if (hSession === undefined) return CKR.SESSION_HANDLE_INVALID
+    if (hKey === undefined) return CKR.KEY_HANDLE_INVALID
     const { bytes, address } = this.#scratch
     const [init, work] = functions
     const rv = Number(init(hSession, address, hKey))

@@ -9,7 +9,8 @@
  */
 import type { Pkcs11Client } from '#clients/pkcs11-rpc/client.ts'
 import { CKF, CKR } from '#spec/pkcs11/constants.ts'
-import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
+import type { Results } from '#spec/pkcs11/types.ts'
 import type { DeviceStatus } from './device.ts'
 import type { Identity } from './quirks.ts'
 
@@ -63,8 +64,15 @@ export async function slotOf(
   })
   const slots = typeof pSlotList === 'number' ? [] : pSlotList
   const seen: string[] = []
+  let failure: CryptokiError | undefined
   for (const slotID of slots) {
-    const { pInfo } = await client.call('C_GetTokenInfo', { slotID })
+    const pInfo = await tokenInfo(client, slotID)
+    if (pInfo instanceof CryptokiError) {
+      // A token that is broken or of another kind does not stand in the way of its neighbours.
+      failure = pInfo
+      seen.push(`slot ${slotID} (${rvName(pInfo.rv)})`)
+      continue
+    }
     const [label, serial] = [text(pInfo.label), text(pInfo.serialNumber)]
     seen.push(`slot ${slotID} "${label}"`)
     const isIt =
@@ -81,7 +89,22 @@ export async function slotOf(
   }
   const [[key, value] = []] = Object.entries(token)
   const there = seen.join(', ') || 'none'
-  throw new Hopeless(`it has no token of ${key} ${JSON.stringify(value)}; it has: ${there}`)
+  const what = `it has no token of ${key} ${JSON.stringify(value)}; it has: ${there}`
+  // The one that says nothing may be the one.
+  throw failure === undefined ? new Hopeless(what) : new Error(what, { cause: failure })
+}
+
+/** What a slot's token says of itself, or why it says nothing. */
+async function tokenInfo(
+  client: Pkcs11Client,
+  slotID: number,
+): Promise<Results<'C_GetTokenInfo'>['pInfo'] | CryptokiError> {
+  try {
+    return (await client.call('C_GetTokenInfo', { slotID })).pInfo
+  } catch (error) {
+    if (error instanceof CryptokiError) return error
+    throw error
+  }
 }
 
 /** Trying again would not help. */
@@ -129,6 +152,10 @@ async function mechanismsOf(
   return known
 }
 
+/** Padded with blanks, as the standard has it; some pad with zeros, and end a C string with one. */
 function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('utf8').trimEnd()
+  const end = bytes.indexOf(0)
+  return Buffer.from(end < 0 ? bytes : bytes.subarray(0, end))
+    .toString('utf8')
+    .trimEnd()
 }

@@ -2,7 +2,8 @@
  * CK_ULONG as a number of JavaScript.
  *
  * CK_UNAVAILABLE_INFORMATION (all ones) is -1; what a number cannot hold exactly is the largest
- * that it can: no handle, flag or length of a real token is as large.
+ * that it can: no flag or length of a real token is as large, and larger handles have names here
+ * (`keystores/pkcs11/handles.ts`).
  *
  * @module
  */
