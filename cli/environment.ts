@@ -63,6 +63,9 @@ export interface ServerStatus {
   readonly kmip: string
   /** Where it is spoken without TLS. */
   readonly plain?: string | undefined
+  /** The socket of PKCS#11 applications. */
+  readonly pkcs11?: string | undefined
+  readonly applications?: number | undefined
   /** Where Prometheus reads. */
   readonly metrics?: string | undefined
   readonly connections: number
