@@ -123,8 +123,9 @@ function statusText(running: ServerStatus | undefined, dataDir: string): string 
   if (running === undefined) {
     return `No server runs on ${dataDir}; start one with: claviger serve --data ${dataDir}`
   }
-  const { process: id, kmip, plain, metrics, connections, uptimeSeconds, memoryBytes } = running
-  const memory = `${Math.round(memoryBytes / MIB)} MiB`
-  const uptime = `${uptimeSeconds} s`
-  return lines({ kmip, plain, metrics, process: id, connections, uptime, memory })
+  const { process: id, kmip, plain, pkcs11, metrics, connections, applications } = running
+  const uptime = `${running.uptimeSeconds} s`
+  const memory = `${Math.round(running.memoryBytes / MIB)} MiB`
+  const clients = { connections, applications: pkcs11 && applications }
+  return lines({ kmip, plain, pkcs11, metrics, process: id, ...clients, uptime, memory })
 }

@@ -12,8 +12,15 @@ interface Node {
   /** Names from the program on, joined by spaces; empty for the program. */
   readonly path: string
   readonly words: readonly string[]
-  readonly options: readonly { readonly name: string; readonly description: string }[]
+  readonly options: readonly Flag[]
   readonly commands: readonly { readonly name: string; readonly description: string }[]
+}
+
+interface Flag {
+  readonly name: string
+  readonly description: string
+  /** Values that it takes; none where it is any text, such as the path of a file. */
+  readonly values?: readonly string[] | undefined
 }
 
 /** Every command of the tree. Options of the program may stand behind any command. */
@@ -23,8 +30,14 @@ function nodesOf(program: Command): readonly Node[] {
     const own = command === program ? [] : command.options
     const options = [...own, ...program.options]
       .filter(({ hidden, long }) => !hidden && long !== undefined && long !== null)
-      .map(({ long, description }) => ({ name: long as string, description }))
-    const all = [...options, { name: '--help', description: 'display help for command' }]
+      .map(({ long, description, required, argChoices }) => {
+        const values = required ? (argChoices ?? []) : undefined
+        return { name: long as string, description, values }
+      })
+    const all: readonly Flag[] = [
+      ...options,
+      { name: '--help', description: 'display help for command' },
+    ]
     const commands = command.commands.map((inner) => {
       return { name: inner.name(), description: inner.description() }
     })
@@ -36,6 +49,18 @@ function nodesOf(program: Command): readonly Node[] {
   return nodes
 }
 
+/** Options of a command behind which a value stands that can be anything. */
+function taking({ options }: Node): readonly string[] {
+  return options.flatMap(({ name, values }) => (values?.length === 0 ? name : []))
+}
+
+/** Options of a command with the values that they can have. */
+function choosing({ options }: Node): readonly (readonly [name: string, values: string])[] {
+  return options.flatMap(({ name, values = [] }) => {
+    return values.length === 0 ? [] : [[name, values.join(' ')] as const]
+  })
+}
+
 /** The part of bash and zsh that finds the command that has been typed so far. */
 function pathCases(nodes: readonly Node[]): string {
   const paths = nodes.filter(({ path }) => path !== '').map(({ path }) => `"${path}"`)
@@ -44,10 +69,17 @@ function pathCases(nodes: readonly Node[]): string {
 
 export function bashScript(program: Command): string {
   const nodes = nodesOf(program)
-  const cases = nodes.map(({ path, words }) => `    "${path}") words="${words.join(' ')}" ;;`)
+  const cases = nodes.map((node) => {
+    const { path, words } = node
+    return `    "${path}") words="${words.join(' ')}" files="${taking(node).join(' ')}" ;;`
+  })
+  const values = nodes.flatMap((node) => {
+    return choosing(node).map(([name, words]) => `    "${node.path} ${name}") words="${words}" ;;`)
+  })
   return `# bash completion for claviger; load it with: source <(claviger completion bash)
 _claviger() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" path="" next word words=""
+  local current="\${COMP_WORDS[COMP_CWORD]}" path="" next word words="" files=""
+  local previous="\${COMP_WORDS[COMP_CWORD-1]}"
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     next="\${path:+$path }$word"
     case "$next" in
@@ -57,6 +89,13 @@ _claviger() {
   case "$path" in
 ${cases.join('\n')}
   esac
+  case "$path $previous" in
+${values.join('\n')}
+  esac
+  if [[ " $files " == *" $previous "* ]]; then
+    COMPREPLY=()
+    return
+  fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -o default -F _claviger claviger
@@ -65,17 +104,23 @@ complete -o default -F _claviger claviger
 
 export function zshScript(program: Command): string {
   const nodes = nodesOf(program)
-  const cases = nodes.map(({ path, commands, options }) => {
+  const cases = nodes.map((node) => {
+    const { path, commands, options } = node
     const words = [...commands, ...options].map(({ name, description }) => {
       return quoted(`${name}:${description.replaceAll(':', String.raw`\:`)}`)
     })
-    return `    "${path}") candidates=(${words.join(' ')}) ;;`
+    return `    "${path}") candidates=(${words.join(' ')}) files=(${taking(node).join(' ')}) ;;`
+  })
+  const values = nodes.flatMap((node) => {
+    return choosing(node).map(
+      ([name, words]) => `    "${node.path} ${name}") candidates=(${words}) ;;`,
+    )
   })
   return `#compdef claviger
 # zsh completion for claviger; load it with: source <(claviger completion zsh)
 _claviger() {
-  local place="" next word
-  local -a candidates
+  local place="" next word previous="\${words[CURRENT-1]}"
+  local -a candidates files
   for word in "\${(@)words[2,CURRENT-1]}"; do
     next="\${place:+$place }$word"
     case "$next" in
@@ -85,6 +130,13 @@ _claviger() {
   case "$place" in
 ${cases.join('\n')}
   esac
+  case "$place $previous" in
+${values.join('\n')}
+  esac
+  if (( \${files[(Ie)$previous]} )); then
+    _files
+    return
+  fi
   _describe claviger candidates || _files
 }
 compdef _claviger claviger
@@ -102,8 +154,10 @@ export function fishScript(program: Command): string {
     const named = commands.map(({ name, description }) => {
       return `complete -c claviger -f -n ${when} -a ${name} -d ${quoted(description)}`
     })
-    const flags = options.map(({ name, description }) => {
-      return `complete -c claviger -n ${when} -l ${name.slice(2)} -d ${quoted(description)}`
+    const flags = options.map(({ name, description, values }) => {
+      const line = `complete -c claviger -n ${when} -l ${name.slice(2)} -d ${quoted(description)}`
+      if (values === undefined) return line
+      return values.length === 0 ? `${line} -r` : `${line} -x -a ${quoted(values.join(' '))}`
     })
     return [...named, ...flags]
   })

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
@@ -63,6 +63,9 @@ export interface ServerStatus {
   readonly kmip: string
   /** Where it is spoken without TLS. */
   readonly plain?: string | undefined
+  /** The socket of PKCS#11 applications. */
+  readonly pkcs11?: string | undefined
+  readonly applications?: number | undefined
   /** Where Prometheus reads. */
   readonly metrics?: string | undefined
   readonly connections: number
@@ -104,8 +107,9 @@ function pem(path: string, option: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    const why =
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'is not there' : 'cannot be read'
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EACCES') throw new UsageError(`${path} is another user's; do it as that user`)
+    const why = code === 'ENOENT' ? 'is not there' : 'cannot be read'
     const hint = `name the data directory with --data, or the file with ${option}`
     throw new UsageError(`${path} ${why}; ${hint}`)
   }
@@ -135,16 +139,26 @@ export async function withClient<T>(
   }
 }
 
+function assertDataDirectory(path: string): void {
+  try {
+    statSync(join(path, 'claviger.db'))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') {
+      const hint = 'do it as the user who runs the server'
+      throw new UsageError(`${path} is another user's data directory; ${hint}`)
+    }
+    const hint = 'name it with --data, or make one with: claviger init'
+    throw new UsageError(`${path} is no data directory of Claviger; ${hint}`)
+  }
+}
+
 /** Runs a command on the running server, or on the data directory where none runs. */
 export async function control(
   options: GlobalOptions,
   name: CommandName,
   input: object,
 ): Promise<unknown> {
-  if (!existsSync(join(options.data, 'claviger.db'))) {
-    const hint = 'name it with --data, or make one with: claviger init'
-    throw new UsageError(`${options.data} is no data directory of Claviger; ${hint}`)
-  }
+  assertDataDirectory(options.data)
   try {
     return await askServer(options.data, name, input)
   } catch (error) {

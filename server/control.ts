@@ -384,15 +384,54 @@ export async function askServer(
   commandName: CommandName,
   input: object,
 ): Promise<unknown> {
-  const text = await post(socketPath(dataDir, 'control'), commandName, JSON.stringify(input))
+  const path = socketPath(dataDir, 'control')
+  const text = await answered(path, commandName, JSON.stringify(input))
   const { result, error } = JSON.parse(text) as Reply
   if (error !== undefined) throw new KmsError(error.code as 'internal', error.message)
   return result
 }
 
-function post(socketPath: string, commandName: string, text: string): Promise<string> {
+/** A server that lives says how it is within this time, whatever else it does. */
+const ALIVE_MILLISECONDS = 10_000
+
+/** While the server reads every record, it says nothing. */
+const SILENT_COMMANDS: ReadonlySet<string> = new Set(['verify'])
+
+/**
+ * The answer, however long it takes, as long as the server is not stuck.
+ *
+ * @throws `KmsError` `keystoreUnavailable` when it is.
+ */
+async function answered(path: string, commandName: CommandName, text: string): Promise<string> {
+  if (SILENT_COMMANDS.has(commandName)) return post(path, commandName, text)
+  const call = new AbortController()
+  const look = (): void => {
+    if (commandName === 'status') call.abort()
+    const alive = AbortSignal.timeout(ALIVE_MILLISECONDS)
+    post(path, 'status', '{}', alive).catch(() => call.abort())
+  }
+  const watch = setTimeout(look, ALIVE_MILLISECONDS)
+  try {
+    return await post(path, commandName, text, call.signal)
+  } catch (error) {
+    if ((error as Error).name !== 'AbortError') throw error
+    const what = `it listens on ${path} and says nothing for ${ALIVE_MILLISECONDS / 1_000} seconds`
+    const way = 'its log may say why; where it stays so, end it with SIGKILL and start it anew'
+    throw new KmsError('keystoreUnavailable', `Cannot ask the server: ${what}; ${way}`)
+  } finally {
+    clearTimeout(watch)
+  }
+}
+
+function post(
+  socketPath: string,
+  commandName: string,
+  text: string,
+  signal?: AbortSignal,
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const call = request({ socketPath, path: `/${commandName}`, method: 'POST' }, (response) => {
+    const options = { socketPath, path: `/${commandName}`, method: 'POST', signal }
+    const call = request(options, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('end', () => resolve(Buffer.concat(chunks).toString()))
@@ -400,8 +439,14 @@ function post(socketPath: string, commandName: string, text: string): Promise<st
     })
     call.on('error', (error: NodeJS.ErrnoException) => {
       const absent = error.code === 'ENOENT' || error.code === 'ECONNREFUSED'
-      reject(absent ? new NotRunningError('no server runs on this data directory') : error)
+      if (error.code === 'EACCES') reject(notOurs(socketPath))
+      else reject(absent ? new NotRunningError('no server runs on this data directory') : error)
     })
     call.end(text)
   })
+}
+
+function notOurs(path: string): KmsError {
+  const what = `Cannot ask the server: ${path} is another user's`
+  return new KmsError('permissionDenied', `${what}; do it as the user who runs the server`)
 }

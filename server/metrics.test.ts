@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { equal, match, ok, throws } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, throws } from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -120,6 +121,16 @@ describe('the metrics', { timeout: 120_000 }, () => {
     ok(samples.has('nodejs_eventloop_lag_p99_seconds'))
     equal(samples.get('claviger_audit_failures_total'), 0)
     ok(samples.has('claviger_writes_waiting'))
+  })
+
+  it('are those of the documentation, each of them', async () => {
+    await scraped()
+    const text = await (await fetch(url)).text()
+    const made = new Set([...text.matchAll(/^# TYPE (claviger_\w+)/gm)].map(([, name]) => name))
+    const page = readFileSync(new URL('../docs/operations.md', import.meta.url), 'utf8')
+    const written = [...page.matchAll(/claviger_[a-z0-9_]+/g)].map(([name]) => name)
+    const told = new Set(written.map((name) => name.replace(/_(bucket|sum|count)$/, '')))
+    deepEqual([...told].toSorted(), [...made].toSorted())
   })
 
   it('name no key, no client and no address, and do not grow with what clients send', async () => {

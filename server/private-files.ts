@@ -6,6 +6,7 @@
  * @module
  */
 import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { KmsError } from '#core/errors.ts'
 
 interface Warns {
@@ -33,6 +34,16 @@ export function assertOwnFolder(path: string, log: Warns): void {
     const what = 'the group of the data directory may write into it'
     log.warn({ folder: path }, `${what}; if it need not, do: chmod g-w ${path}`)
   }
+  tellReadable(path, log)
+}
+
+/** What is put back from a backup has the mode that it was given there. */
+function tellReadable(folder: string, log: Warns): void {
+  const file = join(folder, 'claviger.db')
+  const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0
+  if ((mode & NOT_OWNER) === 0) return
+  const what = 'others may read or write the database: names and attributes are not encrypted there'
+  log.warn({ file }, `${what}; do: chmod 600 ${file}`)
 }
 
 /** The text of a file without its last line break. Says so where others can read it as well. */

@@ -228,6 +228,10 @@ export function findFileKey(path: string, name: FileName): RootKey {
     adoptNext(path)
     return next
   }
+  if (!existsSync(path)) {
+    const what = `Cannot read root key ${path}: it is not there; put back the one with the id`
+    throw new KmsError('storageUnavailable', `${what} ${name.id}`)
+  }
   const found = readFileKey(path)
   if (fits(found, name)) {
     dropNext(path)
