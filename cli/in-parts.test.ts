@@ -63,6 +63,23 @@ describe('Data longer than a message', { timeout: 120_000 }, () => {
     }
   })
 
+  it('is encrypted and signed by the commands of ckms', () => {
+    for (const [bits, cipher] of [
+      [256, 'aes-gcm'],
+      [256, 'aes-cbc'],
+      [512, 'aes-xts'],
+    ] as const) {
+      done(`sym keys create --number-of-bits ${bits} ${cipher}`)
+      const words = `--key-id ${cipher} -d ${cipher}`
+      done(`sym encrypt ${words} -o ${path}.enc ${path}`)
+      done(`sym decrypt ${words} -o ${path}.dec ${path}.enc`)
+      deepStrictEqual(readFileSync(`${path}.dec`), DATA, cipher)
+    }
+    done('ec keys create ckms-signer')
+    done(`ec sign -k ckms-signer -o ${path}.ec ${path}`)
+    match(done(`ec sign-verify -k ckms-signer ${path} ${path}.ec`).toString(), /^valid/)
+  })
+
   it('is signed, and its signature checked', () => {
     const signature = join(server.dataDir, 'long.sig')
     for (const algorithm of ['EC', 'RSA', 'Ed25519']) {
