@@ -31,6 +31,7 @@ import {
   writeOutput,
 } from './bytes.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
+import { callInParts } from './in-parts.ts'
 import { print, RefusedError, UsageError } from './output.ts'
 import { type Found, findHalf, findKey, KEY_HELP, valueIn } from './references.ts'
 import { packSealed, unpackSealed } from './sealed.ts'
@@ -134,7 +135,7 @@ Examples:
     await withClient(options, async (client) => {
       const found = await findHalf(client, options.key, 'public')
       const parameters = cipherParameters(found, options)
-      const answer = await client.call('Encrypt', {
+      const answer = await callInParts(client, 'Encrypt', {
         uniqueIdentifier: found.id,
         cryptographicParameters: iv === undefined ? { ...parameters, randomIV: true } : parameters,
         data: plain,
@@ -181,7 +182,7 @@ Examples:
     const sealed = bare ? { iv, tag, data: input } : unpackSealed(input)
     await withClient(options, async (client) => {
       const found = await findHalf(client, options.key, 'private')
-      const { data = NOTHING } = await client.call('Decrypt', {
+      const { data = NOTHING } = await callInParts(client, 'Decrypt', {
         uniqueIdentifier: found.id,
         cryptographicParameters: cipherParameters(found, options),
         data: sealed.data,
@@ -244,7 +245,7 @@ Examples:
     const data = await readInput(options)
     await withClient(options, async (client) => {
       const found = await findHalf(client, options.key, 'private')
-      const { signatureData = NOTHING } = await client.call('Sign', {
+      const { signatureData = NOTHING } = await callInParts(client, 'Sign', {
         uniqueIdentifier: found.id,
         cryptographicParameters: signParameters(options),
         ...signed(data, options.digested),
@@ -277,7 +278,7 @@ Examples:
     const data = await readInput(options)
     await withClient(options, async (client) => {
       const found = await findHalf(client, options.key, 'public')
-      const { validityIndicator } = await client.call('SignatureVerify', {
+      const { validityIndicator } = await callInParts(client, 'SignatureVerify', {
         uniqueIdentifier: found.id,
         cryptographicParameters: signParameters(options),
         signatureData,
@@ -324,10 +325,10 @@ Examples:
       const found = await findKey(client, options.key)
       const request = { uniqueIdentifier: found.id, cryptographicParameters, data }
       if (expected !== undefined) {
-        const answer = await client.call('MACVerify', { ...request, macData: expected })
+        const answer = await callInParts(client, 'MACVerify', { ...request, macData: expected })
         return sayValid(answer.validityIndicator === ValidityIndicator.Valid, found, options.json)
       }
-      const { macData = NOTHING } = await client.call('MAC', request)
+      const { macData = NOTHING } = await callInParts(client, 'MAC', request)
       if (options.json) print(true, { key: found.id, mac: base64(macData) }, () => '')
       else writeOutput(macData, options)
     })
@@ -361,7 +362,7 @@ Examples:
     const hashingAlgorithm = hashRow(chosen(HASH_NAMES, options.algorithm, '--algorithm')).kmip
     const data = await readInput(options)
     const digest = await withClient(options, async (client) => {
-      return client.call('Hash', { cryptographicParameters: { hashingAlgorithm }, data })
+      return callInParts(client, 'Hash', { cryptographicParameters: { hashingAlgorithm }, data })
     })
     if (options.json) print(true, { hash: base64(digest.data ?? NOTHING) }, () => '')
     else writeOutput(digest.data ?? NOTHING, options)

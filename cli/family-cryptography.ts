@@ -24,6 +24,7 @@ import { hexBytes, writeOutput } from './bytes.ts'
 import { withClient, withServer } from './environment.ts'
 import { type Family, findIn, type KeyOptions, withKey } from './family.ts'
 import { type Envelope, KEY_ENCRYPTIONS, openEnvelope, sealEnvelope } from './family-envelope.ts'
+import { callInParts } from './in-parts.ts'
 import { print, UsageError } from './output.ts'
 
 export interface FileOptions extends KeyOptions {
@@ -159,7 +160,7 @@ async function sealed(
   if (envelope !== undefined) return sealEnvelope(client, envelope, data)
   const { cipher, nonce, aad } = wish
   const { parameters } = CIPHERS[cipher]
-  const answer = await client.call('Encrypt', {
+  const answer = await callInParts(client, 'Encrypt', {
     uniqueIdentifier: id,
     cryptographicParameters: nonce === undefined ? { ...parameters, randomIV: true } : parameters,
     data,
@@ -188,7 +189,7 @@ async function opened(
     const what = `it has ${all.length} bytes, nonce and tag alone have ${iv + tag}`
     throw new UsageError(`${file}: cannot be decrypted as ${cipher}: ${what}`)
   }
-  const answer = await client.call('Decrypt', {
+  const answer = await callInParts(client, 'Decrypt', {
     uniqueIdentifier: id,
     cryptographicParameters: CIPHERS[cipher].parameters,
     data: all.subarray(iv, all.length - tag),
@@ -342,7 +343,7 @@ Examples:
       const data = dataOf(file)
       const { signatureData = NOTHING } = await withClient(options, async (client) => {
         const { id } = await findIn(client, family, options, 'private')
-        return client.call('Sign', {
+        return callInParts(client, 'Sign', {
           uniqueIdentifier: id,
           cryptographicParameters: signatureParameters(family),
           ...signed(data, options.digested),
@@ -369,7 +370,7 @@ Examples:
       const [data, signatureData] = [dataOf(file), readFileSync(signature)]
       const { id, valid } = await withClient(options, async (client) => {
         const found = await findIn(client, family, options, 'public')
-        const { validityIndicator } = await client.call('SignatureVerify', {
+        const { validityIndicator } = await callInParts(client, 'SignatureVerify', {
           uniqueIdentifier: found.id,
           cryptographicParameters: signatureParameters(family),
           signatureData,

@@ -26,29 +26,55 @@ export interface Case {
   readonly steps: readonly Step[]
   /** Whether a step has to be repeated until a date has passed: minutes. */
   readonly waits: boolean
+  /** Why it cannot be played: the file is no case. */
+  readonly unreadable?: string
 }
 
 /** Published cases are small; the limits only keep a wrong file from being read for ever. */
 const LIMITS = { depthMax: 64, itemsMax: 100_000 }
 
 /**
- * Reads one file.
+ * Reads one file. Most have a response behind every request; where several requests stand together
+ * (TC-DERIVEKEY-4-10), their responses follow in the same order.
  *
- * @throws when the file is no sequence of requests and responses in turn.
+ * @throws when the file is no sequence of requests and responses.
  */
 export function readCase(path: string): Case {
-  const name = basename(path, '.xml')
+  const name = nameOfCase(path)
   const text = readFileSync(path, 'utf8')
-  const messages = messagesOf(text)
   const steps: Step[] = []
-  for (let index = 0; index < messages.length; index += 2) {
-    const [request, response] = [messages[index], messages[index + 1]]
-    if (request?.name !== 'RequestMessage' || response?.name !== 'ResponseMessage') {
-      throw new Error(`Cannot read case ${name}: message ${index + 1} has no response behind it`)
+  const waiting: XmlElement[] = []
+  for (const [index, message] of messagesOf(text).entries()) {
+    if (message.name === 'RequestMessage') {
+      waiting.push(message)
+      continue
     }
-    steps.push({ request, response })
+    const request = waiting.shift()
+    if (request === undefined || message.name !== 'ResponseMessage') {
+      throw new Error(`Cannot read case ${name}: message ${index + 1} answers no request`)
+    }
+    steps.push({ request, response: message })
+  }
+  if (waiting.length > 0 || steps.length === 0) {
+    const what =
+      steps.length === 0 ? 'it has no request with a response' : 'a request has no response'
+    throw new Error(`Cannot read case ${name}: ${what}`)
   }
   return { name, steps, waits: REPEAT.test(text) }
+}
+
+/** The same, where one file that is no case must not keep the others from being played. */
+export function readOrTell(path: string): Case {
+  try {
+    return readCase(path)
+  } catch (error) {
+    const unreadable = (error as Error).message
+    return { name: nameOfCase(path), steps: [], waits: false, unreadable }
+  }
+}
+
+function nameOfCase(path: string): string {
+  return basename(path, '.xml')
 }
 
 /** All messages of a file, in order. */

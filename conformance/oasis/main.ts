@@ -2,7 +2,8 @@
  * `npm run conformance -- DIR…`: plays OASIS cases against a server and reports on each.
  *
  * Starts a server of its own, with a credential of its own for every group of cases, unless
- * `--server HOST:PORT --pki DIR` names one. Exits with 1 when a case has failed.
+ * `--server HOST:PORT --pki DIR` names one. Exits with 1 when a case has failed, a file that is
+ * no case among them, and with 2 when there was nothing to play.
  *
  * @module
  */
@@ -10,8 +11,8 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ConnectOptions } from '#clients/kmip/connection.ts'
-import { startOwnServer } from '#conformance/own-server.ts'
-import { type Case, readCase } from './case.ts'
+import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import { type Case, readOrTell } from './case.ts'
 import { type Outcome, offeredBy, play, Session } from './play.ts'
 
 const USAGE = `Usage: npm run conformance -- [options] DIR|FILE…
@@ -54,7 +55,7 @@ export function readCases(paths: readonly string[]): readonly (readonly Case[])[
   const groups = new Map<string, Case[]>()
   for (const path of paths) {
     for (const file of xmlFiles(path)) {
-      const one = readCase(file)
+      const one = readOrTell(file)
       const key = `${path} ${groupOf(one)}`
       groups.set(key, [...(groups.get(key) ?? []), one])
     }
@@ -112,7 +113,9 @@ function lineOf(outcome: Outcome, options: Options): string | undefined {
 }
 
 function externalClient({ server, pki, name }: Options): NewClient {
-  if (server === undefined || pki === undefined) throw new Error('--server and --pki go together')
+  if (server === undefined || pki === undefined) {
+    throw new Error('--server HOST:PORT and --pki DIR go together')
+  }
   const at = server.lastIndexOf(':')
   const read = (file: string): string => readFileSync(join(pki, file), 'utf8')
   const options: ConnectOptions = {
@@ -128,8 +131,9 @@ function externalClient({ server, pki, name }: Options): NewClient {
   return async () => options
 }
 
-async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
+/** What was asked for, and where. @throws when an option is not known. */
+function asked(): { readonly values: Options & { help: boolean }; readonly paths: string[] } {
+  const { values, positionals: paths } = parseArgs({
     allowPositionals: true,
     options: {
       server: { type: 'string' },
@@ -140,15 +144,24 @@ async function main(): Promise<void> {
       help: { type: 'boolean', default: false },
     },
   })
-  if (values.help || positionals.length === 0) {
+  return { values, paths }
+}
+
+async function main(): Promise<void> {
+  const { values, paths } = asked()
+  if (values.help || paths.length === 0) {
     console.log(USAGE)
     process.exitCode = values.help ? 0 : 2
     return
   }
-  const own = values.server === undefined ? await startOwnServer() : undefined
+  const groups = readCases(paths)
+  if (groups.length === 0) throw new Error(`${paths.join(', ')}: there is no .xml file`)
+  const isOurs = values.server === undefined && values.pki === undefined
+  const external = isOurs ? undefined : externalClient(values)
+  const own = external === undefined ? await startOwnServer() : undefined
   try {
-    const newClient = own === undefined ? externalClient(values) : () => own.newClient()
-    const outcomes = await playAll(readCases(positionals), newClient, (outcome) => {
+    const newClient = external ?? ((): Promise<ConnectOptions> => (own as OwnServer).newClient())
+    const outcomes = await playAll(groups, newClient, (outcome) => {
       const line = lineOf(outcome, values)
       if (line !== undefined) console.log(line)
     })
@@ -161,4 +174,9 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) await main()
+if (import.meta.main) {
+  await main().catch((error: Error) => {
+    console.error(`error: ${error.message}`)
+    process.exitCode = 2
+  })
+}

@@ -9,6 +9,7 @@
  * @module
  */
 import { deepStrictEqual, match, notStrictEqual, ok } from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -168,6 +169,54 @@ describe('the player of OASIS cases', { timeout: 60_000 }, () => {
       result: 'skipped',
       reason: 'Notify is called by the server',
     })
+  })
+
+  it('plays what it can of a folder in which not every file is a case', async () => {
+    const below = mkdtempSync(join(folder, 'mixed-'))
+    const text = readFileSync(FIXTURE, 'utf8')
+    writeFileSync(join(below, 'OWN-1-12.xml'), text)
+    writeFileSync(join(below, 'CUT-1-12.xml'), text.slice(0, text.length / 2))
+    writeFileSync(join(below, 'EMPTY-1-12.xml'), '<KMIP/>')
+    const mute = text.slice(0, text.lastIndexOf('<ResponseMessage>'))
+    writeFileSync(join(below, 'MUTE-1-12.xml'), `${mute}${text.match(/<\/\w+>\s*$/)?.[0]}`)
+    const outcomes = await playAll(
+      readCases([below]),
+      () => server.newClient(),
+      () => undefined,
+    )
+    deepStrictEqual(closingLine(outcomes), '1 passed, 3 failed, 0 skipped')
+    const reasons = outcomes.map((one) => ('reason' in one ? `${one.name}: ${one.reason}` : ''))
+    match(reasons.join('\n'), /CUT-1-12: Cannot decode XML/)
+    match(reasons.join('\n'), /EMPTY-1-12: Cannot read case EMPTY-1-12: it has no request/)
+    match(reasons.join('\n'), /MUTE-1-12: Cannot read case MUTE-1-12/)
+  })
+
+  it('plays requests that stand together, with their answers behind them', async () => {
+    const messages =
+      /<RequestMessage>[\s\S]*?<\/RequestMessage>|<ResponseMessage>[\s\S]*?<\/ResponseMessage>/g
+    const text = readFileSync(FIXTURE, 'utf8')
+    const found = text.match(messages) ?? []
+    const isRequest = (one: string): boolean => one.startsWith('<Req')
+    const sorted = [...found.filter(isRequest), ...found.filter((one) => !isRequest(one))]
+    const outcome = await playText(`<KMIP>${sorted.join('')}</KMIP>`)
+    deepStrictEqual(outcome, { name: 'OWN-1-12', result: 'passed' })
+  })
+
+  it('says in a line what it cannot do, and exits with 2', () => {
+    const main = fileURLToPath(new URL('./main.ts', import.meta.url))
+    for (const [args, why] of [
+      [[join(folder, 'nowhere')], /^error: ENOENT.*nowhere'\n$/],
+      [[FIXTURE, '--pki', folder], /^error: --server HOST:PORT and --pki DIR go together\n$/],
+      [['--bogus'], /^error: Unknown option '--bogus'.*\n$/],
+    ] as const) {
+      const flags = ['--disable-warning=ExperimentalWarning', main, ...args]
+      const { status, stderr } = spawnSync(process.execPath, flags, {
+        encoding: 'utf8',
+        timeout: 30_000,
+      })
+      match(stderr, why)
+      deepStrictEqual(status, 2)
+    }
   })
 
   it('fails, and does not throw, when nobody answers', async () => {

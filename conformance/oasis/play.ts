@@ -61,7 +61,8 @@ export class Session {
 
 /** Plays a case; never throws. */
 export async function play(session: Session, one: Case): Promise<Outcome> {
-  const { name } = one
+  const { name, unreadable } = one
+  if (unreadable !== undefined) return { name, result: 'failed', reason: unreadable }
   const reason = notApplicable(session, one)
   if (reason !== undefined) return { name, result: 'skipped', reason }
   const played = corrected(one)
