@@ -365,7 +365,12 @@ function readRawPrivate(bytes: Uint8Array, spec: KeySpec | undefined): KeyObject
 
 function writeRawPrivate(key: KeyObject): Uint8Array {
   const seeded = SEED_BYTES[(key.asymmetricKeyType ?? '').slice(0, 6)] !== undefined
-  return key.export({ format: seeded ? 'raw-seed' : 'raw-private' })
+  if (!seeded) return key.export({ format: 'raw-private' })
+  try {
+    return key.export({ format: 'raw-seed' })
+  } catch (cause) {
+    throw new KmsError('keyFormat', 'Cannot write raw key: it came without its seed', { cause })
+  }
 }
 
 function readRawPublic(bytes: Uint8Array, spec: KeySpec | undefined): KeyObject {

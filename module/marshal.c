@@ -361,6 +361,13 @@ static enum form form_of(const struct structure *structure, const void *paramete
     return structure != NULL && structure->size == length ? BY_MEMBERS : RAW;
 }
 
+/* The length of a MAC, which belongs to the shape; what is as long for a cipher is an IV. */
+static bool is_number(const struct call *call, const CK_MECHANISM *mechanism)
+{
+    return (call->operations & (SIGN | VERIFY | MESSAGE_SIGN | MESSAGE_VERIFY)) != 0 &&
+           mechanism->ulParameterLen == sizeof(CK_ULONG);
+}
+
 static void put_nested_mechanism(struct call *call, const CK_MECHANISM *mechanism,
                                  enum parameter_use use, int depth)
 {
@@ -374,9 +381,13 @@ static void put_nested_mechanism(struct call *call, const CK_MECHANISM *mechanis
         refuse(call, CKR_MECHANISM_PARAM_INVALID);
     put_u8(call, form);
     put_ulong(call, mechanism->mechanism);
-    if (form == RAW)
+    if (form == RAW && is_number(call, mechanism)) {
+        put_u32(call, sizeof(CK_ULONG));
+        put(call, mechanism->pParameter, sizeof(CK_ULONG));
+    } else if (form == RAW) {
         put_array(call, mechanism->pParameter, mechanism->ulParameterLen,
                   CKR_MECHANISM_PARAM_INVALID);
+    }
     if (form == BY_MEMBERS)
         put_members(call, structure, mechanism->pParameter, depth);
 }

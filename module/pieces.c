@@ -92,7 +92,8 @@ CK_RV convert_pieces(converting *converts, CK_SESSION_HANDLE session, CK_BYTE *d
 {
     const CK_ULONG last = last_bytes(length);
     bool done;
-    CK_RV rv = find_room(converts, session, data, last, length - last, output, output_length, &done);
+    CK_RV rv =
+        find_room(converts, session, data, last, length - last, output, output_length, &done);
     if (rv != CKR_OK || done)
         return rv;
     return convert_all(converts, session, data, length, output, *output_length, output_length);

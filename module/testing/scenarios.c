@@ -1086,6 +1086,24 @@ static void engine_tls(CK_SESSION_HANDLE session)
     RV(CKR_ARGUMENTS_BAD, f->C_DeriveKey(session, &mechanism, base, template, 2, NULL));
 }
 
+/* A parameter that is a number says how long the output is: an Init with another is another. */
+static void engine_lengths(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+{
+    static const CK_ULONG lengths[] = {4, 32, 1, 4};
+    CK_BYTE out[32];
+    for (size_t index = 0; index < sizeof lengths / sizeof *lengths; index++) {
+        CK_ULONG wanted = lengths[index], length = 0;
+        CK_MECHANISM general = {CKM_SHA256_HMAC_GENERAL, &wanted, sizeof wanted};
+        OK(f->C_SignInit(session, &general, key));
+        OK(f->C_Sign(session, out, 4, NULL, &length));
+        CHECK(length == wanted);
+        OK(f->C_Sign(session, out, 4, out, &length));
+        CHECK(length == wanted);
+        wanted = 33;
+        RV(CKR_MECHANISM_PARAM_INVALID, f->C_SignInit(session, &general, key));
+    }
+}
+
 /* Longer than the server takes in one call, and not a whole number of blocks. */
 #define LONG_BYTES (((CK_ULONG)5 << 20) + 5)
 
@@ -1205,6 +1223,7 @@ static void engine(void)
     engine_sign(session, shared_key);
 
     engine_long(session, cipher, shared_key);
+    engine_lengths(session, shared_key);
     engine_sign(session, shared_key);
 
     /* A destroyed key does not sign, not even from memory. */

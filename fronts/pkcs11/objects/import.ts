@@ -32,6 +32,7 @@ import {
 } from './classes.ts'
 import { entered, internalOf, makePrivate, makePublic, makeSecret, parsed } from './make.ts'
 import { planOf, type Subject } from './plan.ts'
+import { pqPrivateKey } from './pq-private.ts'
 import { ckaName, type Family, type Kind } from './table.ts'
 import { assertFits, Template } from './template.ts'
 import { certificateParts, SERIAL } from './values.ts'
@@ -200,13 +201,13 @@ function parameterSet(template: Template, keyType: number) {
 
 function pqPrivate(template: Template, keyType: number): KeyObject {
   const algorithm = parameterSet(template, keyType)
-  const seed = template.bytes(CKA.SEED)
-  const isSeeded = seed !== undefined && seed.length > 0
-  const key = isSeeded ? seed : required(template, CKA.VALUE)
-  const format = isSeeded ? 'raw-seed' : 'raw-private'
-  return parsed(() => {
-    return createPrivateKey({ key: Buffer.from(key), format, ...rawType({ algorithm }) })
-  })
+  const given = (type: number): Uint8Array | undefined => {
+    const bytes = template.bytes(type)
+    return bytes?.length ? bytes : undefined
+  }
+  const [seed, value] = [given(CKA.SEED), given(CKA.VALUE)]
+  if (seed === undefined && value === undefined) throw missing(CKA.VALUE)
+  return parsed(() => pqPrivateKey({ type: pairRow(algorithm).node, value, seed }))
 }
 
 function publicKeyOf(template: Template): KeyObject {

@@ -43,6 +43,7 @@ import {
   UNAVAILABLE,
 } from './classes.ts'
 import { flagOf, rowOf } from './flags.ts'
+import { rawPrivate } from './pq-private.ts'
 import type { AttributeRow } from './table.ts'
 import { readTemplate } from './template-bytes.ts'
 
@@ -285,11 +286,12 @@ function privatePart(key: KeyObject, type: number): Uint8Array | undefined {
   if (key.asymmetricKeyType === 'dsa') {
     return dsaPart(dsaPrivateNumbers(key.export({ format: 'der', type: 'pkcs8' })), type)
   }
+  if (type !== CKA.SEED) return rawPrivate(key)
   try {
-    return key.export({ format: type === CKA.SEED ? 'raw-seed' : 'raw-private' })
+    return key.export({ format: 'raw-seed' })
   } catch {
     // A key that came without its seed has none.
-    return type === CKA.SEED ? EMPTY : undefined
+    return EMPTY
   }
 }
 
