@@ -26,7 +26,6 @@ import { type Family, findIn, type KeyOptions, withKey } from './family.ts'
 import { type Envelope, KEY_ENCRYPTIONS, openEnvelope, sealEnvelope } from './family-envelope.ts'
 import { unwrapFrom, wrapFor } from './family-rsa-wrap.ts'
 import { print, UsageError } from './output.ts'
-import { valueIn } from './references.ts'
 
 export interface FileOptions extends KeyOptions {
   readonly outputFile?: string | undefined
@@ -299,11 +298,10 @@ Examples:
       const input = dataOf(file)
       const isHybrid = options.encryptionAlgorithm === HYBRID
       const data = await withClient(options, async (client) => {
-        const { id, attributes } = await findIn(client, family, options, half)
+        const { id } = await findIn(client, family, options, half)
         const use = { id, cryptographicParameters }
         if (isHybrid && verb === 'encrypt') return wrapFor(client, use, input)
-        const bits = valueIn(attributes, 'cryptographicLength') ?? 0
-        if (isHybrid) return unwrapFrom(client, use, bits, input)
+        if (isHybrid) return unwrapFrom(client, use, input)
         const { id: uniqueIdentifier } = use
         const wish = { uniqueIdentifier, cryptographicParameters, data: input }
         return (await client.call(operation, wish)).data ?? NOTHING

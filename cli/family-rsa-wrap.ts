@@ -11,6 +11,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { KmipClient } from '#clients/kmip/client.ts'
 import type { CryptographicParameters } from '#spec/kmip/structures.ts'
 import { RefusedError, UsageError } from './output.ts'
+import { attributesOf, valueIn } from './references.ts'
 
 /** RFC 5649 §3: the constant in front of the length. */
 const INITIAL = Buffer.from('A65959A6', 'hex')
@@ -48,16 +49,17 @@ export async function wrapFor(
 }
 
 /**
- * @param bits Of the RSA key: as long is what stands first in the file.
+ * What stands first in the file is as long as the RSA key.
+ *
  * @throws `RefusedError` when the file or the key is another.
  */
 export async function unwrapFrom(
   client: KmipClient,
   { id: uniqueIdentifier, cryptographicParameters }: RsaUse,
-  bits: number,
   file: Uint8Array,
 ): Promise<Uint8Array> {
-  const at = Math.ceil(bits / 8)
+  const attributes = await attributesOf(client, uniqueIdentifier, ['cryptographicLength'])
+  const at = Math.ceil((valueIn(attributes, 'cryptographicLength') ?? 0) / 8)
   if (file.length <= at) throw notOpened()
   const { data: key = Buffer.alloc(0) } = await client.call('Decrypt', {
     uniqueIdentifier,

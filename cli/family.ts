@@ -95,14 +95,7 @@ export async function findIn(
   throw new RefusedError(`"${keyId}" is a ${kind}; claviger ${family.name} is for ${family.what}`)
 }
 
-const WANTED = [
-  'objectType',
-  'cryptographicAlgorithm',
-  'cryptographicLength',
-  'state',
-  'link',
-  'name',
-] as const
+const WANTED = ['objectType', 'cryptographicAlgorithm', 'state', 'link', 'name'] as const
 
 async function findTagged(
   client: KmipClient,

@@ -66,7 +66,7 @@ const MANNERS: Readonly<Record<string, Manner>> = {
     say(frame)
   },
   end: (_frame, _say, _random, lane) => lane.destroy(),
-  exit: () => process.exit(7),
+  exit: () => process.kill(process.pid, 'SIGKILL'),
   /** Bits of the body are others: lengths, counts, return values, handles, data. */
   altered: (frame, say, random) => {
     const changed = Buffer.from(frame)
@@ -98,7 +98,6 @@ function main([file, lanes, program, ...args]: readonly string[]): void {
   const count = Number(lanes)
   const pipes = Array.from({ length: count }, () => 'pipe' as const)
   const host = spawn(program, args, { stdio: ['inherit', 'inherit', 'inherit', ...pipes] })
-  host.once('exit', (code) => process.exit(code ?? 1))
   for (let lane = 0; lane < count; lane++) between(file, host, lane)
 }
 
@@ -112,6 +111,8 @@ function between(file: string, host: ChildProcess, index: number): void {
   server.on('error', () => {})
   real.on('error', () => {})
   server.once('close', () => real.destroy())
+  // Without them this process has nothing to do, and ends.
+  host.once('exit', () => server.destroy())
   const say: Say = (bytes) => (server.destroyed ? false : server.write(bytes))
   real.on('data', (bytes: Buffer) => {
     pending = Buffer.concat([pending, bytes])
