@@ -92,6 +92,23 @@ describe('commands of ckms with an HSM', { timeout: 400_000, skip }, () => {
     await refused('sym encrypt --key-id hsm::4::aes secret.enc', why)
   })
 
+  it('encrypt files of any length with an RSA key of the HSM', async () => {
+    const how = '-e ckm-rsa-aes-key-wrap -s sha1'
+    await done(
+      `rsa encrypt -k hsm::4::rsa_pk ${how} -o letter.rsa letter.txt`,
+      `rsa decrypt -k hsm::4::rsa ${how} -o letter.again letter.rsa`,
+    )
+    deepStrictEqual(read('letter.again'), read('letter.txt'))
+    // 256 bytes of RSA, 8 bytes of RFC 5649.
+    strictEqual(read('letter.rsa').length, 256 + 100_000 + 8)
+    const altered = read('letter.rsa')
+    altered.writeUInt8(altered.readUInt8(300) ^ 1, 300)
+    writeFileSync(join(folder, 'altered.rsa'), altered)
+    await refused(`rsa decrypt -k hsm::4::rsa ${how} -o x altered.rsa`, /Cannot decrypt/)
+    writeFileSync(join(folder, 'short.rsa'), altered.subarray(0, 256))
+    await refused(`rsa decrypt -k hsm::4::rsa ${how} -o x short.rsa`, /Cannot decrypt/)
+  })
+
   it('sign, and decrypt files, with elliptic curves', async () => {
     await done(
       'ec keys create --curve nist-p256 --sensitive hsm::4::curve',

@@ -4,7 +4,14 @@
  * @module
  */
 import { deepStrictEqual, match, strictEqual } from 'node:assert/strict'
-import { createPublicKey, verify as verifyLocally } from 'node:crypto'
+import {
+  constants,
+  createDecipheriv,
+  createPrivateKey,
+  createPublicKey,
+  privateDecrypt,
+  verify as verifyLocally,
+} from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -69,6 +76,31 @@ describe('the commands of ckms', { timeout: 180_000 }, () => {
     strictEqual(verifyLocally('sha256', readFileSync(file('letter.txt')), padding, signature), true)
     await refused('rsa sign-verify -k rsa1 public.pem letter.txt.sig', /^$/)
     await refused('rsa encrypt -k aes1 letter.txt', /SymmetricKey, AES; claviger rsa is for RSA/)
+  })
+
+  it('encrypt by CKM_RSA_AES_KEY_WRAP what an application opens with the private key', async () => {
+    await done('rsa keys create --size_in_bits 2048 --tag wide wide')
+    await done('rsa keys export -k wide -f pkcs8-pem wide.pem')
+    const own = createPrivateKey(read('wide.pem'))
+    for (const [name, hash] of [
+      ['sha256', 'sha256'],
+      ['sha512', 'sha512'],
+    ] as const) {
+      const how = `-e ckm-rsa-aes-key-wrap -s ${name}`
+      await done(`rsa encrypt --tag wide ${how} -o wide.enc letter.txt`)
+      const bytes = readFileSync(file('wide.enc'))
+      const oaep = { key: own, oaepHash: hash, padding: constants.RSA_PKCS1_OAEP_PADDING }
+      const aes = privateDecrypt(oaep, bytes.subarray(0, 256))
+      strictEqual(aes.length, 32)
+      const iv = Buffer.from('A65959A6', 'hex')
+      const decipher = createDecipheriv('id-aes256-wrap-pad', aes, iv)
+      const plain = Buffer.concat([decipher.update(bytes.subarray(256)), decipher.final()])
+      strictEqual(plain.toString(), 'Dear reader')
+      await done(`rsa decrypt --tag wide ${how} -o wide.txt wide.enc`)
+      strictEqual(read('wide.txt'), 'Dear reader')
+    }
+    writeFileSync(file('nothing.txt'), '')
+    await refused('rsa encrypt -k wide -e ckm-rsa-aes-key-wrap nothing.txt', /1 byte or more/)
   })
 
   it('make elliptic-curve pairs of every kind', async () => {

@@ -24,6 +24,7 @@ import { hexBytes, writeOutput } from './bytes.ts'
 import { withClient, withServer } from './environment.ts'
 import { type Family, findIn, type KeyOptions, withKey } from './family.ts'
 import { type Envelope, KEY_ENCRYPTIONS, openEnvelope, sealEnvelope } from './family-envelope.ts'
+import { unwrapFrom, wrapFor } from './family-rsa-wrap.ts'
 import { callInParts } from './in-parts.ts'
 import { print, UsageError } from './output.ts'
 
@@ -250,9 +251,12 @@ interface RsaOptions extends FileOptions {
   readonly hashingAlgorithm: string
 }
 
+/** With an AES key in between, for files of any length. */
+const HYBRID = 'ckm-rsa-aes-key-wrap'
 const RSA_CIPHERS = {
   'ckm-rsa-pkcs': PaddingMethod.PKCS1V1_5,
   'ckm-rsa-pkcs-oaep': PaddingMethod.OAEP,
+  [HYBRID]: PaddingMethod.OAEP,
 } as const
 const RSA_NAMES = Object.keys(RSA_CIPHERS) as (keyof typeof RSA_CIPHERS)[]
 const HASH_NAMES = Object.keys(HASHES) as Hash[]
@@ -281,9 +285,9 @@ function rsaCommand(family: Family, verb: 'encrypt' | 'decrypt'): Command {
     .addHelpText(
       'after',
       `
-The name of either half will do. The data must be shorter than the key. Not there yet:
-ckm-rsa-aes-key-wrap for files of any length. Without --output-file letter.txt becomes letter.enc,
-and letter.enc letter.plain.
+The name of either half will do. The data must be shorter than the key; of any length it may be
+with ckm-rsa-aes-key-wrap, which encrypts it here with a new AES key, and that with the RSA key.
+Without --output-file letter.txt becomes letter.enc, and letter.enc letter.plain.
 
 Examples:
   claviger rsa ${verb} --key-id web --encryption-algorithm ckm-rsa-pkcs-oaep FILE
@@ -293,13 +297,15 @@ Examples:
       const options = command.optsWithGlobals<RsaOptions>()
       const cryptographicParameters = rsaParameters(options)
       const input = dataOf(file)
-      const { data = NOTHING } = await withClient(options, async (client) => {
+      const isHybrid = options.encryptionAlgorithm === HYBRID
+      const data = await withClient(options, async (client) => {
         const { id } = await findIn(client, family, options, half)
-        return client.call(operation, {
-          uniqueIdentifier: id,
-          cryptographicParameters,
-          data: input,
-        })
+        const use = { id, cryptographicParameters }
+        if (isHybrid && verb === 'encrypt') return wrapFor(client, use, input)
+        if (isHybrid) return unwrapFrom(client, use, input)
+        const { id: uniqueIdentifier } = use
+        const wish = { uniqueIdentifier, cryptographicParameters, data: input }
+        return (await client.call(operation, wish)).data ?? NOTHING
       })
       writeFor(data, file, suffix, options)
     })

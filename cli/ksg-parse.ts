@@ -41,3 +41,8 @@ function unquoted(text: string): string {
   const quoted = /^"([^"]*)"/.exec(text)
   return quoted === null ? text.replace(/\s[;#].*$/, '').trim() : (quoted[1] as string)
 }
+
+/** As a shell takes it for one word. */
+export function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+}

@@ -152,8 +152,8 @@ describe('a configuration of KSG', () => {
   })
 
   it('keeps the key-encrypting key, and says how its file comes in', () => {
-    const read = (text: string) => {
-      const files = { 'ksg.conf': `[p6ksg-gen]\nHSM_name="hsm1"\n${text}` }
+    const read = (text: string, name = 'hsm1') => {
+      const files = { 'ksg.conf': `[p6ksg-gen]\nHSM_name="${name}"\n${text}` }
       const { config, lost, carried } = translateKsg(files, { ...OPTIONS, module: '/m.so' })
       const [hsm] = config['keystores'] as { kek?: object; extractable?: boolean }[]
       return { hsm, lost: lostOf(lost), keys: carried.map(({ key }) => key) }
@@ -162,6 +162,8 @@ describe('a configuration of KSG', () => {
     deepStrictEqual(file.hsm?.kek, { label: 'P6RKEK1' })
     match(file.lost['KEKKeyPath'] ?? '', /claviger hsm kek import hsm1 --file aes256\.key/)
     match(file.lost['KEKKeyPath'] ?? '', /destroy the file/)
+    const blanks = read('KEKKeyPath="my keys/a.key"\n', 'HSM 1')
+    match(blanks.lost['KEKKeyPath'] ?? '', /kek import 'HSM 1' --file 'my keys\/a\.key'/)
     const cavium = read('CaviumLiquidSec_KEKHandle=13\n')
     deepStrictEqual(cavium.hsm?.kek, { label: 'P6RKEK1', handle: 13 })
     strictEqual(cavium.hsm?.extractable, true)

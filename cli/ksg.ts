@@ -21,7 +21,7 @@ import {
   ShreddingAlgorithm,
   UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
-import { type Given, KsgError, parseKsg } from './ksg-parse.ts'
+import { type Given, KsgError, parseKsg, shellWord } from './ksg-parse.ts'
 
 export { KsgError, parseKsg }
 
@@ -217,8 +217,8 @@ function kekHandle(model: string) {
 
 function kekFile(text: string, target: Target): void {
   kek(target, {})
-  const name = target.hsm['name']
-  const how = `claviger hsm kek import ${name} --file ${text}`
+  const name = shellWord(String(target.hsm['name']))
+  const how = `claviger hsm kek import ${name} --file ${shellWord(text)}`
   target.lose(`the file is read once, by "${how}", which seals a copy; destroy the file then`)
 }
 

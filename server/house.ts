@@ -32,8 +32,9 @@ import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { complaint } from './complaint.ts'
 import { type Config, ConfigError } from './config.ts'
 import { assertNotLost } from './folder.ts'
-import { adoptAtStart, hsmKeystore, type KekSource, pinOfObject } from './hsm.ts'
-import { kekAtStart, kekCopy } from './hsm-kek.ts'
+import { hsmKeystore, type KekSource, pinOfObject } from './hsm.ts'
+import { kekCopy } from './hsm-kek.ts'
+import { startKeystores } from './hsm-start.ts'
 import { lockFolder, type Unlock } from './lock.ts'
 import type { Logger } from './log.ts'
 import { openTokens } from './pkcs11.ts'
@@ -138,13 +139,12 @@ export class House {
     })
     try {
       house = await House.#unsealed(options, unlock, devices)
-      await house.#startKeystores()
-      await house.services.destructions.finish(house.services)
-      await house.#furnish()
-      await house.#loadGrants()
-      await adoptAtStart(house)
-      await kekAtStart(house)
-      return house
+      const opened = house
+      await startKeystores(opened, async () => {
+        await opened.#furnish()
+        await opened.#loadGrants()
+      })
+      return opened
     } catch (error) {
       await devices.close()
       throw error
@@ -217,20 +217,6 @@ export class House {
       meter: config.metrics.listen === undefined ? undefined : new Meter(),
     }
     reserve(devices, config, this.services.keystores, root.name)
-  }
-
-  /** One that is away is no reason not to serve the others: it is tried again when it is asked. */
-  async #startKeystores(): Promise<void> {
-    const { keystores, log } = this.services
-    await Promise.all(
-      [...keystores.all()].map(async (keystore) => {
-        try {
-          await keystore.health()
-        } catch (err) {
-          log.warn({ keystore: keystore.name, reason: (err as Error).message }, 'keystore is away')
-        }
-      }),
-    )
   }
 
   /** Grants end with the credential that has them; also where the server ended in between. */

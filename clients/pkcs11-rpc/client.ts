@@ -99,7 +99,8 @@ export class Pkcs11Client {
       const client = new Pkcs11Client(stream, options)
       const milliseconds = options.connectMilliseconds ?? CONNECT_MILLISECONDS
       const timer = setTimeout(() => {
-        client.#fail(new Pkcs11ConnectionError(`No connection within ${milliseconds} ms`))
+        const what = `No connection within ${milliseconds} ms`
+        client.#fail(new Pkcs11ConnectionError(what, { cause: LATE }))
       }, milliseconds)
       client.#negotiated = (error) => {
         clearTimeout(timer)
@@ -311,7 +312,8 @@ export class Pkcs11Client {
       if (next < Infinity) this.#arm(next)
       return
     }
-    this.#fail(new Pkcs11ConnectionError('A call was not answered before its deadline'))
+    const what = 'A call was not answered before its deadline'
+    this.#fail(new Pkcs11ConnectionError(what, { cause: LATE }))
   }
 
   #fail(error: Pkcs11ConnectionError): void {
@@ -325,6 +327,9 @@ export class Pkcs11Client {
     for (const { reject } of waiting) reject(error)
   }
 }
+
+/** Why a connection ended: what was waited for has not come in time. */
+export const LATE = new Error('the time is over')
 
 /** Why a connection ended: the other side has closed it without a word. */
 const HUNG_UP = new Error('the connection was closed by the server')

@@ -49,6 +49,8 @@ const LOST: ReadonlySet<number> = new Set([
   CKR.DEVICE_ERROR,
   CKR.TOKEN_NOT_PRESENT,
   CKR.CRYPTOKI_NOT_INITIALIZED,
+  // None is under way here: the session has kept one, and would not do any other.
+  CKR.OPERATION_ACTIVE,
 ])
 
 /** Whether session, login or device have to be made anew. */

@@ -16,7 +16,7 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Pkcs11Client, Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.ts'
+import { Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.ts'
 import { KmsError } from '#core/errors.ts'
 import { Lookout, spinTime } from '#core/lookout.ts'
 import { CKF, CKR } from '#spec/pkcs11/constants.ts'
@@ -28,6 +28,7 @@ import { HostProcesses, lastWords } from './host-processes.ts'
 import { type Calls, Lane } from './lane.ts'
 import { Login } from './login.ts'
 import { mechanismName } from './mechanisms.ts'
+import { isLate, negotiated } from './negotiation.ts'
 import { isQuick, type QuickAnswer, type Verb } from './quick.ts'
 import { type QueuedJob, QuickQueue } from './quick-queue.ts'
 import { generic, type Identity, type Quirks, quirksOf } from './quirks.ts'
@@ -57,6 +58,8 @@ export interface HostOptions {
   readonly lanes: number
   /** Time for one call. */
   readonly callMilliseconds: number
+  /** For how long nothing is tried after it has failed to start; default 5,000. */
+  readonly breakMilliseconds?: number | undefined
   /** Default: those of the model that the device says it is. */
   readonly quirks?: Quirks | undefined
   /** For how long the answer to a short operation is looked for without sleeping; default 0. */
@@ -71,7 +74,6 @@ export interface HostLog {
 
 /** Pauses between attempts to start, in milliseconds. */
 const PAUSES = [0, 100, 300, 1_000] as const
-/** For how long nothing is tried after all of them have failed. */
 const BREAK_MILLISECONDS = 5_000
 const STOP_MILLISECONDS = 3_000
 
@@ -347,10 +349,11 @@ export class HostDevice implements Device {
         log.warn({ keystore: name, reason: this.#lastFailure }, 'HSM host does not start')
         this.#kill()
         if (isHopeless(error)) this.#known = undefined
-        if (this.#isClosed || isHopeless(error)) break
+        // Who has waited so long already shall not wait as long several times more.
+        if (this.#isClosed || isHopeless(error) || isLate(error)) break
       }
     }
-    this.#brokenUntil = Date.now() + BREAK_MILLISECONDS
+    this.#brokenUntil = Date.now() + (this.#options.breakMilliseconds ?? BREAK_MILLISECONDS)
     throw unavailable(name, this.#lastFailure)
   }
 
@@ -365,7 +368,8 @@ export class HostDevice implements Device {
     try {
       this.#lanes = await this.#openLanes(streams)
     } catch (error) {
-      const hasHungUp = error instanceof Pkcs11ConnectionError && error.cause !== undefined
+      const isOff = error instanceof Pkcs11ConnectionError && error.cause !== undefined
+      const hasHungUp = isOff && !isLate(error)
       const words = hasHungUp ? await lastWords(host) : undefined
       throw words === undefined ? error : new Error(words, { cause: error })
     }
@@ -394,9 +398,8 @@ export class HostDevice implements Device {
 
   /** @returns Undefined where the device has no session left, and one may be done without. */
   async #openLane(stream: Duplex, isFirst: boolean, isSpare: boolean): Promise<Lane | undefined> {
-    const { callMilliseconds } = this.#options
     const pin = await this.#pin()
-    const client = await Pkcs11Client.over(stream, { requestMilliseconds: callMilliseconds })
+    const client = await negotiated(stream, this.#options.callMilliseconds)
     await client.initialize()
     const slotID = await slotOf(client, this.#options.token, pin !== undefined)
     if (isFirst) this.#learn(await tokenIn(client, slotID))

@@ -22,6 +22,8 @@ import {
 
 const FOUND_MAX = 64
 const PAGE_MAX = 500
+/** More are not in a device, but in one that comes to no end. */
+const OBJECTS_MAX = 200_000
 
 /** How often which function of the module has been called. */
 export type Calls = Map<RemoteFunction, number>
@@ -53,22 +55,30 @@ export class Lane implements DeviceSession {
         { name: 'C_FindObjects', args: { hSession, phObject: FOUND_MAX } },
         { name: 'C_FindObjectsFinal', args: { hSession } },
       ],
-      true,
+      // A search that has failed is ended as well, or the session would have no other one.
+      false,
     )
     return resultOf<'C_FindObjects'>(answers, 1).phObject
   }
 
   async findAll(pTemplate: readonly Attribute[]): Promise<readonly number[]> {
-    const found: number[] = []
     await this.call('C_FindObjectsInit', { pTemplate })
+    try {
+      return await this.#pages()
+    } finally {
+      await this.call('C_FindObjectsFinal', {})
+    }
+  }
+
+  async #pages(): Promise<readonly number[]> {
+    const found: number[] = []
     for (;;) {
       const { phObject } = await this.call('C_FindObjects', { phObject: PAGE_MAX })
-      found.push(...phObject)
       // The end is an empty page: some devices give fewer than are asked for.
-      if (phObject.length === 0) break
+      if (phObject.length === 0) return found
+      found.push(...phObject)
+      if (found.length > OBJECTS_MAX) throw new Error(`it lists more than ${OBJECTS_MAX} objects`)
     }
-    await this.call('C_FindObjectsFinal', {})
-    return found
   }
 
   async encrypt(init: KeyAndMechanism, pData: Uint8Array): Promise<Uint8Array> {

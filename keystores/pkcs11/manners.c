@@ -10,6 +10,9 @@
  * C_DestroyObject: AT_DESTROY=kill ends the process that has started this one, and with it the
  * server; AT_DESTROY=fail only fails. Nothing is destroyed in either case.
  *
+ * Searches: while there is a file of the name that is in FIND, C_FindObjects fails, or comes to no
+ * end where FIND_HOW=endless.
+ *
  * Tokens: with SLOTS=odd texts are padded with zeros, and the first slot says nothing of its token,
  * which has not been initialised.
  */
@@ -78,6 +81,16 @@ word C_DestroyObject(word session, word object) {
   if (at == NULL) return destroy(session, object);
   if (strcmp(at, "kill") == 0) kill(getppid(), SIGKILL);
   return 0x06;
+}
+
+word C_FindObjects(word session, word *found, word room, word *count) {
+  word (*find)(word, word *, word, word *) = real("C_FindObjects");
+  const char *file = getenv("FIND"), *how = getenv("FIND_HOW");
+  if (file == NULL || access(file, F_OK) != 0) return find(session, found, room, count);
+  if (how == NULL || strcmp(how, "endless") != 0) return 0x06;
+  for (word at = 0; at < room; at++) found[at] = 1;
+  *count = room;
+  return 0;
 }
 
 typedef struct { unsigned char label[32], maker[32], model[16], serial[16]; word flags; } token;
