@@ -394,16 +394,12 @@ export async function askServer(
 /** A server that lives says how it is within this time, whatever else it does. */
 const ALIVE_MILLISECONDS = 10_000
 
-/** While the server reads every record, it says nothing. */
-const SILENT_COMMANDS: ReadonlySet<string> = new Set(['verify'])
-
 /**
  * The answer, however long it takes, as long as the server is not stuck.
  *
  * @throws `KmsError` `keystoreUnavailable` when it is.
  */
 async function answered(path: string, commandName: CommandName, text: string): Promise<string> {
-  if (SILENT_COMMANDS.has(commandName)) return post(path, commandName, text)
   const call = new AbortController()
   const look = (): void => {
     if (commandName === 'status') call.abort()

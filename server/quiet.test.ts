@@ -4,9 +4,12 @@
  * @module
  */
 import { deepEqual, equal, match, ok } from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { startOwnServer } from '#conformance/own-server.ts'
 import { createLog } from './log.ts'
 import { Quiet, type QuietOptions } from './quiet.ts'
 
@@ -101,5 +104,34 @@ describe('a log that is flooded', () => {
     const [last] = entries() as readonly (Entry & { err?: object; reason?: string })[]
     equal(last?.err, undefined)
     equal(last?.reason, 'broken')
+  })
+})
+
+describe('the log of a server', { timeout: 90_000 }, () => {
+  it('does not grow with those who knock at its ports', async () => {
+    const server = await startOwnServer()
+    const knock = async (path: string | undefined): Promise<void> => {
+      const { host, port } = server
+      const socket = path === undefined ? connect(port, host) : connect(path)
+      socket.on('error', () => {}).resume()
+      // Nothing of either protocol: no record of TLS, and no call.
+      socket.end(Buffer.alloc(64, 0xff).fill(1, 0, 1))
+      await once(socket, 'close')
+    }
+    try {
+      for (let n = 0; n < 200; n++) {
+        await knock(undefined)
+        await knock(`${server.dataDir}/run/pkcs11.sock`)
+      }
+      await delay(200)
+      const lines = server.log().split('\n')
+      for (const said of ['a TLS handshake failed', 'a client was cut off']) {
+        const count = lines.filter((line) => line.includes(said)).length
+        ok(count >= 1 && count <= 5, `${count} lines: ${said}`)
+      }
+      ok(lines.length < 30, `${lines.length} lines`)
+    } finally {
+      await server.stop()
+    }
   })
 })

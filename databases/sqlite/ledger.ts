@@ -151,20 +151,20 @@ export class LedgerReader {
   }
 
   /**
-   * How many records the tree has.
+   * How many records the tree has, branch by branch: all of them take a while.
    *
    * @throws `KmsError` `tampered` when the tree does not hold together.
    */
-  count(): number {
-    let count = 0
+  *counts(): Generator<number> {
     for (let first = 0; first < FAN_OUT; first++) {
       const middle = this.#middle(first)
       if (middle === undefined) continue
+      let count = 0
       for (let second = 0; second < FAN_OUT; second++) {
         count += (this.#leaf(first, second, middle)?.length ?? 0) / ENTRY_BYTES
       }
+      yield count
     }
-    return count
   }
 
   /**

@@ -9,6 +9,7 @@
  * @module
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { setImmediate as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { AuditEntry } from '#core/audit.ts'
 import { sameBytes } from '#core/bytes.ts'
@@ -110,6 +111,9 @@ interface AuditRow extends AuditEntry {
 /** Audit entries that one transaction removes: the next request does not wait long for it. */
 const TRIM_ROWS = 1_000
 
+/** Rows that are checked before requests have their turn. */
+const VERIFY_ROWS = 50
+
 /** The thread starts when there is something to write, or after whoever opened the database. */
 const START_MILLISECONDS = 100
 
@@ -122,6 +126,8 @@ interface Waiting {
 }
 
 class SqliteDatabase implements Database {
+  readonly #path: string
+  readonly #keys: DatabaseKeys
   readonly #reader: DatabaseSync
   readonly #startWorker: () => Worker
   readonly #starting: NodeJS.Timeout
@@ -137,6 +143,8 @@ class SqliteDatabase implements Database {
   #closed = false
 
   constructor(path: string, keys: DatabaseKeys, writeQueueMax: number) {
+    this.#path = path
+    this.#keys = keys
     const workerData: WriterData = { path, ...keys }
     this.#startWorker = () => {
       return new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData })
@@ -283,7 +291,21 @@ class SqliteDatabase implements Database {
     return this.#prepared(sql).all(...values, query.limit) as unknown as readonly AuditEntry[]
   }
 
+  /** On a connection of its own: it sees one state throughout, and requests go on meanwhile. */
   async verify(progress?: (checked: number, total: number) => void): Promise<readonly string[]> {
+    const own = new SqliteDatabase(this.#path, this.#keys, 0)
+    clearTimeout(own.#starting)
+    try {
+      own.#prepared('BEGIN').run()
+      return await own.#verified(progress)
+    } finally {
+      own.#reader.close()
+    }
+  }
+
+  async #verified(
+    progress: ((checked: number, total: number) => void) | undefined,
+  ): Promise<readonly string[]> {
     const problems: string[] = []
     const total = Number(this.#prepared('SELECT count(*) AS n FROM records').get()?.['n'])
     let checked = 0
@@ -295,22 +317,24 @@ class SqliteDatabase implements Database {
         problems.push((error as Error).message)
       }
       if (++checked % 1_000 === 0) progress?.(checked, total)
+      if (checked % VERIFY_ROWS === 0) await pause()
     }
-    return [...problems, ...this.#verifyCount(), ...this.#verifyAudit()]
+    return [...problems, ...(await this.#verifyCount()), ...(await this.#verifyAudit())]
   }
 
   /** A row that is gone cannot be walked over: the ledger knows how many there must be. */
-  #verifyCount(): readonly string[] {
-    return this.#snapshot(() => {
-      try {
-        const have = Number(this.#prepared('SELECT count(*) AS n FROM records').get()?.['n'])
-        const gone = this.#ledger.count() - have
-        if (gone <= 0) return []
-        return [`${gone} ${gone === 1 ? 'record is' : 'records are'} gone that the ledger has`]
-      } catch (error) {
-        return [(error as Error).message]
+  async #verifyCount(): Promise<readonly string[]> {
+    try {
+      let gone = -Number(this.#prepared('SELECT count(*) AS n FROM records').get()?.['n'])
+      for (const count of this.#ledger.counts()) {
+        gone += count
+        await pause()
       }
-    })
+      if (gone <= 0) return []
+      return [`${gone} ${gone === 1 ? 'record is' : 'records are'} gone that the ledger has`]
+    } catch (error) {
+      return [(error as Error).message]
+    }
   }
 
   async trimAudit(wish: AuditTrim): Promise<number> {
@@ -340,18 +364,20 @@ class SqliteDatabase implements Database {
     return Number(this.#prepared('SELECT max(seq) AS n FROM audit').get()?.['n'] ?? 0)
   }
 
-  #verifyAudit(): readonly string[] {
-    return this.#snapshot(() => {
-      try {
-        let last = this.#ledger.trail()?.removed ?? 0
-        for (const { seq } of this.#entries()) last = seq
-        const end = this.#ledger.trail()?.last ?? last
-        if (last >= end) return []
-        return [`Audit entries ${last + 1} to ${end} were removed: the ledger has them`]
-      } catch (error) {
-        return [(error as Error).message]
+  async #verifyAudit(): Promise<readonly string[]> {
+    try {
+      let last = this.#ledger.trail()?.removed ?? 0
+      let checked = 0
+      for (const { seq } of this.#entries()) {
+        last = seq
+        if (++checked % VERIFY_ROWS === 0) await pause()
       }
-    })
+      const end = this.#ledger.trail()?.last ?? last
+      if (last >= end) return []
+      return [`Audit entries ${last + 1} to ${end} were removed: the ledger has them`]
+    } catch (error) {
+      return [(error as Error).message]
+    }
   }
 
   /**
