@@ -582,6 +582,16 @@ static void memory(void)
     RV(CKR_BUFFER_TOO_SMALL, f->C_Sign(session, out, 4, out, &length));
     OK(f->C_Sign(session, out, 4, out, &length));
     say("too small at first: 2");
+    /* What a logout ends has begun before it, also where nobody had been told. */
+    OK(f->C_SignInit(session, &plain, 8));
+    OK(f->C_Logout(session));
+    length = sizeof out;
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_Sign(session, out, 4, out, &length));
+    say("logged out in between: 2");
+    sign(session);
+    OK(f->C_SignInit(session, &plain, 8));
+    OK(f->C_Sign(session, out, 4, out, &length));
+    say("and asked again: 4");
     /* Somebody else takes the key away: now the operation says so. */
     OK(f->C_SignInit(session, &plain, 8));
     say("revoke");
