@@ -2159,6 +2159,8 @@ EXPORT CK_RV C_GenerateRandom(CK_SESSION_HANDLE hSession, CK_BYTE *pRandomData,
                               CK_ULONG ulRandomLen)
 {
     struct call call;
+    if (is_long(pRandomData, ulRandomLen))
+        return feed_pieces(C_GenerateRandom, hSession, pRandomData, ulRandomLen);
     if (!call_begin(&call, CALL_C_GenerateRandom, hSession, 0, PLAIN))
         return call.rv;
     put_ulong(&call, hSession);

@@ -108,6 +108,7 @@ const PIECES: Readonly<Partial<Record<FunctionName, readonly [how: string, ...by
   C_SignUpdate:            ['feed_pieces', 'C_SignUpdate'],
   C_VerifyUpdate:          ['feed_pieces', 'C_VerifyUpdate'],
   C_VerifySignatureUpdate: ['feed_pieces', 'C_VerifySignatureUpdate'],
+  C_GenerateRandom:        ['feed_pieces', 'C_GenerateRandom'],
   C_EncryptUpdate:         ['convert_pieces', 'C_EncryptUpdate'],
   C_DecryptUpdate:         ['convert_pieces', 'C_DecryptUpdate'],
   C_DigestEncryptUpdate:   ['convert_pieces', 'C_DigestEncryptUpdate'],
