@@ -1512,7 +1512,7 @@ EXPORT CK_RV C_Login(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UTF8C
 EXPORT CK_RV C_Logout(CK_SESSION_HANDLE hSession)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_Logout, hSession, 0, FORGETS))
+    if (!call_begin(&call, CALL_C_Logout, hSession, REPEATABLE, FLUSHES))
         return call.rv;
     put_ulong(&call, hSession);
     call_run(&call);
@@ -2159,6 +2159,8 @@ EXPORT CK_RV C_GenerateRandom(CK_SESSION_HANDLE hSession, CK_BYTE *pRandomData,
                               CK_ULONG ulRandomLen)
 {
     struct call call;
+    if (is_long(pRandomData, ulRandomLen))
+        return feed_pieces(C_GenerateRandom, hSession, pRandomData, ulRandomLen);
     if (!call_begin(&call, CALL_C_GenerateRandom, hSession, 0, PLAIN))
         return call.rv;
     put_ulong(&call, hSession);

@@ -359,6 +359,10 @@ const SESSION: Readonly<Partial<Record<RemoteFunction, InSession>>> = {
     session.found = undefined
     return {}
   },
+  C_Logout: (_args, session) => {
+    session.active.clear()
+    return {}
+  },
   C_SessionCancel: ({ flags }, session) => {
     const ends = (flag: number): boolean => ((flags as number) & flag) !== 0
     if (ends(CKF.FIND_OBJECTS)) session.found = undefined

@@ -582,6 +582,16 @@ static void memory(void)
     RV(CKR_BUFFER_TOO_SMALL, f->C_Sign(session, out, 4, out, &length));
     OK(f->C_Sign(session, out, 4, out, &length));
     say("too small at first: 2");
+    /* What a logout ends has begun before it, also where nobody had been told. */
+    OK(f->C_SignInit(session, &plain, 8));
+    OK(f->C_Logout(session));
+    length = sizeof out;
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_Sign(session, out, 4, out, &length));
+    say("logged out in between: 2");
+    sign(session);
+    OK(f->C_SignInit(session, &plain, 8));
+    OK(f->C_Sign(session, out, 4, out, &length));
+    say("and asked again: 4");
     /* Somebody else takes the key away: now the operation says so. */
     OK(f->C_SignInit(session, &plain, 8));
     say("revoke");
@@ -1106,12 +1116,14 @@ static void engine_lengths(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
 
 /* Longer than the server takes in one call, and not a whole number of blocks. */
 #define LONG_BYTES (((CK_ULONG)5 << 20) + 5)
+#define RANDOM_BYTES (((CK_ULONG)17 << 20) + 1)
 
 /* What is made of data in one part, and of the same data in parts that the server does take. */
 static void engine_long(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE cipher, CK_OBJECT_HANDLE key)
 {
     CK_MECHANISM digest = {CKM_SHA256, NULL, 0};
     CK_MECHANISM padded = {CKM_AES_CBC_PAD, (CK_BYTE[16]){0}, 16};
+    static const CK_BYTE zeros[32];
     CK_BYTE whole[32], parts[32];
     CK_ULONG length = 0, at = 0, last;
     CK_BYTE *data = malloc(LONG_BYTES), *output = malloc(LONG_BYTES + 32);
@@ -1172,6 +1184,15 @@ static void engine_long(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE cipher, CK_O
     /* In place, as the standard allows. */
     OK(f->C_Decrypt(session, output, LONG_BYTES + 11, output, &length));
     CHECK(length == LONG_BYTES && memcmp(output, data, LONG_BYTES) == 0);
+
+    /* More random bytes than the server makes at a time; of so many, none are all alike. */
+    CK_BYTE *random = calloc(1, RANDOM_BYTES);
+    CHECK(random != NULL);
+    OK(f->C_GenerateRandom(session, random, RANDOM_BYTES));
+    for (CK_ULONG index = 0; index < RANDOM_BYTES; index += RANDOM_BYTES / 64)
+        CHECK(index + 32 > RANDOM_BYTES || memcmp(random + index, zeros, sizeof zeros) != 0);
+    CHECK(memcmp(random + RANDOM_BYTES - 32, zeros, sizeof zeros) != 0);
+    free(random);
 
     /* What cannot go in parts is refused here, and costs nothing else. */
     RV(CKR_DATA_LEN_RANGE, f->C_SeedRandom(session, data, LONG_BYTES));
