@@ -109,6 +109,23 @@ describe('commands of ckms with an HSM', { timeout: 400_000, skip }, () => {
     await refused(`rsa decrypt -k hsm::4::rsa ${how} -o x short.rsa`, /Cannot decrypt/)
   })
 
+  it('wrap a key that is too long for RSA alone, and unwrap it in the HSM', async () => {
+    await done(
+      'rsa keys create --size_in_bits 2048 long',
+      'rsa keys export -k long -f pkcs1-der l.der',
+    )
+    for (const how of ['rsa-aes-key-wrap', 'rsa-aes-key-wrap-sha1']) {
+      await done(
+        `rsa keys export -k long -w hsm::4::rsa_pk -m ${how} -f json-ttlv ${how}.json`,
+        `rsa keys import ${how}.json ${how}`,
+        `rsa keys export -k ${how} --unwrap -f pkcs1-der again.der`,
+      )
+      deepStrictEqual(read('again.der'), read('l.der'))
+      strictEqual(read(`${how}.json`).includes(read('l.der').toString('hex', 50, 90)), false)
+    }
+    await refused('rsa keys export -k long -w hsm::4::rsa_pk -m rsa-oaep l.json', /at most|bytes/i)
+  })
+
   it('sign, and decrypt files, with elliptic curves', async () => {
     await done(
       'ec keys create --curve nist-p256 --sensitive hsm::4::curve',

@@ -64,6 +64,10 @@ const OAEP = (hash: HashingAlgorithm): CryptographicParameters => ({
   hashingAlgorithm: hash,
   maskGeneratorHashingAlgorithm: hash,
 })
+/** With an AES key in between: keys of any length. */
+function hybrid(hash: HashingAlgorithm): CryptographicParameters {
+  return { ...OAEP(hash), blockCipherMode: BlockCipherMode.AESKeyWrapPadding }
+}
 const WRAPPINGS: Readonly<Record<string, CryptographicParameters>> = {
   'aes-key-wrap-padding': { blockCipherMode: BlockCipherMode.AESKeyWrapPadding },
   'nist-key-wrap': { blockCipherMode: BlockCipherMode.NISTKeyWrap },
@@ -72,6 +76,8 @@ const WRAPPINGS: Readonly<Record<string, CryptographicParameters>> = {
   'rsa-pkcs-v15': { paddingMethod: PaddingMethod.PKCS1V1_5 },
   'rsa-oaep': OAEP(HashingAlgorithm.SHA_256),
   'rsa-oaep-sha1': OAEP(HashingAlgorithm.SHA_1),
+  'rsa-aes-key-wrap': hybrid(HashingAlgorithm.SHA_256),
+  'rsa-aes-key-wrap-sha1': hybrid(HashingAlgorithm.SHA_1),
 }
 
 export function exportKey(family: Family): Command {
@@ -88,8 +94,8 @@ export function exportKey(family: Family): Command {
       'after',
       `
 A sensitive key leaves only wrapped. With --unwrap a key that was brought in wrapped leaves as it
-is inside, where the key that wrapped it is on the server and may be used. Not there yet:
-additional data for aes-gcm, rsa-aes-key-wrap.
+is inside, where the key that wrapped it is on the server and may be used. rsa-aes-key-wrap is
+for keys that are too long for an RSA key. Not there yet: additional data for aes-gcm.
 
 Examples:
   claviger ${name} keys export --key-id my_key${isPair ? PUBLIC_SUFFIX : ''} \\

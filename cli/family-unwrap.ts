@@ -9,15 +9,18 @@
 import type { KmipClient } from '#clients/kmip/client.ts'
 import { KmipError } from '#clients/kmip/errors.ts'
 import {
+  BlockCipherMode,
   EncodingOption,
   type KeyFormatType,
   KeyWrapType,
+  PaddingMethod,
   ResultReason,
 } from '#spec/kmip/enumerations.ts'
 import type { ObjectInMessage } from '#spec/kmip/objects.ts'
 import type { KeyWrappingData } from '#spec/kmip/structures.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
+import { unwrapFrom } from './family-rsa-wrap.ts'
 import { RefusedError } from './output.ts'
 import { findHalf } from './references.ts'
 
@@ -69,9 +72,15 @@ async function unwrapped(
     throw new RefusedError('Cannot unwrap the key: how it was wrapped is not known, or not simple')
   }
   const { id } = await findHalf(client, wrapper, 'private')
+  const { cryptographicParameters = {} } = encryptionKeyInformation ?? {}
+  const { blockCipherMode, ...rsa } = cryptographicParameters
+  const isKeyWrap = blockCipherMode === BlockCipherMode.AESKeyWrapPadding
+  if (isKeyWrap && rsa.paddingMethod === PaddingMethod.OAEP) {
+    return unwrapFrom(client, { id, cryptographicParameters: rsa }, data)
+  }
   const answer = await client.call('Decrypt', {
     uniqueIdentifier: id,
-    cryptographicParameters: encryptionKeyInformation?.cryptographicParameters,
+    cryptographicParameters,
     ivCounterNonce,
     data,
   })

@@ -170,7 +170,9 @@ export function wrapMechanism(
 ): ChosenWrap {
   const symmetric = key.key.kind === 'secret'
   const given = parameters?.blockCipherMode === undefined && symmetric
-  const effective = given ? { ...parameters, ...WRAP_DEFAULT } : (parameters ?? {})
+  const hybrid = parameters !== undefined && isHybrid(key, parameters)
+  const bare = hybrid ? { ...parameters, blockCipherMode: undefined } : (parameters ?? {})
+  const effective = given ? { ...parameters, ...WRAP_DEFAULT } : bare
   const cipher = cipherFor(key, effective)
   assertCipherFits(key.key, cipher, effective, undefined)
   const row = cipherRow(cipher)
@@ -183,7 +185,21 @@ export function wrapMechanism(
     hash: optionalHash(effective.hashingAlgorithm),
     mgfHash: maskHash(cipher, effective),
     label: effective.pSource,
+    ephemeralBits: hybrid ? EPHEMERAL_BITS : undefined,
   }
+}
+
+/** Of the AES key in between. */
+const EPHEMERAL_BITS = 256
+
+/**
+ * Whether an RSA key wraps by way of an AES key, as CKM_RSA_AES_KEY_WRAP does. KMIP has no word for
+ * it: here it is OAEP together with AESKeyWrapPadding, which RSA alone has no use for.
+ */
+function isHybrid({ key }: UsableKey, parameters: CryptographicParameters): boolean {
+  const { blockCipherMode, paddingMethod } = parameters
+  const isOaep = paddingMethod === PaddingMethod.OAEP && key.spec?.algorithm === 'RSA'
+  return isOaep && blockCipherMode === BlockCipherMode.AESKeyWrapPadding
 }
 
 /** Hash of a signature where nobody names one: that of the security level of the key. */
