@@ -216,6 +216,19 @@ function agents(): void {
     await Promise.all(agents.map(untilEnded))
   })
 
+  it('passes on to the one that listens where a variable says', async () => {
+    const dataDir = newDirectory()
+    const variable = { CLAVIGER_PKCS11_SOCKET: join(dirname(dataDir), 'elsewhere.sock') }
+    const one = await startAgent(dataDir, variable)
+    await make(one.client, 'elsewhere')
+    const two = await startAgent(dataDir, variable)
+    equal(await count(two.client, 'elsewhere'), 1)
+    two.client.close()
+    await untilEnded(two)
+    one.client.close()
+    await untilEnded(one)
+  })
+
   it('passes on to a server that has the directory, and ends with its application', async () => {
     const dataDir = newDirectory()
     const server = await startOwnServer({ dataDir })

@@ -45,7 +45,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     } catch (error) {
       if (!(error instanceof LockedError)) throw error
     }
-    const other = await connected(socketPath(dataDir, 'pkcs11'))
+    const other = await connectedToOne(options)
     if (other !== undefined) return relay(stream, other)
     // It may have gone meanwhile, and then the directory is ours.
     if (attempt === RELAY_ATTEMPTS) {
@@ -75,6 +75,13 @@ async function untilDeserted({ server }: ServedPkcs11, idleSeconds: number): Pro
     await delay(LOOK_MILLISECONDS)
     if (server.connections > 0) last = performance.now()
   }
+}
+
+/** Who has the directory serves where its configuration says, which ours need not say. */
+async function connectedToOne({ dataDir, config }: AgentOptions): Promise<Socket | undefined> {
+  const { socket } = config.pkcs11
+  const own = await connected(socketPath(dataDir, 'pkcs11'))
+  return own ?? (socket === undefined ? undefined : connected(socket))
 }
 
 async function connected(path: string): Promise<Socket | undefined> {
