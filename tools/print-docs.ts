@@ -287,8 +287,8 @@ function secretRow([name, { kmip, bits, anyBits }]: [string, SecretKeyRow]): Row
   ]
 }
 
-function pairRow([name, { kmip, bits, importBitsMin, does }]: [string, PairRow]): Row {
-  const made = bits.join(', ') || '-'
+function pairRow([name, { kmip, bits, importBitsMin, importOnly, does }]: [string, PairRow]): Row {
+  const made = importOnly ? 'none made' : bits.join(', ') || '-'
   const lengths = importBitsMin === undefined ? made : `${made}; imported from ${importBitsMin} on`
   return [name, numbers(kmip), lengths, does.join(', ')]
 }

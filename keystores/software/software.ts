@@ -388,7 +388,7 @@ function needsOpenSsl({
 function cannotGenerate({ algorithm, bits, curve }: KeySpec): string | undefined {
   if (isPair(algorithm)) {
     const row = pairRow(algorithm)
-    if (algorithm === 'DSA') return 'DSA keys can be registered, not generated'
+    if (row.importOnly) return `${algorithm} keys can be registered, not generated`
     if (algorithm === 'EC') return curve === undefined ? 'the curve is not offered' : undefined
     if (row.bits.includes(bits)) return undefined
     return `${algorithm} has ${row.bits.toSorted((a, b) => a - b).join(', ')} bits, not ${bits}`

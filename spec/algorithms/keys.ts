@@ -90,6 +90,8 @@ export interface PairRow extends KeyRow {
   readonly bits: readonly number[]
   /** Shortest length in bits that may still be imported and used, where it is below `bits`. */
   readonly importBitsMin?: number
+  /** Present where no new pair is made: FIPS 186-5 §1 has DSA for verifying only. */
+  readonly importOnly?: true
   /** Curve that KMIP needs beside the algorithm to name it. */
   readonly curve?: Curve
   /** Parameter set in PKCS#11. */
@@ -118,7 +120,7 @@ const MONTGOMERY = {
 export const PAIRS = {
   RSA:                { kmip: [Kmip.RSA],                        ckk: CKK.RSA, ckm: CKM.RSA_PKCS_KEY_PAIR_GEN, node: 'rsa', bits: [2048, 3072, 4096], importBitsMin: 512, does: ['sign', 'encrypt'] },
   EC:                 { kmip: [Kmip.EC, Kmip.ECDSA, Kmip.ECDH, Kmip.ECMQV], ckk: CKK.EC, ckm: CKM.EC_KEY_PAIR_GEN, node: 'ec', bits: [], does: ['sign', 'agree'] },
-  DSA:                { kmip: [Kmip.DSA],                        ckk: CKK.DSA, ckm: CKM.DSA_KEY_PAIR_GEN, node: 'dsa', bits: [2048, 3072], importBitsMin: 512, does: ['sign'] },
+  DSA:                { kmip: [Kmip.DSA],                        ckk: CKK.DSA, ckm: CKM.DSA_KEY_PAIR_GEN, node: 'dsa', bits: [2048, 3072], importBitsMin: 512, importOnly: true, does: ['sign'] },
   Ed25519:            { kmip: [Kmip.Ed25519],                    ...EDWARDS,    node: 'ed25519', bits: [256], curve: Curve.CURVE25519, oid: '06032b6570', signatureBytes: 64 },
   Ed448:              { kmip: [Kmip.Ed448],                      ...EDWARDS,    node: 'ed448',   bits: [456], curve: Curve.CURVE448,   oid: '06032b6571', signatureBytes: 114 },
   X25519:             { kmip: [Kmip.ECDH, Kmip.EC],              ...MONTGOMERY, node: 'x25519',  bits: [256], curve: Curve.CURVE25519, oid: '06032b656e' },
