@@ -52,8 +52,17 @@ export function labelOf(object: ManagedObject): string {
 }
 
 export function objectTypeLabel(type: number): string {
-  return nameOf(ObjectType, type).replace(/(?<=[a-z])(?=[A-Z])/g, ' ')
+  return LABELS.get(type) ?? words(nameOf(ObjectType, type))
 }
+
+function words(name: string): string {
+  return name.replace(/(?<=[a-z])(?=[A-Z])/g, ' ')
+}
+
+/** Made once: every object that is given out has its label made. */
+const LABELS: ReadonlyMap<number, string> = new Map(
+  Object.values(ObjectType).map((type) => [type, words(nameOf(ObjectType, type))]),
+)
 
 /** Objects whose material is a key block. */
 export type KeyedObject = Extract<ObjectInMessage, { value: { keyBlock: unknown } }>
