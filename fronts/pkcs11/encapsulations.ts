@@ -8,7 +8,7 @@
  */
 import { type KeyAlgorithm, type KeySpec, type PairAlgorithm, pairRow } from '#spec/algorithms.ts'
 import { CKM } from '#spec/pkcs11/constants.ts'
-import { agreedBytes } from './derivations.ts'
+import { agreedBytes } from './derivations/agreement.ts'
 
 export interface Encapsulation {
   readonly ckm: number

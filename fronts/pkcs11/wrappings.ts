@@ -14,7 +14,7 @@ import type { WrapMechanism } from '#core/keystore.ts'
 import { type Cipher, cipherRow, type KeyAlgorithm } from '#spec/algorithms.ts'
 import { CKG, CKM } from '#spec/pkcs11/constants.ts'
 import type { Mechanism, StructureFields } from '#spec/pkcs11/types.ts'
-import { expansionOf } from './derivations.ts'
+import { expansionOf } from './derivations/agreement.ts'
 import type { Offered } from './mechanisms.ts'
 import {
   cipherMeaning,

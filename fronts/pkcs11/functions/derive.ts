@@ -1,7 +1,7 @@
 /**
  * Deriving keys.
  *
- * PKCS#11 3.2 §5.18.5 (`C_DeriveKey`). How a mechanism is read stands in `derivations.ts`; here it
+ * PKCS#11 3.2 §5.18.5 (`C_DeriveKey`). How a mechanism is read stands in `derivations/`; here it
  * is decided how long the key is, what its template may say, and what it inherits. The length is
  * that of the key type where that has one, else `CKA_VALUE_LEN`, else what the mechanism gives.
  *
@@ -22,13 +22,8 @@ import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute, Handlers, Mechanism } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
 import { assertDerivesOnly, assertWhole, reversibleTemplate } from '../attack-rules.ts'
-import {
-  type Asked,
-  type Derivation,
-  derivationOf,
-  type OtherKey,
-  type Plan,
-} from '../derivations.ts'
+import type { Asked, Derivation, OtherKey, Plan } from '../derivations/plan.ts'
+import { derivationOf } from '../derivations.ts'
 import { type Offered, offeredFor } from '../mechanisms.ts'
 import { familyOfAlgorithm, fixedBytes } from '../objects/classes.ts'
 import { importObject } from '../objects/import.ts'

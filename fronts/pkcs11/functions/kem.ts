@@ -17,7 +17,7 @@ import { CKA, CKK, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Attribute, Handlers, Mechanism, StructureFields } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
-import { agreedBytes, expansionOf } from '../derivations.ts'
+import { agreedBytes, expansionOf } from '../derivations/agreement.ts'
 import {
   ciphertextBytes,
   type Encapsulation,
