@@ -11,9 +11,12 @@ import { createSecretKey, type KeyObject } from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
 import { writeKey } from '#core/key-formats.ts'
 import type { DerivationMechanism, Ingredient, KeyInUse } from '#core/keystore.ts'
-import type { Secret } from '#core/secret.ts'
+import { Secret } from '#core/secret.ts'
 import { KeyFormatType } from '#spec/kmip/enumerations.ts'
 import { derive, expandShared, peerKey } from '../software/derive.ts'
+import type { Device } from './device.ts'
+import type { DeviceKeys } from './device-keys.ts'
+import { agreeBytes } from './temporaries.ts'
 
 /** @throws `KmsError` `illegalOperation` where a key is not of the kind that the function takes. */
 export function assertDerives(key: KeyInUse, { kdf }: DerivationMechanism): void {
@@ -56,7 +59,7 @@ export async function deriveHere(
  * @param ours Public half of the key that agrees.
  * @throws `KmsError` `cryptographicFailure` when the other one does not fit.
  */
-export function pointOf(ours: KeyObject, peer: Uint8Array): Uint8Array {
+function pointOf(ours: KeyObject, peer: Uint8Array): Uint8Array {
   try {
     const theirs = peerKey(ours, peer)
     const curve = theirs.asymmetricKeyDetails?.namedCurve
@@ -71,14 +74,29 @@ export function pointOf(ours: KeyObject, peer: Uint8Array): Uint8Array {
   throw new KmsError('cryptographicFailure', what)
 }
 
-/** What a shared secret becomes. */
-export function ofShared(
-  shared: Uint8Array,
-  { expand }: Extract<DerivationMechanism, { kdf: 'DH' }>,
+type Agreement = Extract<DerivationMechanism, { kdf: 'DH' }>
+
+/** What two keys have in common, or what is made of it; the device does the agreeing. */
+export async function agree(
+  device: Device,
+  keys: DeviceKeys,
+  key: KeyInUse,
+  { peer, expand }: Agreement,
   length: number,
-): Uint8Array {
-  if (expand !== undefined) return expandShared(shared, expand, length)
-  if (length >= 1 && length <= shared.length) return shared.subarray(0, length)
-  const what = `it gives 1 to ${shared.length} bytes, ${length} are asked for`
-  throw new KmsError('cryptographicFailure', `Cannot derive with DH: ${what}`)
+): Promise<Secret> {
+  const point = pointOf(keys.publicHalf(key), peer)
+  const bytes = Math.ceil((key.spec?.bits ?? 0) / 8)
+  const inOctets = device.quirks.ecdhPoint === 'octets'
+  const shared = await keys.keyed('agree on a secret', key, async (session, hKey) => {
+    return agreeBytes(session, hKey, point, bytes, inOctets)
+  })
+  if (expand !== undefined) return new Secret(expandShared(shared, expand, length))
+  return new Secret(firstBytes(shared, length, 'DH'))
+}
+
+/** @throws `KmsError` `cryptographicFailure` where there are fewer. */
+export function firstBytes(bytes: Uint8Array, length: number, kdf: string): Uint8Array {
+  if (length >= 1 && length <= bytes.length) return bytes.subarray(0, length)
+  const what = `it gives 1 to ${bytes.length} bytes, ${length} are asked for`
+  throw new KmsError('cryptographicFailure', `Cannot derive with ${kdf}: ${what}`)
 }

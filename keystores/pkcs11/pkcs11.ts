@@ -57,22 +57,20 @@ import { unwrapHybridWith } from '../software/hybrid.ts'
 import { mac } from '../software/macs.ts'
 import { verify } from '../software/signatures.ts'
 import { Abilities, cannotMake } from './abilities.ts'
-import { assertAlgorithm, assertLength, assertScheme, bytesOf } from './checks.ts'
-import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './derivation.ts'
+import { assertScheme, bytesOf } from './checks.ts'
+import { Ciphering } from './ciphering.ts'
+import { agree, assertDerives, deriveHere, firstBytes, ingredientsOf } from './derivation.ts'
 import type { Device, DeviceStatus } from './device.ts'
 import { DeviceKeys, nameOf } from './device-keys.ts'
-import { asWrongData, failureOf, isNoSeed } from './failures.ts'
+import { failureOf, isNoSeed } from './failures.ts'
 import { inventory } from './inventory.ts'
 import { Kek, type KekOptions } from './kek.ts'
 import { Maker } from './making.ts'
-import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
-import { hasLabel, openOaep } from './oaep.ts'
-import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
-import { PART_BYTES_MAX } from './quick.ts'
+import { macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { generic } from './quirks.ts'
 import { besideReference, innerOf, templateOf } from './references.ts'
 import { CLASSES, privateKeyOf, privateParts } from './templates.ts'
-import { agreeBytes, attributesOf, unwrapBytes, wrapBytes } from './temporaries.ts'
+import { attributesOf } from './temporaries.ts'
 
 export interface HsmKeystoreOptions {
   readonly name: string
@@ -102,6 +100,7 @@ export class Pkcs11Keystore implements Keystore {
   readonly #abilities: Abilities
   readonly #keys: DeviceKeys
   readonly #maker: Maker
+  readonly #ciphering: Ciphering
   /** References of what lies beside, without their first byte. */
   readonly #inner = new WeakMap<Uint8Array, Uint8Array>()
 
@@ -117,6 +116,8 @@ export class Pkcs11Keystore implements Keystore {
     this.#extractable = extractable
     this.#abilities = new Abilities(device, extractable)
     this.#keys = new DeviceKeys(name, device)
+    const assertAble = (what: string, ability: Ability) => this.#assertAble(what, ability)
+    this.#ciphering = new Ciphering(device, this.#keys, this.#abilities, assertAble)
     this.kek = kek && new Kek(name, kek, device, (id) => this.#keys.isReserved(id))
     this.#maker = new Maker({ name, extractable, viaKek: kek !== undefined }, this.#keys)
     this.can = {
@@ -289,29 +290,9 @@ export class Pkcs11Keystore implements Keystore {
 
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
     const kept = this.#kept(key)
-    if (kept !== undefined) {
-      this.#assertOpens(key, mechanism)
-      return this.#beside.encrypt(kept, mechanism, data)
-    }
-    const padded = this.#abilities.paddingOf(mechanism.cipher)
-    if (padded !== undefined) {
-      const bare = { ...mechanism, cipher: padded.base }
-      return this.encrypt(key, bare, padded.scheme.pad(data, padded.blockBytes))
-    }
-    if (mechanism.iv === undefined && this.makesIv(key, mechanism.cipher)) {
-      return this.#encryptOwnIv(key, mechanism, data)
-    }
-    const tagBytes = tagBytesOf(mechanism)
-    const { pMechanism, way } = this.#cipher(key, mechanism, data, true)
-    const out =
-      way === 'keys'
-        ? await this.#keys.keyed('encrypt', key, (session, hKey) => {
-            return wrapBytes(session, { pMechanism, hKey }, data)
-          })
-        : await this.#keys.short('encrypt', key, 'encrypt', pMechanism, data)
-    if (tagBytes === 0) return { data: out }
-    const at = out.length - tagBytes
-    return { data: out.subarray(0, at), tag: out.subarray(at) }
+    if (kept === undefined) return this.#ciphering.encrypt(key, mechanism, data)
+    this.#assertOpens(key, mechanism)
+    return this.#beside.encrypt(kept, mechanism, data)
   }
 
   /** What is encrypted with the public half of a key in the device must be opened there. */
@@ -322,21 +303,7 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   makesIv({ handle }: KeyInUse, cipher: Cipher): boolean {
-    if (cipher !== 'AES_GCM' || innerOf(handle) !== undefined) return false
-    return this.#device.quirks.gcmIv === 'device'
-  }
-
-  async #encryptOwnIv(
-    key: KeyInUse,
-    mechanism: CipherMechanism,
-    data: Uint8Array,
-  ): Promise<Encrypted> {
-    const iv = new Uint8Array(OWN_IV_BYTES)
-    const { pMechanism } = this.#cipher(key, { ...mechanism, iv }, data, false)
-    const tagBytes = tagBytesOf(mechanism)
-    return this.#keys.keyed('encrypt', key, (session, hKey) => {
-      return encryptOwnIv(session, { pMechanism, hKey }, data, tagBytes, mechanism.aad)
-    })
+    return innerOf(handle) === undefined && this.#ciphering.makesIv(cipher)
   }
 
   async decrypt(
@@ -347,52 +314,7 @@ export class Pkcs11Keystore implements Keystore {
   ): Promise<Uint8Array> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.decrypt(kept, mechanism, data, tag)
-    const padded = this.#abilities.paddingOf(mechanism.cipher)
-    if (padded !== undefined) {
-      const plain = await this.decrypt(key, { ...mechanism, cipher: padded.base }, data)
-      return padded.scheme.unpad(plain, padded.blockBytes)
-    }
-    if (this.#abilities.opensOaep({ ...mechanism, label: hasLabel(mechanism) })) {
-      const block = await this.decrypt(key, { cipher: 'RSA_X_509' }, data)
-      return openOaep(block, data.length, mechanism)
-    }
-    // The tag that came says how long it is.
-    const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }
-    const { pMechanism, way } = this.#cipher(key, wanted, data, false)
-    if (tag === undefined && tagBytesOf(wanted) > 0) {
-      throw new KmsError('missingField', 'Cannot decrypt: the tag is missing')
-    }
-    const whole = tag === undefined ? data : Buffer.concat([data, tag])
-    if (way !== 'keys') return this.#keys.short('decrypt', key, 'decrypt', pMechanism, whole)
-    return this.#keys.keyed('decrypt', key, async (session, hKey) => {
-      return unwrapBytes(session, { pMechanism, hKey }, whole).catch((error: unknown) => {
-        throw asWrongData(error)
-      })
-    })
-  }
-
-  /**
-   * The device's mechanism; what does not fit the row is refused before the device is asked.
-   *
-   * @param givesIv Whether it shall encrypt with the mechanism's IV.
-   */
-  #cipher(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array, givesIv: boolean) {
-    assertAlgorithm(key, mechanism)
-    assertLength(mechanism, data)
-    const { partBytesMax = PART_BYTES_MAX, model } = this.#device.quirks
-    const most = Math.min(partBytesMax, PART_BYTES_MAX)
-    if (data.length > most) {
-      const what = `${model} takes ${most} bytes at a time, these are ${data.length}`
-      throw new KmsError('dataLength', `Cannot use ${mechanism.cipher}: ${what}`)
-    }
-    const { cipher, hash, mgfHash } = mechanism
-    const pMechanism = cipherOf(mechanism, data.length, this.#abilities.mechanismOf(cipher))
-    const way = this.#abilities.wayOf(cipher)
-    const isChecked = cipher === 'RSA_PKCS_OAEP' || (givesIv && cipher === 'AES_GCM')
-    if (way === undefined || isChecked) {
-      this.#assertAble(`use ${cipher}`, { cipher, hash, mgfHash, label: hasLabel(mechanism) })
-    }
-    return { pMechanism, way }
+    return this.#ciphering.decrypt(key, mechanism, data, tag)
   }
 
   #assertAble(what: string, ability: Ability): void {
@@ -499,14 +421,15 @@ export class Pkcs11Keystore implements Keystore {
     if (kept !== undefined) return this.#beside.derive(kept, mechanism, length)
     assertDerives(key, mechanism)
     this.#assertAble(`derive from "${key.id}"`, { derive: mechanism.kdf })
-    if (mechanism.kdf === 'DH') return this.#agree(key, mechanism, length)
+    if (mechanism.kdf === 'DH') return agree(this.#device, this.#keys, key, mechanism, length)
     if (mechanism.kdf === 'ENCRYPT') {
       const { data } = await this.encrypt(key, mechanism.mechanism, mechanism.data)
-      return firstBytes(data, length, 'ENCRYPT')
+      return new Secret(firstBytes(data, length, 'ENCRYPT'))
     }
     if (!this.#extractable && mechanism.kdf === 'HMAC') {
       const mac = hmacOf(mechanism.hash) as Mac
-      return firstBytes(await this.mac(key, { mac }, mechanism.data), length, 'HMAC')
+      const code = await this.mac(key, { mac }, mechanism.data)
+      return new Secret(firstBytes(code, length, 'HMAC'))
     }
     using base = await this.export(key, KeyFormatType.Raw)
     const values = new Map<KeyInUse, Secret>()
@@ -514,20 +437,6 @@ export class Pkcs11Keystore implements Keystore {
       values.set(one, await this.export(one, KeyFormatType.Raw))
     }
     return new Secret(await deriveHere(base, mechanism, length, values))
-  }
-
-  async #agree(
-    key: KeyInUse,
-    mechanism: Extract<DerivationMechanism, { kdf: 'DH' }>,
-    length: number,
-  ): Promise<Secret> {
-    const point = pointOf(this.#keys.publicHalf(key), mechanism.peer)
-    const bytes = Math.ceil((key.spec?.bits ?? 0) / 8)
-    const inOctets = this.#device.quirks.ecdhPoint === 'octets'
-    const shared = await this.#keys.keyed('agree on a secret', key, async (session, hKey) => {
-      return agreeBytes(session, hKey, point, bytes, inOctets)
-    })
-    return new Secret(ofShared(shared, mechanism, length))
   }
 
   async encapsulate(key: KeyInUse): Promise<Encapsulated> {
@@ -576,10 +485,4 @@ export class Pkcs11Keystore implements Keystore {
     const refusal = why ?? this.cannot({ generate: spec })
     if (refusal !== undefined) throw new KmsError('invalidField', `Cannot ${what}: ${refusal}`)
   }
-}
-
-function firstBytes(bytes: Uint8Array, length: number, kdf: string): Secret {
-  if (length >= 1 && length <= bytes.length) return new Secret(bytes.subarray(0, length))
-  const what = `it gives 1 to ${bytes.length} bytes, ${length} are asked for`
-  throw new KmsError('cryptographicFailure', `Cannot derive with ${kdf}: ${what}`)
 }
