@@ -25,8 +25,6 @@ import {
   RequestBatchItem,
   type RequestHeader,
   RequestMessage,
-  ResponseBatchItem,
-  ResponseHeader,
 } from '#spec/kmip/messages.ts'
 import {
   hasOperation,
@@ -37,15 +35,10 @@ import {
 import { Tag } from '#spec/kmip/tags.ts'
 import { WireError } from '#wire/errors.ts'
 import { itemBytes } from '#wire/ttlv/binary.ts'
-import type { DecodeContext, EncodeContext } from '#wire/ttlv/coder.ts'
-import { type Item, ItemType, structure } from '#wire/ttlv/item.ts'
-import {
-  protocolVersionOf,
-  spokenVersion,
-  VERSION_MAX,
-  type Version,
-  versionText,
-} from '#wire/ttlv/version.ts'
+import type { DecodeContext } from '#wire/ttlv/coder.ts'
+import { type Item, ItemType } from '#wire/ttlv/item.ts'
+import { spokenVersion, VERSION_MAX, type Version, versionText } from '#wire/ttlv/version.ts'
+import { answerOf, encoding, hasFailed, headerBytes, type ItemAnswer, success } from './answers.ts'
 import {
   assertAsynchronous,
   assertDistinct,
@@ -75,7 +68,6 @@ export interface MessageOptions {
 const UNKNOWN = 'Unknown'
 
 type Request = ReturnType<typeof RequestMessage.decode>
-type ItemAnswer = ResponseBatchItem
 
 /**
  * Answers a message that could be decoded as TTLV.
@@ -118,10 +110,6 @@ function decoding(version: Version): DecodeContext {
   return { version, misplaced: 'refuse' }
 }
 
-function encoding(version: Version): EncodeContext {
-  return { version, beyondVersion: 'drop' }
-}
-
 /** Answer to bytes of which not even the operations can be told: one item without Operation. */
 export function wholeFailure(error: unknown, services: Services, version: Version): Item {
   const code = failureCode(error)
@@ -134,52 +122,6 @@ export function wholeFailure(error: unknown, services: Services, version: Versio
     messageExtension: [],
   }
   return answerOf(version, seconds(services), [item])
-}
-
-/** A whole answer: the header and the items, as the table Response Message has them. */
-function answerOf(
-  version: Version,
-  timeStamp: number,
-  answers: readonly ItemAnswer[],
-  clientCorrelationValue?: string,
-): Item {
-  const context = encoding(version)
-  const header = headerItem(version, timeStamp, answers.length, clientCorrelationValue)
-  const items = answers.map((answer) => ResponseBatchItem.encode(Tag.BatchItem, answer, context))
-  return structure(Tag.ResponseMessage, [header, ...items])
-}
-
-interface KnownHeader {
-  readonly version: Version
-  readonly timeStamp: number
-  readonly batchCount: number
-  readonly item: Item
-}
-
-/** The header that was written last: within a second most answers have the same. */
-let known: KnownHeader | undefined
-
-function headerItem(
-  version: Version,
-  timeStamp: number,
-  batchCount: number,
-  clientCorrelationValue: string | undefined,
-): Item {
-  const isPlain = clientCorrelationValue === undefined
-  const isKnown =
-    known?.timeStamp === timeStamp && known.version === version && known.batchCount === batchCount
-  if (isPlain && isKnown && known !== undefined) return known.item
-  const protocolVersion = protocolVersionOf(version)
-  const header = {
-    protocolVersion,
-    timeStamp,
-    attestationType: [],
-    clientCorrelationValue,
-    batchCount,
-  }
-  const item = ResponseHeader.encode(Tag.ResponseHeader, header, encoding(version))
-  if (isPlain) known = { version, timeStamp, batchCount, item }
-  return item
 }
 
 function seconds(services: Services): number {
@@ -486,31 +428,8 @@ class Batch {
   }
 }
 
-function success(
-  operation: Operation,
-  uniqueBatchItemID: Uint8Array | undefined,
-  responsePayload: Item,
-): ItemAnswer {
-  return {
-    operation,
-    uniqueBatchItemID,
-    resultStatus: ResultStatus.Success,
-    responsePayload,
-    messageExtension: [],
-  }
-}
-
-function hasFailed({ resultStatus }: ItemAnswer): boolean {
-  return resultStatus !== ResultStatus.Success
-}
-
 /** About what an item that says Response Too Large takes itself. */
 const TOO_LARGE_BYTES = 168
-
-/** Bytes of a message without its batch items. */
-function headerBytes(message: Item, items: readonly Item[]): number {
-  return itemBytes(message) - items.reduce((sum, item) => sum + itemBytes(item), 0)
-}
 
 /** Ephemeral: the output stays here, for later items of the batch. KMIP 2.1 §8.11. */
 function withoutData(payload: object): object {
@@ -528,20 +447,4 @@ export function effectOf(message: Item): MessageEffect {
     if (name === undefined || handlerOf(name)?.effect !== 'use') return 'change'
   }
   return 'none'
-}
-
-/** For logs: `Create, Get (KMIP 1.4)`. */
-export function describeMessage(message: Item): string {
-  const items = message.type === ItemType.Structure ? message.value : []
-  const names = items.flatMap((item) => {
-    if (item.tag !== Tag.BatchItem || item.type !== ItemType.Structure) return []
-    const operation = item.value.find(({ tag }) => tag === Tag.Operation)
-    return operation?.type === ItemType.Enumeration ? operationLabel(operation.value) : []
-  })
-  try {
-    const { major, minor } = protocolVersionOfMessage(message)
-    return `${names.join(', ')} (KMIP ${versionText(major * 10 + minor)})`
-  } catch {
-    return names.join(', ')
-  }
 }
