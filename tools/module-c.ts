@@ -12,7 +12,7 @@ import {
   type Parameter,
   parametersOf,
 } from '#spec/pkcs11/functions.ts'
-import type { Member } from '#spec/pkcs11/structures.ts'
+import type { Member } from '#spec/pkcs11/members.ts'
 
 const COLUMNS = 100
 

@@ -10,7 +10,8 @@ import { BATCH, DIALECT_CALLS } from '#spec/pkcs11/calls.ts'
 import * as constants from '#spec/pkcs11/constants.ts'
 import { FUNCTION_NAMES } from '#spec/pkcs11/function-names.ts'
 import { type Argument, FUNCTIONS, type FunctionName } from '#spec/pkcs11/functions.ts'
-import { declarationOf, type Member, STRUCTURES } from '#spec/pkcs11/structures.ts'
+import { declarationOf, type Member } from '#spec/pkcs11/members.ts'
+import { STRUCTURES } from '#spec/pkcs11/structures.ts'
 import {
   comment,
   declare,

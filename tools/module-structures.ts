@@ -10,7 +10,8 @@
 import { ATTRIBUTES } from '#spec/pkcs11/attributes.ts'
 import { FUNCTIONS } from '#spec/pkcs11/functions.ts'
 import { MECHANISMS, type MechanismRow, mechanismRow } from '#spec/pkcs11/mechanisms.ts'
-import { type Member, STRUCTURES, type StructureType } from '#spec/pkcs11/structures.ts'
+import type { Member } from '#spec/pkcs11/members.ts'
+import { STRUCTURES, type StructureType } from '#spec/pkcs11/structures.ts'
 import { type Members, type Row, wrap } from './module-c.ts'
 
 /** Structures that the token fills in. */

@@ -10,8 +10,9 @@
  */
 import { createRequire } from 'node:module'
 import { mechanismRow } from '#spec/pkcs11/mechanisms.ts'
+import type { Member } from '#spec/pkcs11/members.ts'
 import { ATTRIBUTE_BYTES, ULONG_BYTES } from '#spec/pkcs11/memory.ts'
-import { type Member, STRUCTURES, type StructureType } from '#spec/pkcs11/structures.ts'
+import { STRUCTURES, type StructureType } from '#spec/pkcs11/structures.ts'
 import type { Attribute, Fields, FieldValue, Mechanism } from '#spec/pkcs11/types.ts'
 import { joinHalves } from '#wire/pkcs11-rpc/integers.ts'
 

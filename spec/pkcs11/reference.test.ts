@@ -10,7 +10,8 @@ import { needsShared, sharedPath } from '#tools/shared.ts'
 import * as constants from './constants.ts'
 import { FUNCTION_NAMES, FUNCTIONS_2_40, FUNCTIONS_3_0 } from './function-names.ts'
 import { type Argument, FUNCTIONS, parametersOf } from './functions.ts'
-import { declarationOf, type Member, STRUCTURES } from './structures.ts'
+import { declarationOf, type Member } from './members.ts'
+import { STRUCTURES } from './structures.ts'
 
 interface Reference {
   readonly constants: Readonly<Record<string, Readonly<Record<string, string | number>>>>

@@ -8,8 +8,9 @@ import { INIT_FUNCTIONS } from '../calls.ts'
 import { CKR } from '../constants.ts'
 import type { Argument } from '../functions.ts'
 import { MECHANISMS, type StockParameter } from '../mechanisms.ts'
+import type { Member } from '../members.ts'
 import { ulongBytes } from '../memory.ts'
-import { type Member, STRUCTURES, type StructureType } from '../structures.ts'
+import { STRUCTURES, type StructureType } from '../structures.ts'
 import {
   type Attribute,
   type AttributeAnswer,

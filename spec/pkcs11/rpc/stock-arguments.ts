@@ -12,7 +12,8 @@ import { malformed } from '#wire/pkcs11-rpc/reader.ts'
 import { CKR } from '../constants.ts'
 import { CryptokiError } from '../errors.ts'
 import type { Argument } from '../functions.ts'
-import { type Member, STRUCTURES } from '../structures.ts'
+import type { Member } from '../members.ts'
+import { STRUCTURES } from '../structures.ts'
 import type { Fields } from '../types.ts'
 import {
   type AnyGiven,

@@ -8,7 +8,8 @@
  */
 import { STOCK_CALLS, STOCK_SECOND_CALLS, type StockFunction } from '../calls.ts'
 import type { Argument } from '../functions.ts'
-import { type Member, STRUCTURES } from '../structures.ts'
+import type { Member } from '../members.ts'
+import { STRUCTURES } from '../structures.ts'
 import { rowOf } from './codec.ts'
 
 const GIVEN_SIGNATURES: Readonly<Partial<Record<Argument['kind'], string>>> = {
