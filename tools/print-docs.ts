@@ -1,8 +1,9 @@
 /**
  * Prints the pages of `docs/` that are tables, and the JSON Schema of the configuration.
  *
- * What is on a page stands in the file of its subject beside this one. Each comes from the rows that the program itself works with; `tools/docs.test.ts` sees to it that
- * the committed pages are what this prints. Run `node tools/print-docs.ts` after changing a table.
+ * What is on a page stands in the file of its subject beside this one. Each comes from the rows
+ * that the program itself works with; `tools/docs.test.ts` sees to it that the committed pages are
+ * what this prints. Run `node tools/print-docs.ts` after changing a table.
  *
  * @module
  */
