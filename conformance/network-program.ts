@@ -20,6 +20,9 @@ import { RW, template, type Wishes } from './pkcs11-workbench.ts'
 
 const P256 = Buffer.from('06082a8648ce3d030107', 'hex')
 const P256_BYTES = 64
+/** Passwords; with both of the characters that mean something in a PIN. */
+export const ALICE = 'pass:word@home'
+export const BOB = 'bobs-word'
 /** Wrong PINs until one is locked. */
 export const ATTEMPTS = 3
 

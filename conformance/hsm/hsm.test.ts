@@ -53,6 +53,7 @@ const SUITES: readonly Suite[] = [
     whole: '/mandatory ones of/',
     needs: [fileURLToPath(new URL('../../../shared/vectors/kmip', import.meta.url))],
   },
+  { path: 'pkcs11/pkcs11-tool-pins.test.ts', needs: [TOOL] },
   { path: 'pkcs11/p11tool.test.ts', needs: ['/usr/bin/p11tool'] },
   { path: 'pkcs11/p11-kit-client.test.ts', needs: [TOOL, '/usr/bin/p11tool'] },
   { path: 'pkcs11/openssh.test.ts', needs: ['/usr/bin/ssh-agent', '/usr/sbin/sshd'] },
