@@ -31,8 +31,8 @@ class Sink {
   now = 1_000
   readonly journal: Journal
 
-  constructor() {
-    const options = { clock: () => this.now, flushMilliseconds: 60_000, queueMax: 100 }
+  constructor(flushMilliseconds = 60_000) {
+    const options = { clock: () => this.now, flushMilliseconds, queueMax: 100 }
     this.journal = new Journal((entries) => this.#write(entries), { ...options, failed: () => {} })
   }
 
@@ -102,6 +102,30 @@ describe('the journal', () => {
         assert.equal(text?.length, AUDIT_TEXT_MAX)
       }
     }
+  })
+
+  it('cuts whichever is long, and leaves what is just as long as may be', async () => {
+    const [long, whole] = ['x'.repeat(AUDIT_TEXT_MAX + 1), 'x'.repeat(AUDIT_TEXT_MAX)]
+    for (const field of ['principal', 'object', 'detail'] as const) {
+      const cut = entryOf({ ...EVENT, [field]: long }, 0)
+      assert.equal(cut[field], `${'x'.repeat(AUDIT_TEXT_MAX - 1)}…`, field)
+      assert.equal(entryOf({ ...EVENT, [field]: whole }, 0)[field], whole, field)
+    }
+  })
+
+  it('is written by itself, and tried again by itself', { timeout: 10_000 }, async () => {
+    const sink = new Sink(5)
+    const until = async (happened: () => boolean): Promise<void> => {
+      while (!happened()) await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+    sink.journal.record(EVENT)
+    await until(() => sink.entries.length === 1)
+    sink.failure = new Error('the disk is full')
+    sink.journal.record(EVENT)
+    await until(() => sink.journal.failures > 1)
+    sink.failure = undefined
+    await until(() => sink.entries.length === 2)
+    assert.equal(sink.journal.waiting, 0)
   })
 
   it('asks to wait when as many entries wait as may', async () => {

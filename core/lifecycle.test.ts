@@ -13,6 +13,8 @@ import { AttributeBag } from './attribute-bag.ts'
 import {
   assertTransition,
   assertUsable,
+  isDestroyed,
+  isoDate,
   mayFollow,
   nextDue,
   stateAfterRevoke,
@@ -101,6 +103,33 @@ describe('the uses of an object', () => {
     const process = STATES.map((state) => usable(bag(state), 'process'))
     assert.deepEqual(protect, [false, true, false, false, false, false])
     assert.deepEqual(process, [false, true, true, true, false, false])
+  })
+
+  it('say why they are refused, and what has to be done first', () => {
+    const refused = (state: State, purpose: 'protect' | 'process', dates = {}) => {
+      return () => assertUsable(() => 'Cannot use "k"', bag(state, dates), purpose, NOW)
+    }
+    assert.throws(
+      refused(State.PreActive, 'protect'),
+      /"k": its state is Pre-Active, not Active; activate/,
+    )
+    assert.throws(refused(State.PreActive, 'process'), /Pre-Active; activate it first$/)
+    assert.throws(refused(State.Destroyed, 'process'), /its state is Destroyed$/)
+    const stop = { protectStopDate: NOW }
+    assert.throws(refused(State.Active, 'protect', stop), /Date 2023-11-14T22:13:20Z has passed$/)
+    const unknown = () => assertUsable(() => 'Cannot use', AttributeBag.EMPTY, 'process', NOW)
+    assert.throws(unknown, /its state is unknown$/)
+  })
+
+  it('are over for what is destroyed, compromised before or not', () => {
+    const destroyed = STATES.filter((state) => isDestroyed(state))
+    assert.deepEqual(destroyed, [State.Destroyed, State.DestroyedCompromised])
+    assert.equal(isDestroyed(undefined), false)
+  })
+
+  it('have dates that people read, and numbers where no calendar has them', () => {
+    assert.equal(isoDate(0), '1970-01-01T00:00:00Z')
+    assert.equal(isoDate(2 ** 60), String(2 ** 60))
   })
 
   it('end at the Protect Stop Date and begin at the Process Start Date', () => {

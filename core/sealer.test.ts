@@ -14,6 +14,16 @@ import { Secret } from './secret.ts'
 const RUNS = { seed: Number(process.env['SEED'] ?? 20_240_611), numRuns: 100 }
 const TAMPERED = { code: 'tampered' }
 
+/** What an earlier Claviger has written: 'secret' at 'here', and a data key. */
+const SEALED = [
+  '01000000012afdb5417f22a903da29e1b4f20e4874c863984e1553fbb97135e2e358206c2d9c96d8013b53' +
+    'eab1863077144304e9a78bf2',
+  '0100000001fcb3f2ed0f91ebefba9535d151b1698db297592bb83de34c8761c1e6e30eb1c79017c2330d35' +
+    '1c87eb3631c1eb9639d4fdaaf4fe73adafe8ceaf13655e7c7f4d4f74589c1c725ca859d93983',
+]
+const AUTHENTICATED = 'ff95148595e2a5013c5c8afa6e6d2f45a22aeb6783e00b6b2b23c16a97509017'
+const SUBKEY = 'bff20a74f0fed98884acdcc7b6a20487e32ec161e0b5ad92b8234d41ae6428d4'
+
 function key(fill: number): Secret {
   return new Secret(Buffer.alloc(32, fill))
 }
@@ -73,6 +83,19 @@ describe('a seal', () => {
 
   it('authenticates parts, not their concatenation', () => {
     assert.notDeepEqual(sealer.authenticate('ab', 'c'), sealer.authenticate('a', 'bc'))
+    assert.notDeepEqual(sealer.authenticate('a', 'b'), sealer.authenticate('a\0\0\0\0b'))
+    assert.notDeepEqual(sealer.authenticate('é', 'b'), sealer.authenticate('éb', ''))
+  })
+
+  it('is what it has been since the first version, so that databases open', () => {
+    const sealed = SEALED.map((hex) => Buffer.from(hex, 'hex'))
+    const [seal, dataKey] = sealed as [Buffer, Buffer]
+    assert.equal(Buffer.from(sealer.open(seal, 'here')).toString(), 'secret')
+    assert.deepEqual(openDataKey(key(5), 1, dataKey).expose(), key(6).expose())
+    assert.equal(sealer.seal(Buffer.alloc(0), 'here').length, 1 + 4 + 16 + 12 + 16)
+    const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+    assert.equal(hex(sealer.authenticate('ab', Buffer.from('c'))), AUTHENTICATED)
+    assert.equal(hex(sealer.subkey('ledger')), SUBKEY)
   })
 })
 
