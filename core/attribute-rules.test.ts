@@ -10,16 +10,21 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ATTRIBUTES, type AttributeKey } from '#spec/kmip/attributes.ts'
 import { State } from '#spec/kmip/enumerations.ts'
+import { Tag } from '#spec/kmip/tags.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
 import { AttributeBag } from './attribute-bag.ts'
 import {
+  asGiven,
   assertCount,
   assertDates,
   assertMayAdd,
   assertMayChange,
   assertMayDelete,
   assertMayGive,
+  KEEPER_WISH,
+  LOCAL,
   withConsequences,
+  withUsageCount,
 } from './attribute-rules.ts'
 import { limitsWith } from './limits.ts'
 
@@ -183,6 +188,16 @@ describe('the rules of attributes', () => {
     }
   })
 
+  it('begin to count usage at the total, unless a count is given', () => {
+    const given = { usageLimitsTotal: 10n, usageLimitsUnit: 1 } as const
+    const counted = withUsageCount(inState(State.Active).set('usageLimits', given))
+    assert.equal(counted.get('usageLimits')?.usageLimitsCount, 10n)
+    const part = { ...given, usageLimitsCount: 4n }
+    const kept = withUsageCount(inState(State.Active).set('usageLimits', part))
+    assert.equal(kept.get('usageLimits')?.usageLimitsCount, 4n)
+    assert.equal(withUsageCount(inState(State.Active)).has('usageLimits'), false)
+  })
+
   it('never loosen Sensitive and Extractable', () => {
     const object = inState(State.Active)
     const change = (id: 'sensitive' | 'extractable', from: boolean, to: boolean) =>
@@ -201,7 +216,20 @@ describe('the rules of attributes', () => {
       ['y:ours', 'readOnlyAttribute'],
       [':Nonsense', 'unknownAttribute'],
     ] as const
+    const held = rows.reduce((bag, [id]) => bag.set(id, value), object)
     for (const [id, expected] of rows) {
+      const changed = expected === 'readOnlyAttribute' ? 'attributeReadOnly' : expected
+      assert.equal(
+        codeOf(() => assertMayChange(held, id, value, NOW)),
+        changed,
+        id,
+      )
+      const deleted = expected === 'unknownAttribute' ? 'unknownToDelete' : changed
+      assert.equal(
+        codeOf(() => assertMayDelete(held, id)),
+        deleted,
+        id,
+      )
       assert.equal(
         codeOf(() => assertMayGive([{ id, value }])),
         expected,
@@ -213,10 +241,34 @@ describe('the rules of attributes', () => {
         id,
       )
     }
+  })
+
+  it('take the wish for a keeper with a new object, and never after', () => {
+    const id = `vendor:${KEEPER_WISH}` as const
+    const value = { tag: 0x42000b, type: ItemType.TextString, value: 'hsm::4::kek' } as const
+    const object = inState(State.Active)
+    assertMayGive([{ id, value }])
+    const add = () => assertMayAdd(object, id)
+    const change = () => assertMayChange(object, id, value, NOW)
+    assert.deepEqual([codeOf(add), codeOf(change)], ['readOnlyAttribute', 'readOnlyAttribute'])
+  })
+
+  it('look at values, also of a new object', () => {
+    const smallest = [{ id: 'activationDate', value: -Infinity }] as const
     assert.equal(
-      codeOf(() => assertMayDelete(object, 'y:ours')),
-      'attributeReadOnly',
+      codeOf(() => assertMayGive(smallest)),
+      'attributeValue',
     )
+  })
+
+  it('make an object whose date of origin was given one of elsewhere', () => {
+    const given = asGiven(inState(State.Active), 'originalCreationDate')
+    assert.deepEqual(given.get(LOCAL), {
+      tag: Tag.AttributeValue,
+      type: ItemType.Boolean,
+      value: false,
+    })
+    assert.equal(asGiven(inState(State.Active), 'activationDate').has(LOCAL), false)
   })
 
   it('move the state and the history with what was changed', () => {
