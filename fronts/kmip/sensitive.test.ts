@@ -97,7 +97,7 @@ describe('A sensitive object', { timeout: 60_000 }, () => {
     [14, ResultReason.Sensitive, ResultReason.IllegalOperation],
     [21, ResultReason.Sensitive, ResultReason.InvalidObjectType],
   ] as readonly (readonly [Version, ResultReason, ResultReason])[]) {
-    it(`without a Key Block does not leave because wrapping is asked for, in ${version}`, async () => {
+    it(`without a Key Block does not leave to be wrapped, in ${version}`, async () => {
       const uniqueIdentifier = await registered(OPAQUE)
       for (const key of [await wrappingKey(), 'nobody’s']) {
         const keyWrappingSpecification = {
