@@ -55,7 +55,8 @@ export async function deriveKey(context: Context, wish: DeriveWish): Promise<Man
   }
   const all = await resolved(context, wish.given)
   const { spec, bits } = wanted(objectType, all)
-  const bases = await Promise.all(ids.map((id) => usableKey(context, id, USES.derive)))
+  // Async: one that is refused at once must not leave the others behind, with nobody to hear them.
+  const bases = await Promise.all(ids.map(async (id) => usableKey(context, id, USES.derive)))
   const [base, second] = bases
   if (base === undefined) {
     throw new KmsError('missingField', 'Cannot derive key: no Unique Identifier is given')
