@@ -53,6 +53,7 @@ export const LIMITS = {
   agentIdleSeconds:       { default: 10,         min: 0,     max: 86_400,      unit: 'seconds',      what: 'Time that an agent stays when no application is connected any more' },
   savedStatesMax:         { default: 100,        min: 1,     max: 100_000,     unit: 'count',        what: 'Digests that one PKCS#11 application may have put aside (C_GetOperationState); the oldest goes' },
   bufferedBytesMax:       { default: 16_777_216, min: 1_024, max: 1_073_741_824, unit: 'bytes',      what: 'Data of an operation in parts that has to be gathered first (AEAD decryption, EdDSA, ML-DSA)' },
+  wrapBytesMax:           { default: 65_536,     min: 1_024, max: 16_777_216,  unit: 'bytes',        what: 'What one AES key wrap (RFC 3394, RFC 5649) takes: a slow cipher, that is for keys' },
   streamsMax:             { default: 100,        min: 1,     max: 100_000,     unit: 'count',        what: 'KMIP operations in parts (Init Indicator) that one client may have begun' },
   streamSeconds:          { default: 300,        min: 1,     max: 86_400,      unit: 'seconds',      what: 'Time that a KMIP operation in parts waits for its next part' },
   unwrappedKeysMax:       { default: 1_000,      min: 0,     max: 10_000_000,  unit: 'count',        what: 'Keys kept under a wrapping key that are in memory as it has unwrapped them; the one not used longest goes' },

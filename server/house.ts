@@ -28,7 +28,6 @@ import { Store } from '#core/store.ts'
 import { MemoryDatabase } from '#databases/memory/memory.ts'
 import { openSqlite } from '#databases/sqlite/sqlite.ts'
 import type { Token } from '#fronts/pkcs11/token.ts'
-import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { complaint } from './complaint.ts'
 import { type Config, ConfigError } from './config.ts'
 import { assertNotLost } from './folder.ts'
@@ -201,7 +200,7 @@ export class House {
       findCalled: findPlaced,
       store: this.#software.watched(new Store(database, sealer, limits.objectCacheMax)),
       keystores: new Keystores(
-        keystoresOf(config, sealer, this.#software, devices, (keystore, object) => {
+        keystoresOf(config, this.#software, devices, (keystore, object) => {
           return kekCopy(this, keystore, object)
         }),
       ),
@@ -459,14 +458,13 @@ function assertName(name: string): void {
 
 function keystoresOf(
   config: Config,
-  sealer: Sealer,
   software: SoftwareKeystores,
   devices: HsmDevices,
   kek: KekSource,
 ): [Keystore, ...Keystore[]] {
   const keystores: Keystore[] = config.keystores.map((one) => {
     if (one.type === 'software') return software.open(one.name)
-    return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), devices.of(one), kek)
+    return hsmKeystore(one, software.plain(one.name), devices.of(one), kek)
   })
   return keystores as [Keystore, ...Keystore[]]
 }
