@@ -24,7 +24,7 @@ import type {
   SealedDataKey,
   StoredRecord,
 } from '#core/database.ts'
-import { KmsError } from '#core/errors.ts'
+import { isTampered, KmsError } from '#core/errors.ts'
 import { migrate, openForReading, openForWriting } from './connection.ts'
 import { countPart, findRecords, type Looking, type RecordRow } from './find.ts'
 import { LedgerReader } from './ledger.ts'
@@ -208,7 +208,7 @@ class SqliteDatabase implements Database {
       this.#assertLast(kind, id, revision)
       return true
     } catch (error) {
-      if (error instanceof KmsError && error.code === 'tampered') return false
+      if (isTampered(error)) return false
       throw error
     }
   }
