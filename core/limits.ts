@@ -34,6 +34,7 @@ export const LIMITS = {
   attributeInstancesMax:  { default: 1_000,      min: 1,     max: 100_000,     unit: 'count',        what: 'Instances of all attributes of one object' },
   attributeBytesMax:      { default: 262_144,    min: 1_024, max: 16_777_216,  unit: 'bytes',        what: 'Attributes of one object, encoded' },
   locateItemsMax:         { default: 10_000,     min: 1,     max: 1_000_000,   unit: 'count',        what: 'Identifiers in one answer of Locate; Located Items tells the total' },
+  searchMilliseconds:     { default: 30_000,     min: 10,    max: 3_600_000,   unit: 'milliseconds', what: 'Time of a search that has to read objects, because no index decides what it asks for' },
   randomBytesMax:         { default: 262_144,    min: 1,     max: 16_777_216,  unit: 'bytes',        what: 'Bytes of one RNG Retrieve' },
   objectCacheMax:         { default: 20_000,     min: 0,     max: 10_000_000,  unit: 'count',        what: 'Objects kept decoded in memory' },
   auditQueueMax:          { default: 50_000,     min: 100,   max: 10_000_000,  unit: 'count',        what: 'Distinct audit entries that wait to be written; requests wait beyond' },
