@@ -88,6 +88,7 @@ export class Destructions {
 
   /** Does what has been left undone. A keystore that is away is asked the next time. */
   async finish(services: Services): Promise<void> {
+    await services.makings?.finish(services)
     const { clock, log } = services
     const ids = await this.#database.due(KIND, Math.floor(clock() / 1_000), BATCH)
     for (const id of ids) {

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url'
 import type { Services } from '#core/context.ts'
 import { KmsError } from '#core/errors.ts'
 import { keyInUse } from '#core/keys.ts'
-import type { Keystore } from '#core/keystore.ts'
+import type { Foundling, Keystore } from '#core/keystore.ts'
+import type { AnnouncedMakings } from '#core/makings.ts'
 import { type Adoption, adopt } from '#core/operations/adopt.ts'
 import type { Secret } from '#core/secret.ts'
 import type { Device, DeviceStatus } from '#keystores/pkcs11/device.ts'
@@ -37,11 +38,18 @@ export function hsmKeystore(
   beside: Keystore,
   device: Device,
   source?: KekSource,
+  makings?: AnnouncedMakings,
 ): Pkcs11Keystore {
   const { name, extractable, administrators, identifierSlot } = config
   const adoptsCalled = config.adopt !== 'never'
   const kek = kekOptions(config, source)
-  const options = { name, extractable, administrators, identifierSlot, adoptsCalled, kek }
+  const makingsHere = makings && {
+    announce: (object: string, handle: Uint8Array) => makings.announce(name, object, handle),
+    withdraw: (handle: Uint8Array) => makings.withdraw(name, handle),
+    isUnderWay: (found: Foundling) => makings.isUnderWay(name, found),
+  }
+  const places = { administrators, identifierSlot, adoptsCalled }
+  const options = { name, extractable, ...places, kek, makings: makingsHere }
   return new Pkcs11Keystore(options, device, beside)
 }
 

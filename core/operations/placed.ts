@@ -107,26 +107,17 @@ export function placedName(
 }
 
 /**
- * Enters what has been made; what cannot be entered is destroyed again in its keystore.
+ * Enters what has been made.
  *
  * @throws {@link KmsError} those of {@link enter}.
  */
-export async function enterMade(
+export function enterMade(
   context: Context,
-  { keystore, place, replaced }: MakingPlace,
+  { replaced }: MakingPlace,
   objects: readonly ManagedObject[],
   internal: Parameters<typeof enter>[2],
 ): Promise<readonly ManagedObject[]> {
-  try {
-    return await enter(context, objects, internal, replaced)
-  } catch (error) {
-    if (place !== undefined) {
-      for (const { material } of objects) {
-        if (material !== undefined) await keystore.destroy(material.handle)
-      }
-    }
-    throw error
-  }
+  return enter(context, objects, internal, replaced)
 }
 
 /**

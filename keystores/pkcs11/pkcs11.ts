@@ -64,7 +64,7 @@ import { DeviceKeys, nameOf } from './device-keys.ts'
 import { asWrongData, failureOf, isNoSeed } from './failures.ts'
 import { inventory } from './inventory.ts'
 import { Kek, type KekOptions } from './kek.ts'
-import { Maker } from './making.ts'
+import { Maker, type MakingsHere } from './making.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { hasLabel, openOaep } from './oaep.ts'
 import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
@@ -84,6 +84,8 @@ export interface HsmKeystoreOptions {
   readonly adoptsCalled?: boolean
   /** The slot in identifiers. Default: the token's own. */
   readonly identifierSlot?: number | undefined
+  /** Is told before keys are made, and when they are gone. */
+  readonly makings?: MakingsHere | undefined
   /** Through which secret keys are taken out; without it their values are read. */
   readonly kek?: KekOptions | undefined
 }
@@ -102,6 +104,7 @@ export class Pkcs11Keystore implements Keystore {
   readonly #abilities: Abilities
   readonly #keys: DeviceKeys
   readonly #maker: Maker
+  readonly #makings: MakingsHere | undefined
   /** References of what lies beside, without their first byte. */
   readonly #inner = new WeakMap<Uint8Array, Uint8Array>()
 
@@ -118,7 +121,9 @@ export class Pkcs11Keystore implements Keystore {
     this.#abilities = new Abilities(device, extractable)
     this.#keys = new DeviceKeys(name, device)
     this.kek = kek && new Kek(name, kek, device, (id) => this.#keys.isReserved(id))
-    this.#maker = new Maker({ name, extractable, viaKek: kek !== undefined }, this.#keys)
+    const { makings } = options
+    this.#makings = makings
+    this.#maker = new Maker({ name, extractable, viaKek: kek !== undefined, makings }, this.#keys)
     this.can = {
       exports: extractable,
       protectionStorageMask: ProtectionStorageMask.Hardware,
@@ -273,6 +278,7 @@ export class Pkcs11Keystore implements Keystore {
         await session.call('C_DestroyObject', { hObject })
       }
     })
+    await this.#makings?.withdraw(handle)
   }
 
   /**
@@ -283,7 +289,8 @@ export class Pkcs11Keystore implements Keystore {
     const all = await this.#keys.read('look through it', (session) => inventory(session, called))
     return all.filter((one) => {
       const isOwn = this.#keys.isReserved(Buffer.from(one.pairId ?? '', 'hex'))
-      return !isOwn && this.kek?.isIt(one) !== true
+      if (isOwn || this.kek?.isIt(one) === true) return false
+      return this.#makings?.isUnderWay(one) !== true
     })
   }
 
