@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { deepEqual, equal, match, rejects } from 'node:assert/strict'
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,20 +16,25 @@ import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { KmipClient } from '#clients/kmip/client.ts'
+import { Pkcs11Client } from '#clients/pkcs11-rpc/client.ts'
 import { HostDevice } from '#keystores/pkcs11/host-device.ts'
 import { softHsmWithManners, withoutManners } from '#keystores/pkcs11/manners.ts'
 import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
 import { askServer } from '#server/control.ts'
+import { socketPath } from '#server/sockets.ts'
 import {
   CryptographicAlgorithm,
   CryptographicUsageMask as Mask,
   NameType,
   ObjectType,
 } from '#spec/kmip/enumerations.ts'
-import { CKA } from '#spec/pkcs11/constants.ts'
+import { APPLICATION_ID_BYTES } from '#spec/pkcs11/calls.ts'
+import { CKA, CKF, CKM, CKU } from '#spec/pkcs11/constants.ts'
+import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import { type OwnServer, startOwnServer } from '../own-server.ts'
 
 const WAIT_MILLISECONDS = 20_000
+const PIN = '24681357'
 
 describe('a key that becomes no object', { skip: withoutManners, timeout: 180_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'claviger-never-entered-'))
@@ -74,6 +80,27 @@ describe('a key that becomes no object', { skip: withoutManners, timeout: 180_00
   async function reKey(uniqueIdentifier: string, offset: number): Promise<void> {
     await using kmip = new KmipClient(server.client('admin'))
     await kmip.call('ReKey', { uniqueIdentifier, offset })
+  }
+
+  /** A program with a session that is logged in. */
+  async function application() {
+    const client = await Pkcs11Client.connect(socketPath(dataDir, 'pkcs11'))
+    const id = randomBytes(APPLICATION_ID_BYTES)
+    const asked = { application: id, processId: process.pid, reserved: undefined }
+    await client.call('C_Initialize', asked)
+    const flags = CKF.SERIAL_SESSION | CKF.RW_SESSION
+    const { phSession: hSession } = await client.call('C_OpenSession', { slotID: 0, flags })
+    await client.call('C_Login', { hSession, userType: CKU.USER, pPin: Buffer.from(PIN) })
+    return { client, hSession }
+  }
+
+  async function sessionKey({ client, hSession }: Awaited<ReturnType<typeof application>>) {
+    const pMechanism = { type: CKM.AES_KEY_GEN, parameter: undefined }
+    const pTemplate = [
+      { type: CKA.TOKEN, value: Uint8Array.of(0) },
+      { type: CKA.VALUE_LEN, value: ulongBytes(32) },
+    ]
+    return (await client.call('C_GenerateKey', { hSession, pMechanism, pTemplate })).phKey
   }
 
   /** How many objects are in the device. */
@@ -150,6 +177,34 @@ describe('a key that becomes no object', { skip: withoutManners, timeout: 180_00
     await settles(before)
     await create('died')
     equal(await inDevice(), before + 1)
+  })
+
+  it('but a session object lies there until it ends, also with the server, and is not adopted', async () => {
+    const before = await inDevice()
+    await askServer(dataDir, 'token.pin', { so: false, pin: PIN })
+    const first = await application()
+    const [gone, kept] = [await sessionKey(first), await sessionKey(first)]
+    equal(await inDevice(), before + 2)
+    const { hSession, client } = first
+    await client.call('C_DestroyObject', { hSession, hObject: gone })
+    equal(await inDevice(), before + 1)
+    const { adopted } = (await askServer(dataDir, 'hsm.adopt', { name: 'hsm' })) as {
+      readonly adopted: number
+    }
+    equal(adopted, 0)
+    await server.kill()
+    client.close()
+    ok(kept > 0)
+    server = await server.restart()
+    equal(await inDevice(), before)
+    const second = await application()
+    await sessionKey(second)
+    await second.client.call('C_CloseSession', { hSession: second.hSession })
+    second.client.close()
+    await settles(before)
+    await server.stop()
+    server = await server.restart()
+    equal(await inDevice(), before)
   })
 
   it('because the server ends is destroyed by the next start, before anything is adopted', async () => {
