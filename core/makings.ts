@@ -59,6 +59,8 @@ export class AnnouncedMakings implements Makings {
   readonly #open = new Map<string, Announced>()
   /** Records of what nobody is going to enter. */
   readonly #left = new Map<string, Making | undefined>()
+  /** Those that are being destroyed, and those whose delay has been logged. */
+  readonly #busy = new Set<string>()
   readonly #late = new Set<string>()
   #recovered: Promise<void> | undefined
 
@@ -139,9 +141,18 @@ export class AnnouncedMakings implements Makings {
     this.#recovered ??= this.#recover()
     await this.#recovered
     for (const [record, making] of [...this.#left]) {
-      if (keystore !== undefined && making !== undefined && making.keystore !== keystore) continue
-      await this.#attempt(services, record)
+      if (making === undefined) this.#left.set(record, await this.#read(record))
     }
+    const left = [...this.#left].filter(([, making]) => {
+      return keystore === undefined || making?.keystore === keystore
+    })
+    const byKeystore = Map.groupBy(left, ([, making]) => making?.keystore)
+    await Promise.all(
+      [...byKeystore.values()].map(async (each) => {
+        // Where one has failed, the others would have to wait as long.
+        for (const [record] of each) if (!(await this.#attempt(services, record))) return
+      }),
+    )
   }
 
   /** What the process before this one has left: nothing of it is under way any more. */
@@ -153,23 +164,29 @@ export class AnnouncedMakings implements Makings {
     }
   }
 
-  async #attempt(services: Services, record: string): Promise<void> {
+  /** @returns Whether it is done. */
+  async #attempt(services: Services, record: string): Promise<boolean> {
+    if (this.#busy.has(record)) return true
+    this.#busy.add(record)
     try {
       await this.#finish(services, record)
       this.#left.delete(record)
       this.#late.delete(record)
+      return true
     } catch (error) {
       const reason = (error as Error).message
       const what = 'a key that became no object is still to be destroyed in its keystore'
       if (!this.#late.has(record)) services.log.warn({ reason }, what)
       this.#late.add(record)
+      return false
+    } finally {
+      this.#busy.delete(record)
     }
   }
 
   async #finish({ store, keystores, log }: Services, record: string): Promise<void> {
-    const making = this.#left.get(record) ?? (await this.#read(record))
+    const making = await this.#read(record)
     if (making === undefined) return
-    this.#left.set(record, making)
     const { object, keystore, handle } = making
     // Its commit may have been the last thing that was done.
     if (!isMaterial((await store.object(object))?.material, making)) {

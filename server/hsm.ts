@@ -268,17 +268,19 @@ export async function adoptKeys(house: House, wanted: string | undefined): Promi
 }
 
 /** At the start of the server: an HSM that is away does not keep it from starting. */
-export async function adoptAtStart(house: House): Promise<void> {
+export async function adoptAtStart(
+  house: House,
+  config: HsmConfig,
+  keystore: Pkcs11Keystore,
+): Promise<void> {
+  if (config.adopt !== 'start') return
   const { log } = house.services
-  for (const [config, keystore] of hsms(house)) {
-    if (config.adopt !== 'start') continue
-    try {
-      const result = await adoptFrom(house, config, keystore)
-      log.info({ keystore: config.name, ...result }, 'keys of the HSM are objects')
-    } catch (err) {
-      const reason = (err as Error).message
-      log.warn({ keystore: config.name, reason }, 'keys of the HSM could not be adopted')
-    }
+  try {
+    const result = await adoptFrom(house, config, keystore)
+    log.info({ keystore: config.name, ...result }, 'keys of the HSM are objects')
+  } catch (err) {
+    const reason = (err as Error).message
+    log.warn({ keystore: config.name, reason }, 'keys of the HSM could not be adopted')
   }
 }
 
@@ -293,7 +295,7 @@ async function adoptFrom(
     throw new KmsError('notFound', what)
   }
   const { services } = house
-  await services.destructions.finish(services)
+  await services.destructions.finish(services, name)
   const now = Math.floor(services.clock() / 1_000)
   const principal = { name: owner.name, scope: owner.scope }
   const context = { services, principal, front: 'hsm', operation: 'Adopt', now }

@@ -69,7 +69,7 @@ export async function makingAt<T>(
   MAKING.add(key)
   try {
     // What still is to be destroyed there would take its successor with it.
-    await context.services.destructions.finish(context.services)
+    await context.services.destructions.finish(context.services, keystore.name)
     const both = identifiersOf(keystores, keystore, name).flatMap((one) => {
       return [one, `${one}${PUBLIC_SUFFIX}`]
     })
@@ -136,7 +136,7 @@ export async function findPlaced(context: Context, id: string): Promise<ManagedO
   if (!isAdministrator(context.principal, keystore)) return undefined
   const half = place.name.endsWith(PUBLIC_SUFFIX) ? 'public' : undefined
   const stem = half === undefined ? place.name : place.name.slice(0, -PUBLIC_SUFFIX.length)
-  await context.services.destructions.finish(context.services)
+  await context.services.destructions.finish(context.services, keystore.name)
   const found = await calledIn(keystore, id, stem)
   const called = found.find(({ kind }) => (kind === 'public') === (half === 'public'))
   if (called === undefined) return undefined

@@ -10,6 +10,7 @@
  * error       C_EncryptInit says CKR_DEVICE_ERROR
  * refuse      C_EncryptInit says CKR_MECHANISM_INVALID
  * slow        C_Encrypt takes 200 ms
+ * hang        C_OpenSession does not come back
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -52,6 +53,12 @@ word C_GenerateKeyPair(word session, void *mechanism, void *public, word publics
                        word privates, word *key, word *other) {
   word (*own)(word, void *, void *, word, void *, word, word *, word *) = real("C_GenerateKeyPair");
   return made(own(session, mechanism, public, publics, private, privates, key, other));
+}
+
+word C_OpenSession(word slot, word flags, void *application, void *notify, word *session) {
+  word (*own)(word, word, void *, void *, word *) = real("C_OpenSession");
+  while (is("hang")) usleep(SLOW);
+  return own(slot, flags, application, notify, session);
 }
 
 word C_EncryptInit(word session, void *mechanism, word key) {
