@@ -57,12 +57,14 @@ export async function commit(
   })
   const records = [...granted, ...(undo === undefined ? endedGrants(context, changes) : [])]
   const destructions = services.destructions.begin(services, changes)
+  const entering = services.makings?.entering(changes) ?? []
   try {
-    await services.store.commit(changes, entries, [...records, ...destructions])
+    await services.store.commit(changes, entries, [...records, ...destructions, ...entering])
   } catch (error) {
     services.destructions.forget(changes)
     throw error
   }
+  services.makings?.entered(changes)
   services.grants.settle(records)
   undo?.push(...changes)
   // Not yet, where it may be undone.
