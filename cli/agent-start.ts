@@ -15,6 +15,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { runAgent } from '#server/agent.ts'
+import { surviveRejections } from '#server/last-resort.ts'
 import { createLog, type Logger } from '#server/log.ts'
 import { loadConfig } from './configured.ts'
 import { fail } from './output.ts'
@@ -89,6 +90,7 @@ export async function startAgent(options: AgentOptions): Promise<void> {
   // The application may close its end whenever it likes.
   const stream = new Socket({ fd }).on('error', () => {})
   process.on('SIGHUP', () => {})
+  surviveRejections(log)
   const served = (): void => void setTimeout(prepareNext, SETTLED_MILLISECONDS, log).unref()
   await runAgent({ dataDir: data, config, log, stream, served })
 }

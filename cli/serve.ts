@@ -20,12 +20,13 @@ interface ServeOptions extends GlobalOptions {
 
 /** What a server is made of; other commands start sooner without it. */
 async function serverParts() {
-  const [{ House }, { createLog }, { startServer }] = await Promise.all([
+  const [{ House }, { createLog }, { startServer }, { surviveRejections }] = await Promise.all([
     import('#server/house.ts'),
     import('#server/log.ts'),
     import('#server/serve.ts'),
+    import('#server/last-resort.ts'),
   ])
-  return { House, createLog, startServer }
+  return { House, createLog, startServer, surviveRejections }
 }
 
 /** Files of a data directory are nobody else's business. */
@@ -51,7 +52,7 @@ needs a new start.`,
     process.umask(PRIVATE_UMASK)
     const isNew = !existsSync(join(options.data, 'claviger.db'))
     const config = loadConfig(options, options.kmip)
-    const { House, createLog, startServer } = await serverParts()
+    const { House, createLog, startServer, surviveRejections } = await serverParts()
     const log = createLog(config.log)
     for (const variable of unknownVariables(process.env)) {
       log.warn({ variable }, 'a variable is none of the configuration: claviger config variables')
@@ -77,6 +78,7 @@ needs a new start.`,
         },
       )
     }
+    surviveRejections(log)
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
     process.on('SIGHUP', () => void server.renew())

@@ -57,12 +57,14 @@ export async function commit(
   })
   const records = [...granted, ...(undo === undefined ? endedGrants(context, changes) : [])]
   const destructions = services.destructions.begin(services, changes)
+  const entering = services.makings?.entering(changes) ?? []
   try {
-    await services.store.commit(changes, entries, [...records, ...destructions])
+    await services.store.commit(changes, entries, [...records, ...destructions, ...entering])
   } catch (error) {
     services.destructions.forget(changes)
     throw error
   }
+  services.makings?.entered(changes)
   services.grants.settle(records)
   undo?.push(...changes)
   // Not yet, where it may be undone.
@@ -118,25 +120,60 @@ async function assertDestroys(
 /**
  * Puts everything back as it was before a batch: the changes that were written, last one first.
  *
- * KMIP 2.1 §8.3.3 (Batch Error Continuation Option Undo).
+ * KMIP 2.1 §8.3.3 (Batch Error Continuation Option Undo). What another request has done since to an
+ * object was acknowledged: such an object stays as it is, unless the batch has made it, for then
+ * nobody may find it any more.
+ *
+ * @returns The identifiers of objects that stay.
  */
-export async function undoChanges(context: Context, done: readonly ObjectChange[]): Promise<void> {
-  const latest = new Map<string, number>()
-  const inverses: ObjectChange[] = []
-  for (const { before, after } of done.toReversed()) {
-    const id = (after ?? before)?.id as string
-    const revision = latest.get(id) ?? after?.revision ?? before?.revision ?? 0
-    if (before === undefined) inverses.push({ before: after && { ...after, revision } })
-    else {
-      const restored = { ...before, revision: revision + 1 }
-      inverses.push({ before: after && { ...after, revision }, after: restored })
-      latest.set(id, revision + 1)
+export async function undoChanges(
+  context: Context,
+  done: readonly ObjectChange[],
+): Promise<ReadonlySet<string>> {
+  const { services } = context
+  const undoing = { ...context, undo: undefined }
+  const kept = new Set<string>()
+  for (const inverse of inversesOf(done)) {
+    const id = (inverse.before ?? inverse.after)?.id as string
+    if (kept.has(id)) continue
+    try {
+      await commit(undoing, [inverse], 'undone')
+    } catch (error) {
+      if (!isOvertaken(error)) throw error
+      if (inverse.after === undefined) await retried(() => removeLatest(undoing, id))
+      else kept.add(id)
     }
   }
-  const services = { ...context, undo: undefined }
-  for (const inverse of inverses) await commit(services, [inverse], 'undone')
-  const records = context.services.destructions.withdraw(done)
-  if (records.length > 0) await context.services.store.commit([], [], records)
+  const stays = ({ before, after }: ObjectChange) => kept.has((after ?? before)?.id as string)
+  const records = services.destructions.withdraw(done.filter((change) => !stays(change)))
+  if (records.length > 0) await services.store.commit([], [], records)
+  if (kept.size === 0) return kept
+  services.log.warn({ objects: [...kept] }, 'not undone: another request has changed them since')
+  await finishChanges(context, done.filter(stays))
+  return kept
+}
+
+/** The changes that take others back, in their order. */
+function inversesOf(done: readonly ObjectChange[]): readonly ObjectChange[] {
+  const latest = new Map<string, number>()
+  return done.toReversed().map(({ before, after }) => {
+    const id = (after ?? before)?.id as string
+    const revision = latest.get(id) ?? after?.revision ?? before?.revision ?? 0
+    if (before === undefined) return { before: after && { ...after, revision } }
+    latest.set(id, revision + 1)
+    const restored = { ...before, revision: revision + 1 }
+    return { before: after && { ...after, revision }, after: restored }
+  })
+}
+
+/** Another request has changed the object, or has taken its name. */
+function isOvertaken(error: unknown): boolean {
+  return error instanceof KmsError && (error.code === 'conflict' || error.code === 'nameInUse')
+}
+
+async function removeLatest(context: Context, id: string): Promise<void> {
+  const before = await context.services.store.object(id)
+  if (before !== undefined) await commit(context, [{ before }], 'undone')
 }
 
 /** The end of a batch that needed no undoing: now what was destroyed may go. */

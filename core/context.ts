@@ -8,6 +8,7 @@ import type { Destructions } from './destructions.ts'
 import type { Grants } from './grants.ts'
 import type { Keystores } from './keystores.ts'
 import type { Limits } from './limits.ts'
+import type { Makings } from './makings.ts'
 import type { Meter } from './meter.ts'
 import type { ManagedObject } from './objects.ts'
 import type { ObjectChange, Store } from './store.ts'
@@ -29,6 +30,8 @@ export interface Services {
   readonly journal: Journal
   readonly grants: Grants
   readonly destructions: Destructions
+  /** Absent where every keystore seals keys in their references. */
+  readonly makings?: Makings | undefined
   /** What an identifier calls that the database does not know as it is written: a key in an HSM. */
   readonly findCalled: (context: Context, id: string) => Promise<ManagedObject | undefined>
   readonly limits: Limits

@@ -62,6 +62,8 @@ export interface Query {
   readonly conditions: readonly Condition[]
   readonly limit: number
   readonly offset?: number | undefined
+  /** What {@link Found.place} said of the page before: only what comes behind it. */
+  readonly behind?: number | undefined
   /** Whether to count all that fulfil the conditions, whatever the limit. */
   readonly count?: boolean | undefined
   /** Default: the newest record first. */
@@ -76,6 +78,8 @@ export interface Found {
   readonly records?: readonly StoredRecord[] | undefined
   /** Present when it was asked for. */
   readonly total?: number | undefined
+  /** Where the page ends, for the next one; undefined where it is empty. */
+  readonly place?: number | undefined
 }
 
 /** A data key as the root key sealed it. */

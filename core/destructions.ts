@@ -14,6 +14,7 @@ import { entryOf } from './audit.ts'
 import { sameBytes } from './bytes.ts'
 import type { Services } from './context.ts'
 import type { Database, RecordChange } from './database.ts'
+import { KmsError } from './errors.ts'
 import type { ManagedObject, Material } from './objects.ts'
 import type { Sealer } from './sealer.ts'
 import type { ObjectChange } from './store.ts'
@@ -21,8 +22,8 @@ import type { ObjectChange } from './store.ts'
 const KIND = 'setting'
 const PREFIX = 'destruction '
 const NONE = { add: [], remove: [] }
-/** In one go; the others have their turn the next time. */
-const BATCH = 200
+/** More are not left undone. */
+const RECORDS_MAX = 100_000
 
 interface Destruction {
   readonly object: string
@@ -86,32 +87,69 @@ export class Destructions {
     }
   }
 
-  /** Does what has been left undone. A keystore that is away is asked the next time. */
-  async finish(services: Services): Promise<void> {
-    const { clock, log } = services
-    const ids = await this.#database.due(KIND, Math.floor(clock() / 1_000), BATCH)
+  /**
+   * Does what has been left undone. A keystore that is away is asked the next time, and none waits
+   * for another one.
+   *
+   * @param only Name of a keystore; default: all.
+   */
+  async finish(services: Services, only?: string): Promise<void> {
+    await services.makings?.finish(services, only)
+    const ids = await this.#database.due(KIND, Math.floor(services.clock() / 1_000), RECORDS_MAX)
+    const left: (Destruction & { readonly id: string })[] = []
     for (const id of ids) {
       if (!id.startsWith(PREFIX) || this.#underWay.has(id)) continue
+      const read = await this.#read(id).catch((error: unknown) =>
+        this.#tellLate(services, id, error),
+      )
+      if (read !== undefined && (only === undefined || read.keystore === only)) {
+        left.push({ ...read, id })
+      }
+    }
+    const byKeystore = Map.groupBy(left, ({ keystore }) => keystore)
+    await Promise.all([...byKeystore.values()].map((each) => this.#finishAll(services, each)))
+  }
+
+  async #finishAll(
+    services: Services,
+    left: readonly (Destruction & { readonly id: string })[],
+  ): Promise<void> {
+    for (const { id, ...destruction } of left) {
+      if (this.#underWay.has(id)) continue
       this.#underWay.add(id)
       try {
-        await this.#finish(services, id)
+        await this.#finish(services, id, destruction)
         this.#late.delete(id)
       } catch (error) {
-        const reason = (error as Error).message
-        const details = { object: id.slice(PREFIX.length), reason }
-        if (!this.#late.has(id)) log.warn(details, 'a key is still to be destroyed in its keystore')
-        this.#late.add(id)
+        this.#tellLate(services, id, error)
+        // The others would have to wait as long.
+        if (error instanceof KmsError && error.code === 'keystoreUnavailable') return
       } finally {
         this.#underWay.delete(id)
       }
     }
   }
 
-  async #finish({ store, keystores, clock, log }: Services, id: string): Promise<void> {
+  #tellLate({ log }: Services, id: string, error: unknown): undefined {
+    const details = { object: id.slice(PREFIX.length), reason: (error as Error).message }
+    if (!this.#late.has(id)) log.warn(details, 'a key is still to be destroyed in its keystore')
+    this.#late.add(id)
+  }
+
+  async #read(id: string): Promise<Destruction | undefined> {
     const record = await this.#database.read(KIND, id)
-    if (record === undefined) return
+    if (record === undefined) return undefined
     const opened = Buffer.from(this.#sealer.open(record.bytes, id)).toString('utf8')
-    const { object, keystore, handle } = JSON.parse(opened) as Destruction
+    return JSON.parse(opened) as Destruction
+  }
+
+  async #finish(
+    { store, keystores, clock, log }: Services,
+    id: string,
+    { object, keystore, handle }: Destruction,
+  ): Promise<void> {
+    // Somebody else may have been faster.
+    if ((await this.#database.read(KIND, id)) === undefined) return
     const bytes = Buffer.from(handle, 'hex')
     // An object that has come to life again keeps its key.
     if (isMaterial((await store.object(object))?.material, keystore, bytes)) {

@@ -116,6 +116,11 @@ export class KmsError extends Error {
   }
 }
 
+/** Whether a record was not what was last written. */
+export function isTampered(error: unknown): error is KmsError {
+  return error instanceof KmsError && error.code === 'tampered'
+}
+
 /** The code of any thrown value; everything that is not ours is `internal`. */
 export function failureCode(error: unknown): FailureCode {
   return error instanceof KmsError || error instanceof WireError ? error.code : 'internal'

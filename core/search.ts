@@ -178,21 +178,23 @@ export function conditionsOf(wanted: readonly Wanted[]): readonly Condition[] {
 }
 
 /**
- * Whether {@link conditionsOf} says all of it, so that nothing is found that does not match.
+ * What {@link conditionsOf} does not say all of, so that what does not match may be found as well.
  *
  * It does not where an attribute is not indexed or has to be missing, where nothing of the value is
  * a term, and where several parts of a structure are asked for, which an object may have in
  * different instances.
  */
-export function sayAll(wanted: readonly Wanted[]): boolean {
-  return wanted.every(({ id, values }) => {
-    if (NOT_INDEXED.has(id)) return false
-    if (isDate(id)) return values[0] !== Infinity
-    return values.every((value) => {
-      if (MASKS.has(id)) return value !== 0
-      const item = itemOf(id, value)
-      return isVendorKey(id) || item.type !== ItemType.Structure || item.value.length === 1
-    })
+export function undecided(wanted: readonly Wanted[]): readonly Wanted[] {
+  return wanted.filter((one) => !isDecided(one))
+}
+
+function isDecided({ id, values }: Wanted): boolean {
+  if (NOT_INDEXED.has(id)) return false
+  if (isDate(id)) return values[0] !== Infinity
+  return values.every((value) => {
+    if (MASKS.has(id)) return value !== 0
+    const item = itemOf(id, value)
+    return isVendorKey(id) || item.type !== ItemType.Structure || item.value.length === 1
   })
 }
 

@@ -13,7 +13,7 @@ import type { AttributeBag } from './attribute-bag.ts'
 import type { AuditEntry } from './audit.ts'
 import { sameBytes } from './bytes.ts'
 import type { Database, Found, Query, RecordChange, StoredRecord } from './database.ts'
-import { KmsError } from './errors.ts'
+import { isTampered, KmsError } from './errors.ts'
 import { isDestroyed, nextDue } from './lifecycle.ts'
 import type { ManagedObject } from './objects.ts'
 import { decodeObject, encodeObject } from './record.ts'
@@ -25,6 +25,9 @@ export interface ObjectChange {
   readonly before?: ManagedObject | undefined
   readonly after?: ManagedObject | undefined
 }
+
+/** What could not be read of several objects, by identifier. */
+export type Altered = Map<string, KmsError>
 
 /** Told of every change of an object, by this process or another, once it is known here. */
 export type Watcher = (change: ObjectChange) => void
@@ -74,27 +77,50 @@ export class Store {
     return record && this.#read(record)
   }
 
-  /** In the order of `ids`; those that do not exist are left out. */
-  async objects(ids: readonly string[]): Promise<readonly ManagedObject[]> {
+  /**
+   * In the order of `ids`; those that do not exist are left out.
+   *
+   * @param altered Takes those that are not what was written; they are left out as well.
+   * @throws {@link KmsError} `tampered` at the first of them where nobody takes them.
+   */
+  async objects(ids: readonly string[], altered?: Altered): Promise<readonly ManagedObject[]> {
     const objects: ManagedObject[] = []
     for (let at = 0; at < ids.length; at += CHUNK) {
       if (at > 0) await pause()
-      objects.push(...(await this.#chunk(ids.slice(at, at + CHUNK))))
+      objects.push(...(await this.#chunk(ids.slice(at, at + CHUNK), altered)))
     }
     return objects
   }
 
-  async #chunk(ids: readonly string[]): Promise<readonly ManagedObject[]> {
+  async #chunk(
+    ids: readonly string[],
+    altered: Altered | undefined,
+  ): Promise<readonly ManagedObject[]> {
     const missing = ids.filter((id) => !this.#cache.has(id))
-    const records = missing.length === 0 ? [] : await this.#database.readAll('object', missing)
     const read = new Map<string, ManagedObject>()
-    for (const record of records) {
-      if (record !== undefined) read.set(record.id, this.#read(record))
+    try {
+      const records = missing.length === 0 ? [] : await this.#database.readAll('object', missing)
+      for (const record of records) {
+        if (record !== undefined) read.set(record.id, this.#read(record))
+      }
+    } catch (error) {
+      if (altered === undefined || !isTampered(error)) throw error
+      for (const id of missing) await this.#tryRead(id, read, altered)
     }
     return ids.flatMap((id) => read.get(id) ?? this.cached(id) ?? [])
   }
 
-  /** @throws {@link KmsError} `tampered` when one of few found is not what was written. */
+  async #tryRead(id: string, read: Map<string, ManagedObject>, altered: Altered): Promise<void> {
+    try {
+      const object = await this.object(id)
+      if (object !== undefined) read.set(id, object)
+    } catch (error) {
+      if (!isTampered(error)) throw error
+      altered.set(id, error)
+    }
+  }
+
+  /** What was altered is found as well, by its terms: whoever reads it is refused. */
   async find(query: Omit<Query, 'kind' | 'wants'>): Promise<Omit<Found, 'records'>> {
     const { records = [], ...found } = await this.#database.find({
       ...query,
@@ -102,7 +128,7 @@ export class Store {
       // Who looks for few objects reads them next.
       ...(this.#cacheMax > 0 && { wants: (id) => !this.#cache.has(id) }),
     })
-    for (const record of records) this.#read(record)
+    for (const record of records) this.#readAhead(record)
     return found
   }
 
@@ -160,6 +186,14 @@ export class Store {
       }
     }
     return problems
+  }
+
+  #readAhead(record: StoredRecord): void {
+    try {
+      this.#read(record)
+    } catch (error) {
+      if (!isTampered(error)) throw error
+    }
   }
 
   #read(record: StoredRecord): ManagedObject {

@@ -9,6 +9,7 @@
  */
 import { commit, retried, revised } from './change.ts'
 import type { Context, Services } from './context.ts'
+import { isTampered } from './errors.ts'
 import { stateAt, stateName } from './lifecycle.ts'
 
 /** Objects in one go. */
@@ -22,8 +23,18 @@ export async function sweep(services: Services): Promise<void> {
   const now = Math.floor(services.clock() / 1000)
   for (;;) {
     const ids = await services.store.due(now, BATCH)
-    for (const id of ids) await retried(() => move(services, id, now))
-    if (ids.length < BATCH) return
+    let altered = 0
+    for (const id of ids) {
+      try {
+        await retried(() => move(services, id, now))
+      } catch (error) {
+        if (!isTampered(error)) throw error
+        altered++
+        const reason = error.message
+        services.log.error({ object: id, reason }, 'a record was altered: its state stays as it is')
+      }
+    }
+    if (ids.length < BATCH || altered === ids.length) return
   }
 }
 

@@ -13,7 +13,7 @@ import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
 import { randomBytes, randomInt } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import type { AuditEntry } from '#core/audit.ts'
-import type { Condition, Database, Query, RecordChange, Term } from '#core/database.ts'
+import type { Condition, Database, Found, Query, RecordChange, Term } from '#core/database.ts'
 import { type FailureCode, KmsError } from '#core/errors.ts'
 
 /** A place where a database is; opened again, it is the same database. */
@@ -287,6 +287,24 @@ function finding(the: The): void {
       }
     })
   }
+  it('goes on behind the page before, in both orders', async () => {
+    const queries = Object.values(cases).flatMap((conditions) => {
+      return [SCOPES, ['find-1']].flatMap((scopes) => [
+        { kind: 'object', scopes, conditions, limit: 7 } as const,
+        { kind: 'object', scopes, conditions, limit: 7, oldestFirst: true } as const,
+      ])
+    })
+    for (const query of queries) {
+      const ids: string[] = []
+      let page: Found = { ids: [] }
+      do {
+        page = await the().find({ ...query, behind: page.place, count: true })
+        ids.push(...page.ids)
+        equal(page.total, expected(query).length, JSON.stringify(query))
+      } while (page.place !== undefined)
+      deepEqual(ids, expected(query), JSON.stringify(query))
+    }
+  })
   it('brings records of what it finds, if any, as reading brings them, and only wanted ones', async () => {
     const terms = { add: [term('brought')], remove: [] }
     const made = ['brought-1', 'brought-2'].map((id) => newRecord(id, { scope: 'brought', terms }))

@@ -2534,7 +2534,7 @@ CK_RV C_VerifySignatureInit(CK_SESSION_HANDLE hSession, CK_MECHANISM *pMechanism
                             CK_OBJECT_HANDLE hKey, CK_BYTE *pSignature, CK_ULONG ulSignatureLen)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_VerifySignatureInit, hSession, 0, INIT))
+    if (!call_begin(&call, CALL_C_VerifySignatureInit, hSession, VERIFY_SIGNATURE, INIT))
         return call.rv;
     put_ulong(&call, hSession);
     put_mechanism(&call, pMechanism);
@@ -2550,7 +2550,7 @@ CK_RV C_VerifySignature(CK_SESSION_HANDLE hSession, CK_BYTE *pData, CK_ULONG ulD
     if (is_long(pData, ulDataLen))
         return verify_signature_whole(C_VerifySignatureUpdate, C_VerifySignatureFinal, hSession,
                                       pData, ulDataLen);
-    if (!call_begin(&call, CALL_C_VerifySignature, hSession, 0, PLAIN))
+    if (!call_begin(&call, CALL_C_VerifySignature, hSession, VERIFY_SIGNATURE, WHOLE))
         return call.rv;
     put_ulong(&call, hSession);
     put_bytes(&call, pData, ulDataLen);
@@ -2563,7 +2563,7 @@ CK_RV C_VerifySignatureUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pPart, CK_ULO
     struct call call;
     if (is_long(pPart, ulPartLen))
         return feed_pieces(C_VerifySignatureUpdate, hSession, pPart, ulPartLen);
-    if (!call_begin(&call, CALL_C_VerifySignatureUpdate, hSession, 0, PLAIN))
+    if (!call_begin(&call, CALL_C_VerifySignatureUpdate, hSession, VERIFY_SIGNATURE, UPDATE))
         return call.rv;
     put_ulong(&call, hSession);
     put_bytes(&call, pPart, ulPartLen);
@@ -2574,7 +2574,7 @@ CK_RV C_VerifySignatureUpdate(CK_SESSION_HANDLE hSession, CK_BYTE *pPart, CK_ULO
 CK_RV C_VerifySignatureFinal(CK_SESSION_HANDLE hSession)
 {
     struct call call;
-    if (!call_begin(&call, CALL_C_VerifySignatureFinal, hSession, 0, PLAIN))
+    if (!call_begin(&call, CALL_C_VerifySignatureFinal, hSession, VERIFY_SIGNATURE, FINAL))
         return call.rv;
     put_ulong(&call, hSession);
     call_run(&call);

@@ -144,9 +144,10 @@ enum {
     MESSAGE_ENCRYPT = 1 << 7,
     MESSAGE_DECRYPT = 1 << 8,
     MESSAGE_SIGN = 1 << 9,
-    MESSAGE_VERIFY = 1 << 10
+    MESSAGE_VERIFY = 1 << 10,
+    VERIFY_SIGNATURE = 1 << 11
 };
-#define OPERATIONS 11
+#define OPERATIONS 12
 /* Operations whose Init may be answered from memory. */
 #define REPEATABLE (MESSAGE_ENCRYPT - 1)
 
@@ -325,6 +326,8 @@ enum outcome { CONTINUED, ENDED, UNCERTAIN };
 void memory_used(CK_SESSION_HANDLE session, unsigned operations, enum outcome outcome);
 /* The length of the output of a function, where Init has said how long it will be. */
 bool memory_length(const struct call *call, CK_ULONG *length);
+/* Whether an operation has had a part of its data. */
+bool memory_partial(CK_SESSION_HANDLE session, unsigned operation);
 CK_MECHANISM_TYPE memory_message_mechanism(CK_SESSION_HANDLE session, unsigned operation);
 /* Objects that come with the beginning of a search, so that most searches are one round trip. */
 #define FOUND_MAX 64

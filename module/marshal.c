@@ -1095,7 +1095,7 @@ static void open_search(struct call *call, struct reader body)
 static const CK_FLAGS CANCELS[OPERATIONS] = {
     CKF_ENCRYPT,         CKF_DECRYPT,         CKF_DIGEST,       CKF_SIGN,
     CKF_SIGN_RECOVER,    CKF_VERIFY,          CKF_VERIFY_RECOVER, CKF_MESSAGE_ENCRYPT,
-    CKF_MESSAGE_DECRYPT, CKF_MESSAGE_SIGN,    CKF_MESSAGE_VERIFY,
+    CKF_MESSAGE_DECRYPT, CKF_MESSAGE_SIGN,    CKF_MESSAGE_VERIFY, 0,
 };
 
 /*
@@ -1163,7 +1163,7 @@ void call_run(struct call *call)
 
 static enum outcome outcome_of(const struct call *call)
 {
-    if (call->rv == CKR_BUFFER_TOO_SMALL)
+    if (call->rv == CKR_BUFFER_TOO_SMALL || call->rv == CKR_OPERATION_ACTIVE)
         return CONTINUED;
     if (call->rv == CKR_SIGNATURE_INVALID || call->rv == CKR_SIGNATURE_LEN_RANGE)
         return ENDED;
@@ -1189,7 +1189,9 @@ static void remember(struct call *call)
     case FINAL: {
         const enum outcome outcome = outcome_of(call);
         /* To ask for a length, or to give too little room, is no part of the data. */
-        if (outcome != CONTINUED || call->role == UPDATE)
+        const bool is_part = call->role == UPDATE && call->rv == CKR_OK &&
+                             (call->output_length == NULL || call->is_delivered);
+        if (outcome != CONTINUED || is_part)
             memory_used(call->session, call->operations, outcome);
         break;
     }

@@ -196,12 +196,11 @@ void memory_sent(CK_SESSION_HANDLE handle, unsigned operations)
 
 void memory_accepted(const struct call *call, const struct bytes *shape, struct reader *answer)
 {
-    /* C_VerifySignatureInit tells nothing: there is no output, and no operation of its own. */
-    if (call->operations == 0)
-        return;
-    const uint8_t rule = read_u8(answer);
-    const uint64_t length = read_u64(answer);
-    const bool is_repeatable = read_u8(answer) == 1;
+    /* C_VerifySignatureInit tells nothing: there is no output. */
+    const bool is_told = call->operations != VERIFY_SIGNATURE;
+    const uint8_t rule = is_told ? read_u8(answer) : ASK;
+    const uint64_t length = is_told ? read_u64(answer) : 0;
+    const bool is_repeatable = is_told && read_u8(answer) == 1;
     if (answer->is_bad)
         return;
     struct bucket *bucket = lock_bucket(call->session);
@@ -233,8 +232,10 @@ void memory_used(CK_SESSION_HANDLE handle, unsigned operations, enum outcome out
             operation->is_active = false;
         else if (outcome == CONTINUED)
             operation->is_partial = true;
-        else
+        else {
             operation->rule = ASK;
+            operation->is_partial = false;
+        }
     }
     pthread_mutex_unlock(&bucket->lock);
 }
@@ -276,6 +277,17 @@ bool memory_length(const struct call *call, CK_ULONG *length)
     }
     pthread_mutex_unlock(&bucket->lock);
     return is_known;
+}
+
+bool memory_partial(CK_SESSION_HANDLE handle, unsigned operation)
+{
+    struct bucket *bucket = lock_bucket(handle);
+    const struct session *session = find(bucket, handle);
+    const struct operation *found =
+        session == NULL ? NULL : &session->operations[index_of(operation)];
+    const bool is_partial = found != NULL && found->is_active && found->is_partial;
+    pthread_mutex_unlock(&bucket->lock);
+    return is_partial;
 }
 
 CK_MECHANISM_TYPE memory_message_mechanism(CK_SESSION_HANDLE handle, unsigned operation)

@@ -133,6 +133,9 @@ CK_RV feed_whole(converting *whole, feeding *feeds, ending *ends, CK_SESSION_HAN
 CK_RV verify_whole(feeding *feeds, feeding *ends, CK_SESSION_HANDLE session, CK_BYTE *data,
                    CK_ULONG length, CK_BYTE *signature, CK_ULONG signature_length)
 {
+    /* Nothing can be asked here that changes nothing: a length, as there is of other results. */
+    if (memory_partial(session, VERIFY))
+        return CKR_OPERATION_ACTIVE;
     const CK_RV rv = feed_pieces(feeds, session, data, length);
     return rv == CKR_OK ? ends(session, signature, signature_length) : rv;
 }
@@ -140,6 +143,8 @@ CK_RV verify_whole(feeding *feeds, feeding *ends, CK_SESSION_HANDLE session, CK_
 CK_RV verify_signature_whole(feeding *feeds, deciding *ends, CK_SESSION_HANDLE session,
                              CK_BYTE *data, CK_ULONG length)
 {
+    if (memory_partial(session, VERIFY_SIGNATURE))
+        return CKR_OPERATION_ACTIVE;
     const CK_RV rv = feed_pieces(feeds, session, data, length);
     return rv == CKR_OK ? ends(session) : rv;
 }

@@ -19,6 +19,7 @@ import { KmsError } from '#core/errors.ts'
 import { EVERYBODY, Grants } from '#core/grants.ts'
 import type { Keystore } from '#core/keystore.ts'
 import { Keystores } from '#core/keystores.ts'
+import { AnnouncedMakings, heldMakings } from '#core/makings.ts'
 import { Meter } from '#core/meter.ts'
 import { findPlaced } from '#core/operations/placed.ts'
 import { Sealer } from '#core/sealer.ts'
@@ -28,7 +29,6 @@ import { Store } from '#core/store.ts'
 import { MemoryDatabase } from '#databases/memory/memory.ts'
 import { openSqlite } from '#databases/sqlite/sqlite.ts'
 import type { Token } from '#fronts/pkcs11/token.ts'
-import { SoftwareKeystore } from '#keystores/software/software.ts'
 import { complaint } from './complaint.ts'
 import { type Config, ConfigError } from './config.ts'
 import { assertNotLost } from './folder.ts'
@@ -195,15 +195,23 @@ export class House {
       const credential = await this.credentials.named(name)
       return credential !== undefined && credential.revoked === undefined
     }
+    const makings = new AnnouncedMakings(database, sealer)
     this.services = {
       grants: new Grants(sealer, { clock, known, sharers: config.access.sharers }),
       destructions: new Destructions(database, sealer),
+      makings,
       findCalled: findPlaced,
       store: this.#software.watched(new Store(database, sealer, limits.objectCacheMax)),
       keystores: new Keystores(
-        keystoresOf(config, sealer, this.#software, devices, (keystore, object) => {
-          return kekCopy(this, keystore, object)
-        }),
+        keystoresOf(
+          config,
+          this.#software,
+          devices,
+          (keystore, object) => {
+            return kekCopy(this, keystore, object)
+          },
+          makings,
+        ),
       ),
       journal: new Journal((entries) => database.commit([], entries), {
         clock,
@@ -293,7 +301,8 @@ export class House {
     const { database } = this
     const memory = new MemoryDatabase(undefined, (entries) => database.commit([], entries))
     const store = this.#software.watched(new Store(memory, this.#sealer, Number.MAX_SAFE_INTEGER))
-    return { ...services, store }
+    const makings = services.makings && heldMakings(services.makings)
+    return { ...services, store, makings }
   }
 
   /** The tokens of PKCS#11, in the order of their slots. */
@@ -459,14 +468,14 @@ function assertName(name: string): void {
 
 function keystoresOf(
   config: Config,
-  sealer: Sealer,
   software: SoftwareKeystores,
   devices: HsmDevices,
   kek: KekSource,
+  makings: AnnouncedMakings,
 ): [Keystore, ...Keystore[]] {
   const keystores: Keystore[] = config.keystores.map((one) => {
     if (one.type === 'software') return software.open(one.name)
-    return hsmKeystore(one, new SoftwareKeystore(one.name, sealer), devices.of(one), kek)
+    return hsmKeystore(one, software.plain(one.name), devices.of(one), kek, makings)
   })
   return keystores as [Keystore, ...Keystore[]]
 }

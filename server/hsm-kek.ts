@@ -22,6 +22,7 @@ import {
   type KekState,
   removeKek,
 } from '#keystores/pkcs11/kek-setup.ts'
+import type { Pkcs11Keystore } from '#keystores/pkcs11/pkcs11.ts'
 import { KeyFormatType, State } from '#spec/kmip/enumerations.ts'
 import type { House } from './house.ts'
 import { hsms } from './hsm.ts'
@@ -108,24 +109,22 @@ export async function showKek(house: House, wanted: string | undefined): Promise
 }
 
 /** At the start of the server: what would be refused later is told now. */
-export async function kekAtStart(house: House): Promise<void> {
+export async function kekAtStart(house: House, { name, kek }: Pkcs11Keystore): Promise<void> {
+  if (kek === undefined) return
   const { log } = house.services
-  for (const [{ name }, { kek }] of hsms(house)) {
-    if (kek === undefined) continue
-    try {
-      const { copy, checkValue, devices } = await showKek(house, name)
-      const problems = devices.flatMap(({ token, present, problems: all, warnings }) => {
-        const missing = present ? [] : [`it is not in ${token}`]
-        return [...missing, ...all, ...warnings]
-      })
-      if (copy === 'none') problems.unshift('there is no copy of it')
-      const details = { keystore: name, label: kek.label, checkValue }
-      if (problems.length === 0) log.info(details, 'key-encrypting key of the HSM is the copy’s')
-      else log.warn({ ...details, problems }, 'key-encrypting key of the HSM')
-    } catch (error) {
-      const reason = (error as Error).message
-      log.warn({ keystore: name, reason }, 'key-encrypting key of the HSM could not be tried')
-    }
+  try {
+    const { copy, checkValue, devices } = await showKek(house, name)
+    const problems = devices.flatMap(({ token, present, problems: all, warnings }) => {
+      const missing = present ? [] : [`it is not in ${token}`]
+      return [...missing, ...all, ...warnings]
+    })
+    if (copy === 'none') problems.unshift('there is no copy of it')
+    const details = { keystore: name, label: kek.label, checkValue }
+    if (problems.length === 0) log.info(details, 'key-encrypting key of the HSM is the copy’s')
+    else log.warn({ ...details, problems }, 'key-encrypting key of the HSM')
+  } catch (error) {
+    const reason = (error as Error).message
+    log.warn({ keystore: name, reason }, 'key-encrypting key of the HSM could not be tried')
   }
 }
 

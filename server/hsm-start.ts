@@ -9,8 +9,9 @@
  * @module
  */
 
+import type { Keystore } from '#core/keystore.ts'
 import type { House } from './house.ts'
-import { adoptAtStart } from './hsm.ts'
+import { adoptAtStart, hsms } from './hsm.ts'
 import { kekAtStart } from './hsm-kek.ts'
 
 /** How long a start waits for HSMs; supervisors wait longer for a server. */
@@ -25,16 +26,26 @@ export async function startKeystores(
   const { services, config } = house
   const isAsked = config.keystores.some((one) => one.type === 'pkcs11' && one.pinPrompt)
   const until = isAsked ? Infinity : performance.now() + patience
-  const awake = look(house).then(() => services.destructions.finish(services))
-  const isAwake = await isDone(awake, until)
   await furnish()
-  const tended = awake.then(() => adoptAtStart(house)).then(() => kekAtStart(house))
-  if (await isDone(tended, until)) return
+  const all = [...services.keystores.all()]
+  const awake = new Map(all.map((keystore) => [keystore, look(house, keystore)]))
+  let isAwake = false
+  // Each by itself: one that lets one wait does not hold up the keys of the others.
+  const looked = Promise.all(awake.values()).then(() => {
+    isAwake = true
+  })
+  const adopted = hsms(house).map(async ([own, keystore]) => {
+    await awake.get(keystore)
+    await adoptAtStart(house, own, keystore)
+    await kekAtStart(house, keystore)
+  })
+  const ready = Promise.all([looked, ...adopted]).then(() => undefined)
+  if (await isDone(ready, until)) return
   const { log } = services
   const seconds = Math.round(patience / 1_000)
   const waiting = isAwake ? 'their keys' : 'them'
   log.warn({ seconds }, `the start does not wait any longer for HSMs; ${waiting} come later`)
-  tended.catch((err: unknown) => log.error({ err }, 'HSMs could not be made ready'))
+  ready.catch((err: unknown) => log.error({ err }, 'HSMs could not be made ready'))
 }
 
 /** Whether it is done by then. @throws What it throws by then. */
@@ -52,15 +63,12 @@ async function isDone(work: Promise<void>, until: number): Promise<boolean> {
 }
 
 /** One that is away is tried again when it is asked. */
-async function look({ services }: House): Promise<void> {
-  const { keystores, log } = services
-  await Promise.all(
-    [...keystores.all()].map(async (keystore) => {
-      try {
-        await keystore.health()
-      } catch (err) {
-        log.warn({ keystore: keystore.name, reason: (err as Error).message }, 'keystore is away')
-      }
-    }),
-  )
+async function look({ services }: House, keystore: Keystore): Promise<void> {
+  const { name } = keystore
+  try {
+    await keystore.health()
+  } catch (err) {
+    services.log.warn({ keystore: name, reason: (err as Error).message }, 'keystore is away')
+  }
+  await services.destructions.finish(services, name)
 }

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url'
 import type { Services } from '#core/context.ts'
 import { KmsError } from '#core/errors.ts'
 import { keyInUse } from '#core/keys.ts'
-import type { Keystore } from '#core/keystore.ts'
+import type { Foundling, Keystore } from '#core/keystore.ts'
+import type { AnnouncedMakings } from '#core/makings.ts'
 import { type Adoption, adopt } from '#core/operations/adopt.ts'
 import type { Secret } from '#core/secret.ts'
 import type { Device, DeviceStatus } from '#keystores/pkcs11/device.ts'
@@ -37,11 +38,18 @@ export function hsmKeystore(
   beside: Keystore,
   device: Device,
   source?: KekSource,
+  makings?: AnnouncedMakings,
 ): Pkcs11Keystore {
   const { name, extractable, administrators, identifierSlot } = config
   const adoptsCalled = config.adopt !== 'never'
   const kek = kekOptions(config, source)
-  const options = { name, extractable, administrators, identifierSlot, adoptsCalled, kek }
+  const makingsHere = makings && {
+    announce: (object: string, handle: Uint8Array) => makings.announce(name, object, handle),
+    withdraw: (handle: Uint8Array) => makings.withdraw(name, handle),
+    isUnderWay: (found: Foundling) => makings.isUnderWay(name, found),
+  }
+  const places = { administrators, identifierSlot, adoptsCalled }
+  const options = { name, extractable, ...places, kek, makings: makingsHere }
   return new Pkcs11Keystore(options, device, beside)
 }
 
@@ -260,17 +268,19 @@ export async function adoptKeys(house: House, wanted: string | undefined): Promi
 }
 
 /** At the start of the server: an HSM that is away does not keep it from starting. */
-export async function adoptAtStart(house: House): Promise<void> {
+export async function adoptAtStart(
+  house: House,
+  config: HsmConfig,
+  keystore: Pkcs11Keystore,
+): Promise<void> {
+  if (config.adopt !== 'start') return
   const { log } = house.services
-  for (const [config, keystore] of hsms(house)) {
-    if (config.adopt !== 'start') continue
-    try {
-      const result = await adoptFrom(house, config, keystore)
-      log.info({ keystore: config.name, ...result }, 'keys of the HSM are objects')
-    } catch (err) {
-      const reason = (err as Error).message
-      log.warn({ keystore: config.name, reason }, 'keys of the HSM could not be adopted')
-    }
+  try {
+    const result = await adoptFrom(house, config, keystore)
+    log.info({ keystore: config.name, ...result }, 'keys of the HSM are objects')
+  } catch (err) {
+    const reason = (err as Error).message
+    log.warn({ keystore: config.name, reason }, 'keys of the HSM could not be adopted')
   }
 }
 
@@ -285,7 +295,7 @@ async function adoptFrom(
     throw new KmsError('notFound', what)
   }
   const { services } = house
-  await services.destructions.finish(services)
+  await services.destructions.finish(services, name)
   const now = Math.floor(services.clock() / 1_000)
   const principal = { name: owner.name, scope: owner.scope }
   const context = { services, principal, front: 'hsm', operation: 'Adopt', now }

@@ -128,7 +128,7 @@ function textOf(details: object): string {
 /** What clients cause names them, or is the answer to a call of theirs. */
 function kindOf(details: object, message: string): string | undefined {
   if ('rv' in details) return REFUSED
-  return 'peer' in details ? message : undefined
+  return 'peer' in details || 'principal' in details ? message : undefined
 }
 
 /** It stands in the log already. */

@@ -16,12 +16,14 @@ import { WrappedKeystore, type Wrappings } from '#keystores/wrapped/wrapped.ts'
 
 export class SoftwareKeystores {
   readonly #sealer: Sealer
+  readonly #wrapBytesMax: number
   readonly #wrappings: Wrappings
 
   /** @param services Asked for when a key is unwrapped; they are not there yet. */
   constructor(sealer: Sealer, limits: Limits, clock: () => number, services: () => Services) {
     const { unwrappedKeysMax: max, unwrappedSeconds: seconds } = limits
     this.#sealer = sealer
+    this.#wrapBytesMax = limits.wrapBytesMax
     this.#wrappings = {
       opened: new OpenedKeys({ max, seconds, clock }),
       references: new References(sealer.subkey('wrapped')),
@@ -31,7 +33,12 @@ export class SoftwareKeystores {
 
   /** A keystore of this name. */
   open(name: string): Keystore {
-    return new WrappedKeystore(new SoftwareKeystore(name, this.#sealer), this.#wrappings)
+    return new WrappedKeystore(this.plain(name), this.#wrappings)
+  }
+
+  /** One whose keys are under no other, such as what lies beside a device. */
+  plain(name: string): SoftwareKeystore {
+    return new SoftwareKeystore(name, this.#sealer, this.#wrapBytesMax)
   }
 
   /** The same store, whose changes make forget what was unwrapped. */

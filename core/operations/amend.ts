@@ -15,6 +15,7 @@ import { commit, retried, revised } from '../change.ts'
 import type { Context } from '../context.ts'
 import { keyInUse } from '../keys.ts'
 import type { Made } from '../keystore.ts'
+import { making } from '../makings.ts'
 import type { ManagedObject } from '../objects.ts'
 import { livingObject, permitted } from '../policy.ts'
 import { assertSize, presentAttributes } from './attributes.ts'
@@ -89,24 +90,26 @@ export async function duplicate(
   const { keystore, maker } = await makerLike(context, source)
   const id = newId()
   const { kind, spec, format } = key
-  using bytes = await keystore.export(key)
-  const made = await maker.import({ id, kind, spec, format, bytes: bytes.expose() })
-  const copy: ManagedObject = {
-    id,
-    scope: principal.scope,
-    owner: principal.name,
-    revision: 1,
-    attributes: withDigest(
-      withConsequences(attributes, now).setAll({
-        uniqueIdentifier: id,
-        shortUniqueIdentifier: createHash('sha256').update(id).digest(),
-        initialDate: now,
-        lastChangeDate: now,
-      }),
-      made,
-    ),
-    body: source.body,
-    material: { keystore: keystore.name, handle: made.handle },
-  }
-  return (await enter(context, [copy], { namesRepeat: true }))[0] as ManagedObject
+  return making(context.services, [id], async () => {
+    using bytes = await keystore.export(key)
+    const made = await maker.import({ id, kind, spec, format, bytes: bytes.expose() })
+    const copy: ManagedObject = {
+      id,
+      scope: principal.scope,
+      owner: principal.name,
+      revision: 1,
+      attributes: withDigest(
+        withConsequences(attributes, now).setAll({
+          uniqueIdentifier: id,
+          shortUniqueIdentifier: createHash('sha256').update(id).digest(),
+          initialDate: now,
+          lastChangeDate: now,
+        }),
+        made,
+      ),
+      body: source.body,
+      material: { keystore: keystore.name, handle: made.handle },
+    }
+    return (await enter(context, [copy], { namesRepeat: true }))[0] as ManagedObject
+  })
 }

@@ -31,6 +31,7 @@ import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import { PUBLIC_SUFFIX, withoutIdentifier } from '../identifiers.ts'
 import { algorithmLabel, pairSpec } from '../keys.ts'
+import { making } from '../makings.ts'
 import { type ManagedObject, objectTypeLabel } from '../objects.ts'
 import { keeperWished, placed, withoutKeeper } from './keep.ts'
 import {
@@ -91,15 +92,17 @@ export async function create(context: Context, wish: CreateWish): Promise<Manage
       known: kept,
     } = await placed(context, all, wish.storageMasks, fixedAt(at))
     const id = chosen.id ?? newId()
-    const made = await maker.generate({ id, spec, place: at.place })
-    const body = createdBody(objectType, spec, made.format, given)
-    const length = { id: 'cryptographicLength', value: spec.bits } as const
-    const known = [length, ...placedName(at, id, given), ...kept]
-    const { internal } = wish
-    const making = { id, objectType, given, body, keystore, made, known, internal } as const
-    const object = newObject(context, { ...making, origin: 'created' })
-    const entered = await enterMade(context, at, [placedObject(context, at, object)], internal)
-    return entered[0] as ManagedObject
+    return making(context.services, [id], async () => {
+      const made = await maker.generate({ id, spec, place: at.place })
+      const body = createdBody(objectType, spec, made.format, given)
+      const length = { id: 'cryptographicLength', value: spec.bits } as const
+      const known = [length, ...placedName(at, id, given), ...kept]
+      const { internal } = wish
+      const parts = { id, objectType, given, body, keystore, made, known, internal } as const
+      const object = newObject(context, { ...parts, origin: 'created' })
+      const entered = await enterMade(context, at, [placedObject(context, at, object)], internal)
+      return entered[0] as ManagedObject
+    })
   })
 }
 
@@ -176,7 +179,7 @@ export async function createKeyPair(context: Context, wish: CreateKeyPairWish): 
     const ids = chosen.id === undefined ? [newId(), newId()] : halvesOf(chosen.id)
     const [privateId, publicId] = ids as [string, string]
     const parts = { at, privateId, publicId, forPrivate, forPublic, spec, number, curve }
-    return makePair(context, wish, parts)
+    return making(context.services, [privateId], () => makePair(context, wish, parts))
   })
 }
 

@@ -25,6 +25,7 @@ import { deriveKey } from './derive.ts'
 import { get } from './get.ts'
 import { register } from './register.ts'
 
+const DERIVES = { id: 'cryptographicUsageMask', value: Mask.DeriveKey } as const
 const KNOWN = Buffer.alloc(32, 7)
 const SECRET = Buffer.from('the secret that does not leave!!')
 
@@ -54,7 +55,7 @@ describe('Derive Key with a secret as Derivation Data', { timeout: 30_000 }, () 
       object,
       given: {
         attributes: [
-          { id: 'cryptographicUsageMask', value: Mask.DeriveKey },
+          ...('cryptographicUsageMask' in hidden ? [] : [DERIVES]),
           { id: 'activationDate', value: 0 },
           ...hiding,
         ],
@@ -105,6 +106,18 @@ describe('Derive Key with a secret as Derivation Data', { timeout: 30_000 }, () 
     const base = await registered(KNOWN, 'key')
     const secret = await registered(SECRET, 'data', { sensitive: true, extractable: false })
     await derived([base, secret], DerivationMethod.HMAC)
+  })
+
+  it('leaves no failure unheard where a base is refused at once and another later', async () => {
+    const unheard: unknown[] = []
+    const hear = (error: unknown) => unheard.push(error)
+    process.on('unhandledRejection', hear)
+    const mask = { cryptographicUsageMask: Mask.Encrypt }
+    const base = await registered(KNOWN, 'key', mask)
+    await rejects(async () => derived(['', base], DerivationMethod.HMAC), { code: 'usageMask' })
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    process.off('unhandledRejection', hear)
+    deepEqual(unheard, [])
   })
 
   it('makes no key that would take minutes and all memory', async () => {

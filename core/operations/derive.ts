@@ -31,6 +31,7 @@ import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import { keyInUse, USES, type UsableKey, usableKey } from '../keys.ts'
 import type { DerivationMechanism } from '../keystore.ts'
+import { making } from '../makings.ts'
 import { type ManagedObject, objectTypeLabel, objectTypeOf } from '../objects.ts'
 import { permitted } from '../policy.ts'
 import { valueIn } from './create.ts'
@@ -55,7 +56,8 @@ export async function deriveKey(context: Context, wish: DeriveWish): Promise<Man
   }
   const all = await resolved(context, wish.given)
   const { spec, bits } = wanted(objectType, all)
-  const bases = await Promise.all(ids.map((id) => usableKey(context, id, USES.derive)))
+  // Async: one that is refused at once must not leave the others behind, with nobody to hear them.
+  const bases = await Promise.all(ids.map(async (id) => usableKey(context, id, USES.derive)))
   const [base, second] = bases
   if (base === undefined) {
     throw new KmsError('missingField', 'Cannot derive key: no Unique Identifier is given')
@@ -66,21 +68,23 @@ export async function deriveKey(context: Context, wish: DeriveWish): Promise<Man
   const { maker, given, known } = await placed(context, all, undefined, base.keystore)
   using secret = await base.keystore.derive(base.key, mechanism, bits / 8)
   const id = newId()
-  const format = KeyFormatType.Raw
-  const bytes = secret.expose()
-  const made = await maker.import({ id, kind: 'secret', spec, format, bytes })
-  const derived = newObject(context, {
-    id,
-    objectType,
-    origin: 'created',
-    given,
-    body: derivedBody(objectType, given, bits),
-    keystore: base.keystore,
-    made,
-    known: [...ids.map((one) => link(LinkType.DerivationBaseObjectLink, one)), ...known],
+  return making(context.services, [id], async () => {
+    const format = KeyFormatType.Raw
+    const bytes = secret.expose()
+    const made = await maker.import({ id, kind: 'secret', spec, format, bytes })
+    const derived = newObject(context, {
+      id,
+      objectType,
+      origin: 'created',
+      given,
+      body: derivedBody(objectType, given, bits),
+      keystore: base.keystore,
+      made,
+      known: [...ids.map((one) => link(LinkType.DerivationBaseObjectLink, one)), ...known],
+    })
+    await commit(context, [...linked(context, bases, id), { after: derived }])
+    return derived
   })
-  await commit(context, [...linked(context, bases, id), { after: derived }])
-  return derived
 }
 
 /** Links from the bases to what was derived of them. */

@@ -9,7 +9,6 @@
  *
  * @module
  */
-import { setImmediate } from 'node:timers/promises'
 import {
   type AttributeId,
   attributeLabel,
@@ -19,19 +18,21 @@ import { ObjectGroupMember, StorageStatusMask } from '#spec/kmip/enumerations.ts
 import { tableOf } from '#spec/kmip/table.ts'
 import { assertKnown } from '../attribute-rules.ts'
 import type { Context } from '../context.ts'
-import type { Query } from '../database.ts'
+import type { Found, Query } from '../database.ts'
 import { KmsError } from '../errors.ts'
+import { LongSearch, SEARCH_STRIDE, tellAltered } from '../long-search.ts'
 import type { ManagedObject } from '../objects.ts'
 import { credentialOf, isVisible, scopesOf } from '../policy.ts'
 import {
   conditionsOf,
   isDate,
   matches,
-  sayAll,
   storageStatus,
   storedAs,
+  undecided,
   type Wanted,
 } from '../search.ts'
+import type { Altered } from '../store.ts'
 import { sweep } from '../sweep.ts'
 
 export interface LocateWish {
@@ -47,7 +48,7 @@ export interface LocateWish {
 }
 
 export interface Located {
-  readonly objects: readonly ManagedObject[]
+  readonly ids: readonly string[]
   readonly total?: number | undefined
 }
 
@@ -59,7 +60,13 @@ const EVERYWHERE =
   StorageStatusMask.ArchivalStorage |
   StorageStatusMask.DestroyedStorage
 
-/** @throws {@link KmsError} `unknownAttribute`, `unknownEnumeration`, `invalidField`. */
+/**
+ * What the index finds is there, also where its record was altered: whoever reads it is refused.
+ * What would have to be read to be found is not, then. See decisions/0021-altered-records.md.
+ *
+ * @throws {@link KmsError} `unknownAttribute`, `unknownEnumeration`, `invalidField`,
+ * `limitExceeded`.
+ */
 export async function locate(context: Context, wish: LocateWish): Promise<Located> {
   const { services, principal } = context
   assertPage(wish)
@@ -69,7 +76,7 @@ export async function locate(context: Context, wish: LocateWish): Promise<Locate
   if (wanted.some(({ id }) => id === 'state')) await sweep(services)
   const status = (wish.storageStatusMask ?? StorageStatusMask.OnLineStorage) & EVERYWHERE
   const limit = Math.min(wish.maximumItems ?? Infinity, services.limits.locateItemsMax)
-  if (status === 0) return { objects: [], ...(wish.count && { total: 0 }) }
+  if (status === 0) return { ids: [], ...(wish.count && { total: 0 }) }
   const page = {
     scopes: scopesOf(principal),
     conditions: [...conditionsOf(wanted), storedAs(status)],
@@ -83,60 +90,96 @@ export async function locate(context: Context, wish: LocateWish): Promise<Locate
     const isStored = (storageStatus(attributes) & status) !== 0 && matches(attributes, wanted)
     return isStored && isVisible(services, principal, object)
   }
-  const own: Look = sayAll(wanted) ? lookUp : lookThrough
+  const look: Look = { context, page, fits, altered: new Map(), undecided: undecided(wanted) }
   const shared = services.grants.shownTo(credentialOf(principal))
-  if (shared.length > 0) return withShared(context, page, shared, fits, own)
-  return own(services.store, page, fits)
+  const located = await (shared.length > 0 ? withShared(look, shared) : inScope(look))
+  await tellAltered(context, look.altered)
+  return located
 }
 
-type Page = Omit<Query, 'kind'>
-type Fits = (object: ManagedObject) => boolean
-type Look = (store: Context['services']['store'], page: Page, fits: Fits) => Promise<Located>
+interface Look {
+  readonly context: Context
+  readonly page: Omit<Query, 'kind'>
+  /** Whether an object is looked for, and to be seen. */
+  readonly fits: (object: ManagedObject) => boolean
+  /** Takes what cannot be read. */
+  readonly altered: Altered
+  readonly undecided: readonly Wanted[]
+}
+
+function inScope(look: Look): Promise<Located> {
+  return look.undecided.length === 0 ? lookUp(look) : lookThrough(look)
+}
 
 /** The database knows all that match. */
-const lookUp: Look = async (store, page, fits) => {
+async function lookUp({ context, page, fits, altered }: Look): Promise<Located> {
+  const { store } = context.services
   const { ids, total } = await store.find(page)
-  return { objects: (await store.objects(ids)).filter(fits), total }
+  const read = new Map((await store.objects(ids, altered)).map((object) => [object.id, object]))
+  const isThere = (id: string): boolean => {
+    const object = read.get(id)
+    return object === undefined ? altered.has(id) : fits(object)
+  }
+  return { ids: ids.filter(isThere), total }
 }
 
-/** How many objects are read before others have their turn. */
-const STRIDE = 500
+/** Identifiers that are looked up together: a range is gone through anew for every page. */
+const PAGE = 5_000
 
 /** The database knows some that do not match as well: only the objects say which page it is. */
-const lookThrough: Look = async (store, page, fits) => {
-  const from = page.offset ?? 0
-  const all = { ...page, offset: 0, limit: Number.MAX_SAFE_INTEGER, count: false }
-  const { ids } = await store.find(all)
-  const objects: ManagedObject[] = []
+async function lookThrough(look: Look): Promise<Located> {
+  const { limit, offset = 0, count } = look.page
+  const ids: string[] = []
   let total = 0
-  for (let at = 0; at < ids.length; at += STRIDE) {
-    if (page.count !== true && objects.length >= page.limit) break
-    if (at > 0) await setImmediate()
-    for (const object of (await store.objects(ids.slice(at, at + STRIDE))).filter(fits)) {
-      if (total >= from && objects.length < page.limit) objects.push(object)
-      total++
-    }
+  for await (const object of objectsThrough(look)) {
+    if (count !== true && ids.length >= limit) break
+    if (total >= offset && ids.length < limit) ids.push(object.id)
+    total++
   }
-  return { objects, ...(page.count && { total }) }
+  return { ids, ...(count && { total }) }
+}
+
+/** All that match, of those that the database cannot tell from others. */
+async function* objectsThrough({ context, page, fits, altered, undecided }: Look) {
+  const { services, principal, front } = context
+  const labels = undecided.map(({ id }) => attributeLabel(id))
+  const what = 'Cannot locate'
+  const search = new LongSearch({
+    services,
+    principal: principal.name,
+    front,
+    what,
+    undecided: labels,
+  })
+  const all = { ...page, offset: 0, limit: PAGE, count: false }
+  try {
+    let found: Omit<Found, 'records'> = { ids: [] }
+    do {
+      found = await services.store.find({ ...all, behind: found.place })
+      for (let at = 0; at < found.ids.length; at += SEARCH_STRIDE) {
+        const ids = found.ids.slice(at, at + SEARCH_STRIDE)
+        await search.turn(ids.length)
+        yield* (await services.store.objects(ids, altered)).filter(fits)
+      }
+    } while (found.place !== undefined)
+  } finally {
+    search.end()
+  }
 }
 
 /** What others have shared comes behind what lies in the own scope. */
-async function withShared(
-  { services: { store }, principal }: Context,
-  page: Page,
-  shared: readonly string[],
-  fits: Fits,
-  look: Look,
-): Promise<Located> {
-  const own = await look(store, { ...page, count: true }, fits)
+async function withShared(look: Look, shared: readonly string[]): Promise<Located> {
+  const { context, page, fits, altered } = look
+  const { services, principal } = context
+  const own = await inScope({ ...look, page: { ...page, count: true } })
   const total = own.total ?? 0
-  const others = (await store.objects(shared.toSorted())).filter((object) => {
+  const others = (await services.store.objects(shared.toSorted(), altered)).filter((object) => {
     return object.scope !== principal.scope && fits(object)
   })
   const from = Math.max(0, (page.offset ?? 0) - total)
-  const rest = others.slice(from, from + page.limit - own.objects.length)
+  const rest = others.slice(from, from + page.limit - own.ids.length)
   const sum = page.count ? total + others.length : undefined
-  return { objects: [...own.objects, ...rest], total: sum }
+  return { ids: [...own.ids, ...rest.map(({ id }) => id)], total: sum }
 }
 
 const FRESH: ListedAttribute = { id: 'fresh', value: true }
@@ -178,11 +221,15 @@ function gathered(attributes: readonly ListedAttribute[]): readonly Wanted[] {
   })
 }
 
-/** Objects with this name, as Locate finds them. */
+/**
+ * Objects with this name, as Locate finds them.
+ *
+ * @throws {@link KmsError} `tampered` when one of them was altered.
+ */
 export async function findByName(
   context: Context,
   name: string,
 ): Promise<readonly ManagedObject[]> {
   const attributes = [{ id: 'name', value: { nameValue: name } }] as const
-  return (await locate(context, { attributes })).objects
+  return context.services.store.objects((await locate(context, { attributes })).ids)
 }

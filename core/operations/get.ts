@@ -68,7 +68,8 @@ const LIMITS = { depthMax: 8, itemsMax: 1_000 }
  */
 export function get(context: Context, wish: GetWish): Awaitable<Got> {
   return after(livingObject(context, wish.id), (object) => {
-    assertMayLeave(object, wish.wrapping !== undefined)
+    if (wish.wrapping !== undefined) assertWrappable(object)
+    assertMayLeave(object, wish.wrapping !== undefined || isRegisteredWrapped(object))
     assertForm(object, wish)
     const given = isKeyed(object.body)
       ? keyedValue(context, object, object.body, wish)
@@ -92,6 +93,17 @@ export function assertMayLeave(object: ManagedObject, wrapped: boolean): void {
   }
 }
 
+/** What has no Key Block would leave in the clear, sensitive or not. */
+function assertWrappable(object: ManagedObject): void {
+  if (isKeyed(object.body)) return
+  const what = `Cannot get ${labelOf(object)}: it has no Key Block, which alone can be wrapped`
+  throw new KmsError('illegalOperation', what)
+}
+
+function isRegisteredWrapped({ body }: ManagedObject): boolean {
+  return isKeyed(body) && body.value.keyBlock.keyWrappingData !== undefined
+}
+
 function assertForm(object: ManagedObject, wish: GetWish): void {
   const { keyCompressionType, keyWrapType } = wish
   const compressed = KeyCompressionType.ECPublicKeyTypeUncompressed
@@ -104,9 +116,7 @@ function assertForm(object: ManagedObject, wish: GetWish): void {
     const what = `Cannot get ${labelOf(object)}: ${nameOf(KeyWrapType, keyWrapType)} is no Key Wrap Type`
     throw new KmsError('keyWrapType', `${what}; NotWrapped and AsRegistered are`)
   }
-  if (!isKeyed(object.body)) return
-  const wrapped = object.body.value.keyBlock.keyWrappingData !== undefined
-  if (keyWrapType === KeyWrapType.NotWrapped && wrapped) {
+  if (keyWrapType === KeyWrapType.NotWrapped && isRegisteredWrapped(object)) {
     const what = `Cannot get ${labelOf(object)}: it was registered wrapped`
     throw new KmsError('keyWrapType', `${what} and its key cannot unwrap it here`)
   }

@@ -69,7 +69,7 @@ export async function makingAt<T>(
   MAKING.add(key)
   try {
     // What still is to be destroyed there would take its successor with it.
-    await context.services.destructions.finish(context.services)
+    await context.services.destructions.finish(context.services, keystore.name)
     const both = identifiersOf(keystores, keystore, name).flatMap((one) => {
       return [one, `${one}${PUBLIC_SUFFIX}`]
     })
@@ -107,26 +107,17 @@ export function placedName(
 }
 
 /**
- * Enters what has been made; what cannot be entered is destroyed again in its keystore.
+ * Enters what has been made.
  *
  * @throws {@link KmsError} those of {@link enter}.
  */
-export async function enterMade(
+export function enterMade(
   context: Context,
-  { keystore, place, replaced }: MakingPlace,
+  { replaced }: MakingPlace,
   objects: readonly ManagedObject[],
   internal: Parameters<typeof enter>[2],
 ): Promise<readonly ManagedObject[]> {
-  try {
-    return await enter(context, objects, internal, replaced)
-  } catch (error) {
-    if (place !== undefined) {
-      for (const { material } of objects) {
-        if (material !== undefined) await keystore.destroy(material.handle)
-      }
-    }
-    throw error
-  }
+  return enter(context, objects, internal, replaced)
 }
 
 /**
@@ -145,7 +136,7 @@ export async function findPlaced(context: Context, id: string): Promise<ManagedO
   if (!isAdministrator(context.principal, keystore)) return undefined
   const half = place.name.endsWith(PUBLIC_SUFFIX) ? 'public' : undefined
   const stem = half === undefined ? place.name : place.name.slice(0, -PUBLIC_SUFFIX.length)
-  await context.services.destructions.finish(context.services)
+  await context.services.destructions.finish(context.services, keystore.name)
   const found = await calledIn(keystore, id, stem)
   const called = found.find(({ kind }) => (kind === 'public') === (half === 'public'))
   if (called === undefined) return undefined

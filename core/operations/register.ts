@@ -36,6 +36,7 @@ import { withoutIdentifier } from '../identifiers.ts'
 import { canRead, formatName, readKey, specOfKey } from '../key-formats.ts'
 import { kindOf, pairSpec } from '../keys.ts'
 import type { MaterialKind } from '../keystore.ts'
+import { making } from '../makings.ts'
 import { isKeyed, type KeyedObject, type ManagedObject, objectTypeLabel } from '../objects.ts'
 import { unsoundness } from '../sound-key.ts'
 import { valueIn } from './create.ts'
@@ -99,17 +100,19 @@ export async function register(context: Context, wish: RegisterWish): Promise<Ma
       known: kept,
     } = await placed(context, all, storageMasks, fixedAt(at))
     const id = chosen.id ?? newId()
-    const request = { id, kind, spec, format, place: at.place }
-    const made = bytes === undefined ? undefined : await maker.import({ ...request, bytes })
-    // The keystore has it now; the message that brought it must not keep it.
-    bytes?.fill(0)
-    const { internal } = wish
-    const own = bytes === undefined ? [] : kept
-    const known = [...taken.known, ...placedName(at, id, given), ...own]
-    const making = { id, objectType, origin: 'registered', given, body, known, internal } as const
-    const registered = newObject(context, { ...making, ...(made && { keystore, made }) })
-    const next = placedObject(context, at, registered)
-    return (await enterMade(context, at, [next], internal))[0] as ManagedObject
+    return making(context.services, [id], async () => {
+      const request = { id, kind, spec, format, place: at.place }
+      const made = bytes === undefined ? undefined : await maker.import({ ...request, bytes })
+      // The keystore has it now; the message that brought it must not keep it.
+      bytes?.fill(0)
+      const { internal } = wish
+      const own = bytes === undefined ? [] : kept
+      const known = [...taken.known, ...placedName(at, id, given), ...own]
+      const parts = { id, objectType, origin: 'registered', given, body, known, internal } as const
+      const registered = newObject(context, { ...parts, ...(made && { keystore, made }) })
+      const next = placedObject(context, at, registered)
+      return (await enterMade(context, at, [next], internal))[0] as ManagedObject
+    })
   })
 }
 

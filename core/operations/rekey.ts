@@ -15,6 +15,7 @@ import { commit, retried, revised } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
 import { keyInUse, specOf } from '../keys.ts'
+import { making } from '../makings.ts'
 import { isKeyed, labelOf, type ManagedObject, objectTypeLabel, objectTypeOf } from '../objects.ts'
 import { assertMayEnd, livingObject } from '../policy.ts'
 import { sameValue } from '../search.ts'
@@ -73,19 +74,21 @@ export async function reKey(context: Context, wish: ReKeyWish): Promise<ManagedO
     if (spec === undefined) throw cannot(old, 'its algorithm is not offered')
     const { keystore, maker, known } = await makerLike(context, old)
     const id = newId()
-    const made = await maker.generate({ id, spec })
-    const replacement = newObject(context, {
-      id,
-      objectType: ObjectType.SymmetricKey,
-      origin: 'created',
-      given: copied(context, old.attributes, given, wish.offset),
-      body: old.body,
-      keystore,
-      made,
-      known: [link(LinkType.ReplacedObjectLink, old.id), ...known],
+    return making(context.services, [id], async () => {
+      const made = await maker.generate({ id, spec })
+      const replacement = newObject(context, {
+        id,
+        objectType: ObjectType.SymmetricKey,
+        origin: 'created',
+        given: copied(context, old.attributes, given, wish.offset),
+        body: old.body,
+        keystore,
+        made,
+        known: [link(LinkType.ReplacedObjectLink, old.id), ...known],
+      })
+      await commit(context, [replaced(context, old, id), { after: replacement }])
+      return replacement
     })
-    await commit(context, [replaced(context, old, id), { after: replacement }])
-    return replacement
   })
 }
 
@@ -101,36 +104,38 @@ export async function reKeyKeyPair(context: Context, wish: ReKeyKeyPairWish): Pr
     if (spec === undefined) throw cannot(oldPrivate, 'its algorithm is not offered')
     const { keystore, maker, known } = await makerLike(context, oldPrivate)
     const [privateId, publicId] = [newId(), newId()]
-    const made = await maker.generatePair({ privateId, publicId, spec })
-    const half = (old: ManagedObject, id: string, given: readonly ListedAttribute[]) => {
-      const isPrivate = old === oldPrivate
-      const [type, other] = isPrivate
-        ? [LinkType.PublicKeyLink, publicId]
-        : [LinkType.PrivateKeyLink, privateId]
-      return newObject(context, {
-        id,
-        objectType: objectTypeOf(old),
-        origin: 'created',
-        given: copied(context, old.attributes, given, wish.offset),
-        body: old.body,
-        keystore,
-        made: isPrivate ? made.privateKey : made.publicKey,
-        known: [
-          link(LinkType.ReplacedObjectLink, old.id),
-          link(type, other),
-          ...(isPrivate ? known : []),
-        ],
-      })
-    }
-    const privateKey = half(oldPrivate, privateId, forPrivate)
-    const publicKey = half(oldPublic, publicId, forPublic)
-    await commit(context, [
-      replaced(context, oldPrivate, privateId),
-      replaced(context, oldPublic, publicId),
-      { after: privateKey },
-      { after: publicKey },
-    ])
-    return { privateKey, publicKey }
+    return making(context.services, [privateId], async () => {
+      const made = await maker.generatePair({ privateId, publicId, spec })
+      const half = (old: ManagedObject, id: string, given: readonly ListedAttribute[]) => {
+        const isPrivate = old === oldPrivate
+        const [type, other] = isPrivate
+          ? [LinkType.PublicKeyLink, publicId]
+          : [LinkType.PrivateKeyLink, privateId]
+        return newObject(context, {
+          id,
+          objectType: objectTypeOf(old),
+          origin: 'created',
+          given: copied(context, old.attributes, given, wish.offset),
+          body: old.body,
+          keystore,
+          made: isPrivate ? made.privateKey : made.publicKey,
+          known: [
+            link(LinkType.ReplacedObjectLink, old.id),
+            link(type, other),
+            ...(isPrivate ? known : []),
+          ],
+        })
+      }
+      const privateKey = half(oldPrivate, privateId, forPrivate)
+      const publicKey = half(oldPublic, publicId, forPublic)
+      await commit(context, [
+        replaced(context, oldPrivate, privateId),
+        replaced(context, oldPublic, publicId),
+        { after: privateKey },
+        { after: publicKey },
+      ])
+      return { privateKey, publicKey }
+    })
   })
 }
 

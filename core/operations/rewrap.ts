@@ -15,6 +15,7 @@ import { KmsError } from '../errors.ts'
 import { keyInUse } from '../keys.ts'
 import type { Keeper, Keystore } from '../keystore.ts'
 import { type ManagedObject, objectTypeOf } from '../objects.ts'
+import type { Altered } from '../store.ts'
 import { keeperFor, linkedHalf, under } from './keep.ts'
 
 export interface RewrapWish {
@@ -52,7 +53,9 @@ export async function rewrap(services: Services, wish: RewrapWish): Promise<Rewr
   const failed: { id: string; reason: string }[] = []
   let moved = 0
   for (let at = 0; at < ids.length; at += BATCH) {
-    const objects = await store.objects(ids.slice(at, at + BATCH))
+    const altered: Altered = new Map()
+    const objects = await store.objects(ids.slice(at, at + BATCH), altered)
+    for (const [id, { message }] of altered) failed.push({ id, reason: message })
     for (const { id } of objects.filter((object) => isUnder(services, object, from))) {
       try {
         if (await retried(() => move(context, id, from, to))) moved++

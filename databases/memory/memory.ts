@@ -76,13 +76,15 @@ export class MemoryDatabase implements Database {
 
   async find(query: Query): Promise<Found> {
     this.#assertOpen()
-    const { kind, scopes, limit, offset = 0, oldestFirst } = query
+    const { kind, scopes, limit, offset = 0, behind, oldestFirst } = query
     const inScope = (row: Row): boolean => scopes?.includes(row.scope) ?? true
     const rows = this.#matching(query).filter((row) => row.kind === kind && inScope(row))
     const sign = oldestFirst ? 1 : -1
     rows.sort((a, b) => sign * (a.seq - b.seq))
-    const ids = rows.slice(offset, offset + limit).map(({ id }) => id)
-    return { ids, ...(query.count && { total: rows.length }) }
+    const left = rows.filter(({ seq }) => behind === undefined || sign * (seq - behind) > 0)
+    const page = left.slice(offset, offset + limit)
+    const ids = page.map(({ id }) => id)
+    return { ids, place: page.at(-1)?.seq, ...(query.count && { total: rows.length }) }
   }
 
   #matching({ kind, conditions }: Query): Row[] {

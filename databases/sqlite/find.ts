@@ -43,14 +43,19 @@ export interface RecordRow {
 /** What looking needs. */
 export interface Looking {
   readonly prepare: Prepare
-  /** The record of a row, which is the last that was written; throws where it is not. */
-  readonly checked: (row: RecordRow) => StoredRecord
+  /** The record of a row; undefined where it is not the last that was written. */
+  readonly checked: (row: RecordRow) => StoredRecord | undefined
   /** Numbers of scopes that were looked up before; no scope ever loses its number. */
   readonly scopes: Map<string, number>
 }
 
+/** What is found, and whether its total is still to be counted: {@link countPart}. */
+export interface FoundPage extends Found {
+  readonly isUncounted?: boolean
+}
+
 /** Within one transaction of the caller's. */
-export function findRecords(query: Query, looking: Looking): Found {
+export function findRecords(query: Query, looking: Looking): FoundPage {
   const { prepare } = looking
   const scopes = scopeNumbers(query.scopes, prepare, looking.scopes)
   if (scopes !== undefined && scopes.length === 0)
@@ -61,14 +66,39 @@ export function findRecords(query: Query, looking: Looking): Found {
   const offset = query.offset ?? 0
   const rows = prepare(sql).all(...values, query.limit, offset)
   const ids = rows.map((row) => row['id'] as string)
-  if (!query.count) return { ids }
+  const found = { ids, place: rows.at(-1)?.['seq'] as number | undefined }
+  if (!query.count) return found
   // A page that is not full tells the total by itself.
-  if (ids.length < query.limit && (ids.length > 0 || offset === 0)) {
-    return { ids, total: offset + ids.length }
-  }
-  const matching = matchingSeqs(query, scopes, prepare)
-  const count = prepare(`SELECT count(*) AS n FROM (${matching.sql})`).get(...matching.values)
-  return { ids, total: Number(count?.['n']) }
+  const isLast = ids.length < query.limit && (ids.length > 0 || offset === 0)
+  if (isLast && query.behind === undefined) return { ...found, total: offset + ids.length }
+  return { ...found, isUncounted: true }
+}
+
+/** Records that are counted in one go: others have their turn in between. */
+const COUNT_STRIDE = 5_000
+
+/** A part of a count. */
+export interface Counted {
+  readonly count: number
+  /** Where the next part begins; undefined behind the last. */
+  readonly place: number | undefined
+}
+
+/** Counts some of what matches, from the oldest on. */
+export function countPart(
+  query: Query,
+  place: number | undefined,
+  { prepare, scopes: known }: Looking,
+): Counted {
+  const scopes = scopeNumbers(query.scopes, prepare, known)
+  const oldest = { ...query, oldestFirst: true, behind: place }
+  const { sql, values, isOrdered } = matchingSeqs(oldest, scopes, prepare)
+  // What has to be sorted is walked over as a whole for every part of it.
+  const stride = isOrdered ? COUNT_STRIDE : Number.MAX_SAFE_INTEGER
+  const part = `SELECT count(*) AS n, max(seq) AS last FROM (${sql} ORDER BY seq LIMIT ?)`
+  const row = prepare(part).get(...values, stride)
+  const count = Number(row?.['n'])
+  return { count, place: count < stride ? undefined : (row?.['last'] as number) }
 }
 
 const FEW_ENTRIES = `SELECT seq FROM terms WHERE kind = ? AND scope = ? AND term = ?
@@ -135,15 +165,18 @@ function meets(condition: Condition, has: (term: Term) => boolean): boolean {
 const RECORD_AT = 'SELECT kind, id, scope, revision, bytes FROM records WHERE seq = ?'
 
 function pageOfFew(seqs: readonly number[], query: Query, { prepare, checked }: Looking): Found {
-  const ordered = query.oldestFirst ? seqs : seqs.toReversed()
-  const offset = query.offset ?? 0
-  const rows = ordered.slice(offset, offset + query.limit).flatMap((seq) => {
+  const { behind, oldestFirst, offset = 0, limit } = query
+  const left = seqs.filter((seq) => {
+    return behind === undefined || (oldestFirst ? seq > behind : seq < behind)
+  })
+  const page = (oldestFirst ? left : left.toReversed()).slice(offset, offset + limit)
+  const rows = page.flatMap((seq) => {
     // An index that was altered may name what is not there.
     return (prepare(RECORD_AT).get(seq) as RecordRow | undefined) ?? []
   })
   const ids = rows.map(({ id }) => id)
-  const records = rows.filter(({ id }) => query.wants?.(id)).map(checked)
-  return { ids, records, ...(query.count && { total: seqs.length }) }
+  const records = rows.filter(({ id }) => query.wants?.(id)).flatMap((row) => checked(row) ?? [])
+  return { ids, records, place: page.at(-1), ...(query.count && { total: seqs.length }) }
 }
 
 /**
@@ -153,7 +186,7 @@ function page(query: Query, scopes: readonly number[] | undefined, prepare: Prep
   const { sql, values } = matchingSeqs(query, scopes, prepare)
   const order = query.oldestFirst ? 'ASC' : 'DESC'
   const entriesOfPage = `${sql} ORDER BY seq ${order} LIMIT ? OFFSET ?`
-  const records = `SELECT r.id AS id FROM (${entriesOfPage}) m CROSS JOIN records r
+  const records = `SELECT r.id AS id, m.seq AS seq FROM (${entriesOfPage}) m CROSS JOIN records r
     ON r.seq = m.seq ORDER BY m.seq ${order}`
   return { sql: records, values }
 }
@@ -176,16 +209,24 @@ function scopeNumbers(
   })
 }
 
+/** Places of records; they come in order by themselves, or have to be sorted. */
+interface Matching extends Piece {
+  readonly isOrdered: boolean
+}
+
 function matchingSeqs(
   query: Query,
   scopes: readonly number[] | undefined,
   prepare: Prepare,
-): Piece {
+): Matching {
   const [kind, inScopes] = [query.kind, scopeFilter(scopes, prepare)]
   const first = rarest(query.conditions, kind, inScopes, prepare)
   if (first === undefined) {
+    const place = behind(query, 'seq')
     const sql = `SELECT seq FROM records WHERE kind = ? AND scope IN (${marks(inScopes)})`
-    return { sql, values: [kind, ...inScopes] }
+    const where = place.map((one) => ` AND ${one.sql}`).join('')
+    const values = [kind, ...inScopes, ...place.flatMap((one) => one.values)]
+    return { sql: sql + where, values, isOrdered: true }
   }
   const others = query.conditions.filter((condition) => condition !== first)
   const rest = others.map((condition) => holds(condition, kind, inScopes))
@@ -195,7 +236,7 @@ function matchingSeqs(
   const starts = isMerged ? terms.map((term) => ({ is: term })) : [first]
   const distinct = isMerged ? '' : 'DISTINCT'
   const selects = starts.map((start) => {
-    const filters = [entries('t', start, kind, inScopes), ...rest]
+    const filters = [entries('t', start, kind, inScopes), ...behind(query, 't.seq'), ...rest]
     const where = filters.map(({ sql }) => sql).join(' AND ')
     return {
       sql: `SELECT ${distinct} t.seq AS seq FROM terms t WHERE ${where}`,
@@ -205,7 +246,14 @@ function matchingSeqs(
   return {
     sql: selects.map(({ sql }) => sql).join(' UNION '),
     values: selects.flatMap(({ values }) => values),
+    isOrdered: isMerged && inScopes.length === 1,
   }
+}
+
+/** That a record comes behind the page before. */
+function behind({ behind: place, oldestFirst }: Query, seq: string): readonly Piece[] {
+  if (place === undefined) return []
+  return [{ sql: `${seq} ${oldestFirst ? '>' : '<'} ?`, values: [place] }]
 }
 
 function scopeFilter(scopes: readonly number[] | undefined, prepare: Prepare): readonly number[] {

@@ -24,9 +24,9 @@ import type {
   SealedDataKey,
   StoredRecord,
 } from '#core/database.ts'
-import { KmsError } from '#core/errors.ts'
+import { isTampered, KmsError } from '#core/errors.ts'
 import { migrate, openForReading, openForWriting } from './connection.ts'
-import { findRecords, type RecordRow } from './find.ts'
+import { countPart, findRecords, type Looking, type RecordRow } from './find.ts'
 import { LedgerReader } from './ledger.ts'
 import { chainCode, type WriteRequest } from './writer.ts'
 import type { WriteAnswer, WriterData } from './writer-thread.ts'
@@ -136,9 +136,9 @@ class SqliteDatabase implements Database {
   readonly #auditKey: Uint8Array
   readonly #writeQueueMax: number
   readonly #waiting = new Map<number, Waiting>()
-  readonly #scopes = new Map<string, number>()
   readonly #scopeNames = new Map<number, string>()
   readonly #statements = new Map<string, StatementSync>()
+  readonly #looking: Looking
   #next = 1
   #closed = false
 
@@ -153,6 +153,11 @@ class SqliteDatabase implements Database {
     this.#starting = setTimeout(() => this.#writer(), START_MILLISECONDS).unref()
     this.#auditKey = keys.auditKey
     this.#writeQueueMax = writeQueueMax
+    this.#looking = {
+      prepare: (sql) => this.#prepared(sql),
+      checked: (row) => (this.#isLast(row) ? this.#stored(row) : undefined),
+      scopes: new Map(),
+    }
     this.#ledger = new LedgerReader(keys.ledgerKey, (page) => {
       const row = this.#prepared('SELECT bytes FROM ledger WHERE page = ?').get(page)
       return row?.['bytes'] as Uint8Array | undefined
@@ -198,6 +203,16 @@ class SqliteDatabase implements Database {
     throw new KmsError('tampered', `Cannot use ${kind} "${id}": ${mismatch(found, revision)}`)
   }
 
+  #isLast({ kind, id, revision }: RecordRow): boolean {
+    try {
+      this.#assertLast(kind, id, revision)
+      return true
+    } catch (error) {
+      if (isTampered(error)) return false
+      throw error
+    }
+  }
+
   #stored({ kind, id, scope: number, revision, bytes }: RecordRow): StoredRecord {
     let scope = this.#scopeNames.get(number)
     if (scope === undefined) {
@@ -210,12 +225,24 @@ class SqliteDatabase implements Database {
   }
 
   async find(query: Query): Promise<Found> {
-    const prepare = (sql: string): StatementSync => this.#prepared(sql)
-    const checked = (row: RecordRow): StoredRecord => {
-      this.#assertLast(row.kind, row.id, row.revision)
-      return this.#stored(row)
-    }
-    return this.#snapshot(() => findRecords(query, { prepare, checked, scopes: this.#scopes }))
+    const { isUncounted, ...page } = this.#snapshot(() => findRecords(query, this.#looking))
+    if (!isUncounted) return page
+    const total = await this.#count(query)
+    // What others write meanwhile may have been counted or not.
+    const least = page.ids.length === 0 ? 0 : (query.offset ?? 0) + page.ids.length
+    return { ...page, total: Math.max(total, least) }
+  }
+
+  async #count(query: Query): Promise<number> {
+    let total = 0
+    let place: number | undefined
+    do {
+      if (total > 0) await pause()
+      const part = this.#snapshot(() => countPart(query, place, this.#looking))
+      total += part.count
+      ;({ place } = part)
+    } while (place !== undefined)
+    return total
   }
 
   async due(kind: RecordKind, now: number, limit: number): Promise<readonly string[]> {

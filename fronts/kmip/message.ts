@@ -149,6 +149,8 @@ class Batch {
   readonly #state: BatchState
   readonly #answers: ItemAnswer[] = []
   readonly #done: ObjectChange[] | undefined
+  /** Of each item: how many changes were done before it. */
+  readonly #doneBefore: number[] = []
   readonly #now: number
   /** When the item that is done now was begun, and why it has failed; for the meter. */
   #begun = 0
@@ -216,6 +218,7 @@ class Batch {
     const items = this.#request.batchItem
     for (let at = first; at < items.length; at++) {
       if (this.#services.meter !== undefined) this.#begun = performance.now()
+      if (this.#done !== undefined) this.#doneBefore.push(this.#done.length)
       const answer = this.#item(items[at] as Item)
       if (answer instanceof Promise) {
         return answer.then((late) => (this.#goesOn(late) ? this.#from(at + 1) : this.#end()))
@@ -260,10 +263,13 @@ class Batch {
     answers: readonly ItemAnswer[],
     done: readonly ObjectChange[],
   ): Promise<readonly ItemAnswer[]> {
-    await undoChanges(this.#context('Undo'), done)
+    const kept = await undoChanges(this.#context('Undo'), done)
     const last = answers.length - 1
     return answers.map((answer, index) => {
-      return index === last ? answer : { ...answer, resultStatus: ResultStatus.OperationUndone }
+      const changes = done.slice(this.#doneBefore[index], this.#doneBefore[index + 1])
+      const stands = changes.some(({ before, after }) => kept.has((after ?? before)?.id as string))
+      if (index === last || stands) return answer
+      return { ...answer, resultStatus: ResultStatus.OperationUndone }
     })
   }
 

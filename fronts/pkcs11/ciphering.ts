@@ -168,6 +168,19 @@ function assertCounterLasts(ciphering: Ciphering, bytes: number): void {
   throw lengthRefused(ciphering, `the counter lasts for ${dataBytesMax} bytes`)
 }
 
+/**
+ * Said before anything of it is gathered, and where only the length is asked for.
+ *
+ * @throws `CryptokiError` `CKR_DATA_LEN_RANGE`, `CKR_ENCRYPTED_DATA_LEN_RANGE`.
+ */
+function assertWrappable(ciphering: Ciphering, bytes: number): void {
+  const { wrapBytesMax } = ciphering.held.context.services.limits
+  const adds = ciphering.direction === 'encrypt' ? 0 : 2 * WRAP_BLOCK_BYTES
+  if (ciphering.row.wraps !== true || bytes <= wrapBytesMax + adds) return
+  const what = `it is for keys of up to ${wrapBytesMax} bytes (limits.wrapBytesMax)`
+  throw lengthRefused(ciphering, what)
+}
+
 /** Says of a keystore's refusal what PKCS#11 says of it. */
 function translated(ciphering: Ciphering, error: unknown): unknown {
   if (!(error instanceof KmsError)) return error
@@ -194,6 +207,7 @@ export function whole(
   data: Uint8Array,
   capacity: number | undefined,
 ): Awaitable<Uint8Array | number> {
+  assertWrappable(ciphering, data.length)
   const length = resultLength(ciphering, data.length)
   if (capacity === undefined || (isExact(ciphering) && length > capacity)) return length
   return after(transformed(ciphering, data), (result) => fitting(result, capacity))
@@ -266,6 +280,7 @@ function gatheredParts(ciphering: Ciphering): Parts {
   return {
     lengthFor: () => 0,
     update(part) {
+      assertWrappable(ciphering, gathered.length + part.length)
       gathered.add(part)
       return new Uint8Array(0)
     },

@@ -9,7 +9,7 @@
 import { createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
 import { readKey, specOfKey } from '#core/key-formats.ts'
-import type { ImportRequest, MakePairRequest, MakeRequest } from '#core/keystore.ts'
+import type { Foundling, ImportRequest, MakePairRequest, MakeRequest } from '#core/keystore.ts'
 import { isPair, type KeySpec, pairRow, secretKeyRow } from '#spec/algorithms.ts'
 import { CKA } from '#spec/pkcs11/constants.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
@@ -32,6 +32,15 @@ import {
 } from './templates.ts'
 import { attributesOf } from './temporaries.ts'
 
+/** Who remembers keys that are about to be made. */
+export interface MakingsHere {
+  /** @param handle What the reference will begin with. */
+  announce(object: string, handle: Uint8Array): Promise<void>
+  withdraw(handle: Uint8Array): Promise<void>
+  /** Whether it has been announced and is no object, or not yet. */
+  isUnderWay(found: Foundling): boolean
+}
+
 /** How keys of a keystore are made. */
 export interface MakerOptions {
   /** Name of the keystore. */
@@ -39,6 +48,7 @@ export interface MakerOptions {
   readonly extractable: boolean
   /** Whether secret keys leave the device through a key-encrypting key only. */
   readonly viaKek: boolean
+  readonly makings?: MakingsHere | undefined
 }
 
 export class Maker {
@@ -58,12 +68,14 @@ export class Maker {
     const bytes = (row.materialBits?.[bits] ?? bits) / 8
     const isFixed = algorithm === 'DES3'
     const type = makerOf(spec)
+    const { makings } = this.#options
     const { reference, attributes } = this.#newKey('secret', id, spec, place)
     const length = isFixed ? [] : [{ type: CKA.VALUE_LEN, value: ulongBytes(bytes) }]
     const pTemplate = [...attributes, ...length]
     await this.#keys.use('generate key', async (session) => {
       await this.#assertFree(session, place)
       const pMechanism = { type, parameter: undefined }
+      await makings?.announce(id, reference)
       const { phKey } = await session.call('C_GenerateKey', { pMechanism, pTemplate })
       session.handles.set(nameOf(reference), phKey)
     })
@@ -76,6 +88,7 @@ export class Maker {
     if (!isPair(algorithm)) {
       throw new KmsError('invalidField', 'Cannot generate pair: it is a secret key')
     }
+    const { makings } = this.#options
     const { reference, attributes, id } = this.#newKey('private', privateId, spec, place)
     const pPublicKeyTemplate = [
       { type: CKA.TOKEN, value: isTrue },
@@ -87,10 +100,15 @@ export class Maker {
     ]
     return this.#keys.use('generate pair', async (session) => {
       await this.#assertFree(session, place)
-      const { phPublicKey, phPrivateKey } = await session.call('C_GenerateKeyPair', {
-        pMechanism: { type: pairRow(algorithm).ckm, parameter: undefined },
+      const templates = {
         pPublicKeyTemplate,
         pPrivateKeyTemplate: attributes.filter(({ type }) => type !== CKA.CLASS),
+      }
+      const pMechanism = { type: pairRow(algorithm).ckm, parameter: undefined }
+      await makings?.announce(privateId, reference)
+      const { phPublicKey, phPrivateKey } = await session.call('C_GenerateKeyPair', {
+        pMechanism,
+        ...templates,
       })
       const publicKey = await readPublic(session, phPublicKey, spec)
       const handle = withPublic(reference, publicKey)
@@ -108,9 +126,11 @@ export class Maker {
     const made = this.#newKey(isSecret ? 'secret' : 'private', id, spec, place)
     const parts = isSecret ? [{ type: CKA.VALUE, value: key.export() }] : privateTemplate(key, spec)
     const reference = isSecret ? made.reference : withPublic(made.reference, createPublicKey(key))
+    const { makings } = this.#options
     await this.#keys.use('import key', async (session) => {
       await this.#assertFree(session, place)
       const pTemplate = [...made.attributes, ...parts]
+      await makings?.announce(id, reference)
       const { phObject } = await session.call('C_CreateObject', { pTemplate })
       session.handles.set(nameOf(reference), phObject)
     })

@@ -65,7 +65,7 @@ import { DeviceKeys, nameOf } from './device-keys.ts'
 import { failureOf, isNoSeed } from './failures.ts'
 import { inventory } from './inventory.ts'
 import { Kek, type KekOptions } from './kek.ts'
-import { Maker } from './making.ts'
+import { Maker, type MakingsHere } from './making.ts'
 import { macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { generic } from './quirks.ts'
 import { besideReference, innerOf, templateOf } from './references.ts'
@@ -82,6 +82,8 @@ export interface HsmKeystoreOptions {
   readonly adoptsCalled?: boolean
   /** The slot in identifiers. Default: the token's own. */
   readonly identifierSlot?: number | undefined
+  /** Is told before keys are made, and when they are gone. */
+  readonly makings?: MakingsHere | undefined
   /** Through which secret keys are taken out; without it their values are read. */
   readonly kek?: KekOptions | undefined
 }
@@ -101,6 +103,7 @@ export class Pkcs11Keystore implements Keystore {
   readonly #keys: DeviceKeys
   readonly #maker: Maker
   readonly #ciphering: Ciphering
+  readonly #makings: MakingsHere | undefined
   /** References of what lies beside, without their first byte. */
   readonly #inner = new WeakMap<Uint8Array, Uint8Array>()
 
@@ -119,7 +122,9 @@ export class Pkcs11Keystore implements Keystore {
     const assertAble = (what: string, ability: Ability) => this.#assertAble(what, ability)
     this.#ciphering = new Ciphering(device, this.#keys, this.#abilities, assertAble)
     this.kek = kek && new Kek(name, kek, device, (id) => this.#keys.isReserved(id))
-    this.#maker = new Maker({ name, extractable, viaKek: kek !== undefined }, this.#keys)
+    const { makings } = options
+    this.#makings = makings
+    this.#maker = new Maker({ name, extractable, viaKek: kek !== undefined, makings }, this.#keys)
     this.can = {
       exports: extractable,
       protectionStorageMask: ProtectionStorageMask.Hardware,
@@ -274,6 +279,7 @@ export class Pkcs11Keystore implements Keystore {
         await session.call('C_DestroyObject', { hObject })
       }
     })
+    await this.#makings?.withdraw(handle)
   }
 
   /**
@@ -284,7 +290,8 @@ export class Pkcs11Keystore implements Keystore {
     const all = await this.#keys.read('look through it', (session) => inventory(session, called))
     return all.filter((one) => {
       const isOwn = this.#keys.isReserved(Buffer.from(one.pairId ?? '', 'hex'))
-      return !isOwn && this.kek?.isIt(one) !== true
+      if (isOwn || this.kek?.isIt(one) === true) return false
+      return this.#makings?.isUnderWay(one) !== true
     })
   }
 

@@ -103,4 +103,45 @@ describe('software keystore', () => {
     const why = /type ec takes no context string; EdDSA, ML-DSA and SLH-DSA do/
     await rejects(async () => keystore.sign(key, mechanism, Buffer.from('x')), why)
   })
+
+  it('takes no more for AES key wrap than it was told', async () => {
+    const most = 1_024
+    const keystore = new SoftwareKeystore('short', new Sealer(new Map([[1, dataKey()]])), most)
+    const spec = { algorithm: 'AES', bits: 256 } as const
+    const key = {
+      id: 'aes',
+      kind: 'secret',
+      spec,
+      ...keystore.generate({ id: 'aes', spec }),
+    } as const
+    const rsa = { algorithm: 'RSA', bits: 2048 } as const
+    const made = await keystore.generatePair({ privateId: 'private', publicId: 'rsa', spec: rsa })
+    const pair = { id: 'rsa', kind: 'public', spec: rsa, ...made.publicKey } as const
+    const opens = { id: 'private', kind: 'private', spec: rsa, ...made.privateKey } as const
+    const KWP = { cipher: 'AES_KEY_WRAP_KWP' } as const
+    const hybrid = { cipher: 'RSA_PKCS_OAEP', hash: 'SHA_256', ephemeralBits: 256 } as const
+    using longest = new Secret(randomBytes(most))
+    using tooLong = new Secret(randomBytes(most + 1))
+    for (const [seals, unseals, mechanism] of [
+      [key, key, KWP],
+      [pair, opens, hybrid],
+    ] as const) {
+      const wrapped = keystore.wrap(seals, mechanism, longest)
+      using back = keystore.unwrap(unseals, mechanism, wrapped)
+      deepEqual(Buffer.from(back.expose()), Buffer.from(longest.expose()))
+      const why = {
+        code: 'dataLength',
+        message: /keys of up to 1024 bytes \(limits.wrapBytesMax\)/,
+      }
+      await rejects(async () => keystore.wrap(seals, mechanism, tooLong), why)
+      const more = Buffer.concat([wrapped, randomBytes(most)])
+      await rejects(async () => keystore.unwrap(unseals, mechanism, more), why)
+    }
+    const refused = { code: 'dataLength' }
+    const data = randomBytes(most + 32)
+    await rejects(async () => keystore.encrypt(key, KWP, data), refused)
+    await rejects(async () => keystore.decrypt(key, KWP, data), refused)
+    const derives = { kdf: 'ENCRYPT', mechanism: KWP, data } as const
+    await rejects(async () => keystore.derive(key, derives, 16), refused)
+  })
 })

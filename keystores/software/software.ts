@@ -35,6 +35,7 @@ import type {
   Streams,
   WrapMechanism,
 } from '#core/keystore.ts'
+import { LIMITS } from '#core/limits.ts'
 import type { Sealer } from '#core/sealer.ts'
 import { Secret } from '#core/secret.ts'
 import {
@@ -99,11 +100,14 @@ export class SoftwareKeystore implements Keystore {
     digest: digestStream,
   }
   readonly #sealer: Sealer
+  readonly #wrapBytesMax: number
   readonly #opened = new WeakMap<Uint8Array, Opened>()
 
-  constructor(name: string, sealer: Sealer) {
+  /** @param wrapBytesMax Bytes that AES key wrap takes, which nothing else runs beside. */
+  constructor(name: string, sealer: Sealer, wrapBytesMax: number = LIMITS.wrapBytesMax.default) {
     this.name = name
     this.#sealer = sealer
+    this.#wrapBytesMax = wrapBytesMax
   }
 
   cannot(ability: Ability): string | undefined {
@@ -180,6 +184,7 @@ export class SoftwareKeystore implements Keystore {
 
   encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Encrypted {
     assertAlgorithm(key, mechanism)
+    this.#assertWraps(mechanism, data.length)
     const opened = this.#open(key)
     if (key.kind === 'secret') return encrypt(opened.key, opened.bits, mechanism, data)
     return { data: rsaEncrypt(opened.key, mechanism, data) }
@@ -192,6 +197,7 @@ export class SoftwareKeystore implements Keystore {
     tag?: Uint8Array,
   ): Uint8Array {
     assertAlgorithm(key, mechanism)
+    this.#assertWraps(mechanism, data.length - WRAP_ADDS_BYTES)
     const opened = this.#open(key)
     if (key.kind === 'secret') return decrypt(opened.key, opened.bits, mechanism, data, tag)
     if (key.kind === 'private') return rsaDecrypt(opened.key, mechanism, data)
@@ -235,6 +241,7 @@ export class SoftwareKeystore implements Keystore {
 
   /** AEAD: the tag stands behind the wrapped bytes. */
   wrap(key: KeyInUse, mechanism: WrapMechanism, material: Secret): Uint8Array {
+    this.#assertWraps(mechanism, material.length)
     if (mechanism.agreement !== undefined) {
       return wrapAgreed(this.#open(key).key, mechanism, material)
     }
@@ -247,6 +254,7 @@ export class SoftwareKeystore implements Keystore {
   }
 
   unwrap(key: KeyInUse, mechanism: WrapMechanism, wrapped: Uint8Array): Secret {
+    this.#assertWraps(mechanism, wrapped.length - WRAP_ADDS_BYTES - headBytes(key, mechanism))
     if (mechanism.agreement !== undefined) {
       return unwrapAgreed(this.#open(key).key, mechanism, wrapped)
     }
@@ -269,6 +277,7 @@ export class SoftwareKeystore implements Keystore {
       const what = `Cannot derive with ${mechanism.kdf} from "${key.id}": it is no key for that`
       throw new KmsError('illegalOperation', what)
     }
+    if (mechanism.kdf === 'ENCRYPT') this.#assertWraps(mechanism.mechanism, mechanism.data.length)
     const bytesOf = (ingredient: Ingredient): Uint8Array => this.#ingredient(ingredient)
     const bytes = derive({ ...this.#open(key), bytesOf }, mechanism, length)
     return bytes instanceof Promise ? bytes.then((made) => new Secret(made)) : new Secret(bytes)
@@ -305,6 +314,14 @@ export class SoftwareKeystore implements Keystore {
   health(): void {}
 
   close(): void {}
+
+  /** AES key wrap works its way through the data six times, and holds up everything meanwhile. */
+  #assertWraps({ cipher, ephemeralBits }: WrapMechanism, bytes: number): void {
+    const isWrap = cipherRow(cipher).wraps === true || ephemeralBits !== undefined
+    if (!isWrap || bytes <= this.#wrapBytesMax) return
+    const what = `it is for keys of up to ${this.#wrapBytesMax} bytes (limits.wrapBytesMax)`
+    throw new KmsError('dataLength', `Cannot use AES key wrap: ${what}`)
+  }
 
   #openMac(key: KeyInUse): Opened {
     if (key.kind === 'secret') return this.#open(key)
@@ -358,6 +375,14 @@ function isItsBytes({ kind, format, spec }: KeyInUse): boolean {
 /** What a seal is bound to: moved elsewhere, it does not open. */
 function placeOf(id: string, kind: MaterialKind, format: KeyFormatType): string {
   return `material ${kind} ${format} of ${id}`
+}
+
+/** What AES key wrap adds at most: RFC 5649 §3, and the padding that may stand below RFC 3394. */
+const WRAP_ADDS_BYTES = 16
+
+/** What stands before the wrapped bytes at most: an RSA block, or a point. */
+function headBytes({ spec }: KeyInUse, { ephemeralBits }: WrapMechanism): number {
+  return ephemeralBits === undefined ? 0 : (spec?.bits ?? 0) / 4 + 1
 }
 
 type KeyOfSize = Pick<Opened, 'key' | 'bits'>

@@ -1168,6 +1168,24 @@ static void engine_long(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE cipher, CK_O
     OK(f->C_VerifySignatureInit(session, &plain, key, whole, length));
     OK(f->C_VerifySignature(session, data, LONG_BYTES));
 
+    /* Data in one part does not end what has had parts, and what has had them goes on. */
+    OK(f->C_VerifyInit(session, &plain, key));
+    OK(f->C_VerifyUpdate(session, data, 5));
+    RV(CKR_OPERATION_ACTIVE, f->C_Verify(session, data, LONG_BYTES, whole, length));
+    RV(CKR_OPERATION_ACTIVE, f->C_Verify(session, data, 5, whole, length));
+    OK(f->C_VerifyUpdate(session, data + 5, LONG_BYTES - 5));
+    OK(f->C_VerifyFinal(session, whole, length));
+    RV(CKR_OPERATION_NOT_INITIALIZED, f->C_Verify(session, data, LONG_BYTES, whole, length));
+    OK(f->C_VerifySignatureInit(session, &plain, key, whole, length));
+    OK(f->C_VerifySignatureUpdate(session, data, 5));
+    RV(CKR_OPERATION_ACTIVE, f->C_VerifySignature(session, data, LONG_BYTES));
+    OK(f->C_VerifySignatureUpdate(session, data + 5, LONG_BYTES - 5));
+    OK(f->C_VerifySignatureFinal(session));
+    OK(f->C_VerifyInit(session, &plain, key));
+    OK(f->C_Verify(session, data, LONG_BYTES, whole, length));
+    OK(f->C_VerifySignatureInit(session, &plain, key, whole, length));
+    OK(f->C_VerifySignature(session, data, LONG_BYTES));
+
     /* The lengths are those of the whole, and what does not fit changes nothing. */
     OK(f->C_EncryptInit(session, &padded, cipher));
     OK(f->C_EncryptUpdate(session, data, LONG_BYTES, NULL, &length));

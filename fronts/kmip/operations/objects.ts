@@ -151,7 +151,7 @@ export const Locate = handler('Locate', 'read', async (request, { context, versi
     ...(request.attributes?.attributes ?? []),
   ]
   const count = offsetItems !== undefined || knows(Tag, Tag.LocatedItems, version)
-  const { objects, total } = await locate(context, {
+  const { ids, total } = await locate(context, {
     attributes,
     maximumItems,
     offsetItems,
@@ -161,7 +161,6 @@ export const Locate = handler('Locate', 'read', async (request, { context, versi
     // Newest first (KMIP 2.1 §6.1.29), but the published cases of 1.x page from the oldest on.
     oldestFirst: version < VERSION_2 && (maximumItems ?? offsetItems) !== undefined,
   })
-  const ids = objects.map(({ id }) => id)
   const [only] = ids
   const single = ids.length === 1 || maximumItems === 1
   const answer: Answer<'Locate'> = {

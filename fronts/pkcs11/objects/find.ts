@@ -8,11 +8,14 @@
  *
  * @module
  */
+import { setImmediate as pause } from 'node:timers/promises'
 import type { Services } from '#core/context.ts'
 import type { Condition } from '#core/database.ts'
+import { LongSearch, type Searcher, tellAltered } from '#core/long-search.ts'
 import type { ManagedObject } from '#core/objects.ts'
 import { credentialOf, isVisible, scopesOf } from '#core/policy.ts'
 import { conditionsOf, storageStatus, storedAs } from '#core/search.ts'
+import type { Altered } from '#core/store.ts'
 import { PAIRS, type PairRow, SECRET_KEYS, type SecretKeyRow } from '#spec/algorithms.ts'
 import type { AttributeId } from '#spec/kmip/attribute-list.ts'
 import { CryptographicAlgorithm, ObjectType, StorageStatusMask } from '#spec/kmip/enumerations.ts'
@@ -31,12 +34,14 @@ import {
   objectTypesOf,
 } from './classes.ts'
 import { isPrivate, PRIVATE } from './private.ts'
-import { type AttributeRow, CLASSES, formOf, tableFor } from './table.ts'
+import { type AttributeRow, CLASSES, ckaName, formOf, tableFor } from './table.ts'
 import { sameTemplateValue } from './template.ts'
 import { attributeValue, labelText, RAW_ID, RAW_LABEL, SERIAL } from './values.ts'
 
 /** Identifiers that are read before the rest of a long list. */
 const PAGE = 128
+/** Identifiers of that list that are read before others have their turn. */
+const LONG_PAGE = 5_000
 /** Objects that are compared before the application gets what there is. */
 const CHUNK = 100
 
@@ -49,6 +54,9 @@ export class Search implements Operation {
   readonly #queries: readonly (readonly Condition[])[]
   /** Whether the index alone tells what matches: nothing has to be read. */
   readonly #isDecided: boolean
+  /** Whether it is for one that is named: to leave that out would say that there is none. */
+  readonly #isNamed: boolean
+  readonly #shared: readonly string[]
   #candidates: Candidate[] = []
   #at = 0
   /** Whether there may be token objects beyond the first page. */
@@ -58,10 +66,11 @@ export class Search implements Operation {
     this.#session = session
     this.#template = template
     this.#queries = queriesFor(session, template)
-    const shared = sharedWith(session)
+    this.#isNamed = namedBy(template).length > 0
+    this.#shared = sharedWith(session)
     const seesAll =
       session.seesPrivate && session.application.chosenKeystore(session.token) === undefined
-    this.#isDecided = seesAll && template.length === 0 && shared.length === 0
+    this.#isDecided = seesAll && template.length === 0 && this.#shared.length === 0
   }
 
   /** What no object has finds nothing: that is no failure. */
@@ -86,7 +95,7 @@ export class Search implements Operation {
     for (const id of built) this.#candidates.push({ id, lasting: true })
     const ids = await this.#ids(token.services, PAGE)
     this.#isPartial = ids.length >= PAGE
-    const shared = sharedWith(this.#session).filter((id) => !ids.includes(id))
+    const shared = this.#shared.filter((id) => !ids.includes(id))
     this.#candidates.push(...[...ids, ...shared].map((id) => ({ id, lasting: true })))
   }
 
@@ -101,8 +110,14 @@ export class Search implements Operation {
     const scopes = scopesOf(application.principalOf(token))
     const ids = new Set<string>()
     for (const conditions of this.#queries) {
-      const found = await store.find({ scopes, conditions, limit, oldestFirst: true })
+      const query = { scopes, conditions, limit: Math.min(limit, LONG_PAGE), oldestFirst: true }
+      let found = await store.find(query)
       for (const id of found.ids) ids.add(id)
+      while (limit > LONG_PAGE && found.ids.length === LONG_PAGE) {
+        await pause()
+        found = await store.find({ ...query, behind: found.place })
+        for (const id of found.ids) ids.add(id)
+      }
     }
     return [...ids]
   }
@@ -120,15 +135,36 @@ export class Search implements Operation {
   /** The next handles, at most so many; fewer say that there are no more. */
   async next(max: number): Promise<readonly number[]> {
     const handles: number[] = []
-    while (handles.length < max && (await this.#hasMore())) {
-      const chunk = this.#candidates.slice(
-        this.#at,
-        this.#at + Math.min(CHUNK, max - handles.length),
-      )
-      this.#at += chunk.length
-      handles.push(...(await this.#matching(chunk)))
+    const altered: Altered = new Map()
+    const search = this.#isDecided ? undefined : new LongSearch(this.#searcher())
+    try {
+      while (handles.length < max && (await this.#hasMore())) {
+        const chunk = this.#candidates.slice(
+          this.#at,
+          this.#at + Math.min(CHUNK, max - handles.length),
+        )
+        await search?.turn(chunk.length)
+        this.#at += chunk.length
+        handles.push(...(await this.#matching(chunk, altered)))
+      }
+    } finally {
+      search?.end()
+      await tellAltered({ ...this.#asked(), operation: 'C_FindObjects' }, altered)
     }
     return handles
+  }
+
+  #asked() {
+    const { application, token } = this.#session
+    const principal = application.principalOf(token)
+    return { services: token.services, principal, front: 'pkcs11' }
+  }
+
+  #searcher(): Searcher {
+    const { principal, ...asked } = this.#asked()
+    const read = this.#template.filter((one) => one.type !== CKA.CLASS && !isIndexed(one))
+    const undecided = (read.length > 0 ? read : this.#template).map(({ type }) => ckaName(type))
+    return { ...asked, principal: principal.name, what: 'Cannot find objects', undecided }
   }
 
   async #hasMore(): Promise<boolean> {
@@ -142,13 +178,13 @@ export class Search implements Operation {
     return this.#at < this.#candidates.length
   }
 
-  async #matching(chunk: readonly Candidate[]): Promise<readonly number[]> {
+  async #matching(chunk: readonly Candidate[], altered: Altered): Promise<readonly number[]> {
     if (this.#isDecided) return chunk.flatMap((one) => this.#handleFor(one) ?? [])
     const handles: number[] = []
     for (const lasting of [false, true]) {
       const ids = chunk.filter((one) => one.lasting === lasting).map(({ id }) => id)
       if (ids.length === 0) continue
-      for (const object of await this.#objects(ids, lasting)) {
+      for (const object of await this.#objects(ids, lasting, altered)) {
         const handle = await this.#handleOf(object, lasting)
         if (handle !== undefined) handles.push(handle)
       }
@@ -156,13 +192,23 @@ export class Search implements Operation {
     return handles
   }
 
-  async #objects(ids: readonly string[], lasting: boolean): Promise<readonly ManagedObject[]> {
+  /** @throws `KmsError` `tampered` where what the search names is not what was written. */
+  async #objects(
+    ids: readonly string[],
+    lasting: boolean,
+    altered: Altered,
+  ): Promise<readonly ManagedObject[]> {
     const { application, token } = this.#session
     const { store } = lasting ? token.services : application.volatile(token)
     const builtIn = ids.flatMap((id) => builtInObject(token, id) ?? [])
     if (builtIn.length === ids.length) return builtIn
     const made = ids.filter((id) => builtInObject(token, id) === undefined)
-    return [...builtIn, ...(await store.objects(made))]
+    const objects = await store.objects(made, altered)
+    for (const id of made) {
+      const error = altered.get(id)
+      if (error !== undefined && this.#isNamed && !this.#shared.includes(id)) throw error
+    }
+    return [...builtIn, ...objects]
   }
 
   /** Undefined where it is not looked for, or not to be seen. */
@@ -219,6 +265,16 @@ const TELLING = [
 /** Types of objects that PKCS#11 sees. */
 const TYPES = [...new Set(CLASSES.flatMap(([, kind]) => objectTypesOf(kind)))]
 
+/** What an index knows of the most telling attribute; nothing where none is given. */
+function namedBy(template: readonly Attribute[]): readonly Condition[] {
+  for (const type of TELLING) {
+    const value = template.find((one) => one.type === type)?.value
+    const told = value instanceof Uint8Array ? (CONDITIONS[type]?.(value) ?? []) : []
+    if (told.length > 0) return told
+  }
+  return []
+}
+
 /**
  * Queries that together find every object that may match. Where an attribute says nearly all, it is
  * asked for alone, and the rest compared on the objects; to weigh conditions against each other
@@ -228,11 +284,8 @@ function queriesFor(
   session: Session,
   template: readonly Attribute[],
 ): readonly (readonly Condition[])[] {
-  for (const type of TELLING) {
-    const value = template.find((one) => one.type === type)?.value
-    const told = value instanceof Uint8Array ? (CONDITIONS[type]?.(value) ?? []) : []
-    if (told.length > 0) return told.map((one) => [one])
-  }
+  const named = namedBy(template)
+  if (named.length > 0) return named.map((one) => [one])
   const { value } = template.find(({ type }) => type === CKA.CLASS) ?? {}
   const kind = value instanceof Uint8Array ? kindOfClass(ulongOf(value) ?? -1) : undefined
   const types = kind === undefined ? TYPES : objectTypesOf(kind)
@@ -272,6 +325,10 @@ function conditions(template: readonly Attribute[]): readonly Condition[] {
   return template.flatMap(({ type, value }) => {
     return value instanceof Uint8Array ? (CONDITIONS[type]?.(value) ?? elsewhere(type, value)) : []
   })
+}
+
+function isIndexed(attribute: Attribute): boolean {
+  return conditions([attribute]).length > 0
 }
 
 const CONDITIONS: Readonly<Record<number, (value: Uint8Array) => readonly Condition[]>> = {
