@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { deepEqual, equal, ok } from 'node:assert/strict'
+import { deepEqual, equal } from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { refuses } from '#conformance/pkcs11-workbench.ts'
 import type { Context } from '#core/context.ts'
 import { deedsOf } from '#core/deeds.ts'
 import { grantAccess, revokeAccess } from '#core/operations/access.ts'
@@ -18,7 +19,7 @@ import type { Pkcs11Engine } from '#fronts/pkcs11/engine.ts'
 import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
 import { CryptographicUsageMask as Mask, ObjectType } from '#spec/kmip/enumerations.ts'
 import { CKA, CKF, CKM, CKR } from '#spec/pkcs11/constants.ts'
-import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
+import { rvName } from '#spec/pkcs11/errors.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
 import { readConfig } from './config.ts'
 import { House } from './house.ts'
@@ -34,17 +35,6 @@ const INFO = {
 const RW = CKF.SERIAL_SESSION | CKF.RW_SESSION
 const LETTER = Buffer.from('sixteen bytes ok')
 const CBC = { type: CKM.AES_CBC, parameter: new Uint8Array(16) }
-
-async function refuses(code: number, work: () => unknown): Promise<void> {
-  let rv: number | undefined
-  try {
-    await work()
-  } catch (error) {
-    ok(error instanceof CryptokiError, String(error))
-    rv = error.rv
-  }
-  equal(rv === undefined ? 'CKR_OK' : rvName(rv), rvName(code))
-}
 
 const text = (type: number, value: string) => ({ type, value: Buffer.from(value) })
 const yes = (type: number) => ({ type, value: boolBytes(true) })

@@ -17,7 +17,7 @@ import { KmipClient } from '#clients/kmip/client.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { HostDevice } from '#keystores/pkcs11/host-device.ts'
 import { checkValueOf } from '#keystores/pkcs11/kek-setup.ts'
-import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
+import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN, softHsmHost } from '#keystores/pkcs11/softhsm.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   CryptographicAlgorithm as Algorithm,
@@ -141,16 +141,7 @@ describe('keys of an HSM through a key-encrypting key', { skip, timeout: 240_000
   before(async () => {
     writeFileSync(join(folder, 'pin'), SOFTHSM_PIN)
     environment = newSoftHsmToken(folder, 'app')
-    application = await HostDevice.open({
-      name: 'application',
-      command: hostCommand(SOFTHSM as string, 1),
-      environment,
-      token: { label: 'app' },
-      pin: SOFTHSM_PIN,
-      lanes: 1,
-      callMilliseconds: 20_000,
-      log: { info: () => {}, warn: () => {} },
-    })
+    application = await HostDevice.open(softHsmHost('app', environment, 1))
     await put('sensitive', KEPT, ...extractable)
     const open = { type: CKA.SENSITIVE, value: no }
     const leaves = { type: CKA.EXTRACTABLE, value: yes }

@@ -21,7 +21,7 @@ import { get } from '#core/operations/get.ts'
 import { destroy, revoke } from '#core/operations/lifecycle.ts'
 import { HostDevice } from '#keystores/pkcs11/host-device.ts'
 import { models, QUIRKS } from '#keystores/pkcs11/quirks.ts'
-import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
+import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN, softHsmHost } from '#keystores/pkcs11/softhsm.ts'
 import {
   BlockCipherMode,
   DigitalSignatureAlgorithm,
@@ -83,16 +83,7 @@ describe('a house with an HSM', { skip, timeout: 120_000 }, () => {
   before(async () => {
     writeFileSync(join(folder, 'pin'), `${SOFTHSM_PIN}\n`)
     environment = newSoftHsmToken(folder, 'app')
-    application = await HostDevice.open({
-      name: 'application',
-      command: hostCommand(SOFTHSM as string, 1),
-      environment,
-      token: { label: 'app' },
-      pin: SOFTHSM_PIN,
-      lanes: 1,
-      callMilliseconds: 20_000,
-      log: { info: () => {}, warn: () => {} },
-    })
+    application = await HostDevice.open(softHsmHost('app', environment, 1))
     await application.use(async (session) => {
       await session.call('C_GenerateKey', {
         pMechanism: { type: CKM.AES_KEY_GEN, parameter: undefined },

@@ -10,10 +10,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { refuses } from '#conformance/pkcs11-workbench.ts'
 import type { Application } from '#fronts/pkcs11/application.ts'
 import type { Pkcs11Engine } from '#fronts/pkcs11/engine.ts'
 import { CKF, CKR, CKS, CKU } from '#spec/pkcs11/constants.ts'
-import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import { paddedText } from '#spec/pkcs11/memory.ts'
 import { readConfig } from './config.ts'
 import { House } from './house.ts'
@@ -33,17 +33,6 @@ const INFO = {
 
 /** As YAML: the second belongs to a credential of its own, and asks for no PIN. */
 const TOKENS_OF_TWO = '[{ name: one }, { name: two, principal: app, login: none }]'
-
-async function refuses(code: number, work: () => unknown): Promise<void> {
-  let rv: number | undefined
-  try {
-    await work()
-  } catch (error) {
-    ok(error instanceof CryptokiError, String(error))
-    rv = error.rv
-  }
-  equal(rv === undefined ? 'CKR_OK' : rvName(rv), rvName(code))
-}
 
 describe('the tokens of a house', { timeout: 60_000 }, () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'claviger-tokens-'))

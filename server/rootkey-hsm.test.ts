@@ -22,7 +22,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import type { KmsError } from '#core/errors.ts'
 import { openDataKey } from '#core/sealer.ts'
 import { HostDevice } from '#keystores/pkcs11/host-device.ts'
-import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
+import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN, softHsmHost } from '#keystores/pkcs11/softhsm.ts'
 import { isWrappingId, WrappingKeys } from '#keystores/pkcs11/wrapping.ts'
 import { CKA, CKM } from '#spec/pkcs11/constants.ts'
 import { boolBytes, ulongBytes } from '#spec/pkcs11/memory.ts'
@@ -49,16 +49,7 @@ describe('a root key under a key of an HSM', { skip, timeout: 600_000 }, () => {
   const application = async (label: string): Promise<HostDevice> => {
     const environment = newSoftHsmToken(folder, label)
     environments[label] = environment
-    const device = await HostDevice.open({
-      name: label,
-      command: hostCommand(SOFTHSM as string, 1),
-      environment,
-      token: { label },
-      pin: SOFTHSM_PIN,
-      lanes: 1,
-      callMilliseconds: 20_000,
-      log: { info: () => {}, warn: () => {} },
-    })
+    const device = await HostDevice.open(softHsmHost(label, environment, 1))
     applications[label] = device
     return device
   }

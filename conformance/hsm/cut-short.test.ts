@@ -16,7 +16,7 @@ import { after, before, describe, it } from 'node:test'
 import { KmipClient } from '#clients/kmip/client.ts'
 import { HostDevice } from '#keystores/pkcs11/host-device.ts'
 import { softHsmWithManners, withoutManners } from '#keystores/pkcs11/manners.ts'
-import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
+import { newSoftHsmToken, SOFTHSM_PIN, softHsmHost } from '#keystores/pkcs11/softhsm.ts'
 import { askServer } from '#server/control.ts'
 import {
   CryptographicAlgorithm,
@@ -81,16 +81,7 @@ describe('a destruction that is cut short', { skip: withoutManners, timeout: 120
 
   /** How many secret keys are in the device. */
   async function keysInDevice(): Promise<number> {
-    const device = await HostDevice.open({
-      name: 'check',
-      command: hostCommand(SOFTHSM as string, 1),
-      environment,
-      token: { label: 'cut' },
-      pin: SOFTHSM_PIN,
-      lanes: 1,
-      callMilliseconds: 20_000,
-      log: { info: () => {}, warn: () => {} },
-    })
+    const device = await HostDevice.open(softHsmHost('cut', environment, 1))
     try {
       const secret = [{ type: CKA.CLASS, value: ulongBytes(CKO.SECRET_KEY) }]
       return await device.use(async (session) => (await session.findAll(secret)).length)

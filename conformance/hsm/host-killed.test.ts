@@ -18,7 +18,7 @@ import { after, before, describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { KmipClient, KmipError } from '#clients/kmip/client.ts'
 import { HostDevice } from '#keystores/pkcs11/host-device.ts'
-import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
+import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN, softHsmHost } from '#keystores/pkcs11/softhsm.ts'
 import { askServer } from '#server/control.ts'
 import {
   BlockCipherMode,
@@ -266,16 +266,7 @@ async function assertDevice(
   workers: readonly Worker[],
   environment: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const device = await HostDevice.open({
-    name: 'beside',
-    command: hostCommand(SOFTHSM as string, 1),
-    environment,
-    token: { label: 'killed' },
-    pin: SOFTHSM_PIN,
-    lanes: 1,
-    callMilliseconds: 20_000,
-    log: { info: () => {}, warn: () => {} },
-  })
+  const device = await HostDevice.open(softHsmHost('killed', environment, 1))
   const has = (id: string): Promise<boolean> =>
     device.use(async (session) => {
       const found = await session.find([

@@ -15,6 +15,12 @@ export interface Pair {
   readonly type: string
 }
 
+/** What most programs can do. */
+export const PAIRS = [
+  { id: '01', label: 'rsa', type: 'rsa:2048' },
+  { id: '02', label: 'ec', type: 'EC:prime256v1' },
+] as const
+
 /** Makes a key pair for signatures, and for decryption with RSA. */
 export async function makePair(token: TokenUnderTest, { id, label, type }: Pair): Promise<void> {
   const options = ['--module', token.module, '--token-label', LABEL, '--login', '--pin', PIN]

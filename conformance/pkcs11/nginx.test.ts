@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs'
 import { get } from 'node:https'
 import { userInfo } from 'node:os'
 import { after, before, describe, it } from 'node:test'
-import { ENGINE, engineConfig, makePair, selfSigned } from './key-pairs.ts'
+import { ENGINE, engineConfig, makePair, PAIRS, selfSigned } from './key-pairs.ts'
 import {
   absent,
   end,
@@ -18,11 +18,6 @@ import {
   type TokenUnderTest,
   until,
 } from './token-under-test.ts'
-
-const PAIRS = [
-  { id: '01', label: 'rsa', type: 'rsa:2048' },
-  { id: '02', label: 'ec', type: 'EC:prime256v1' },
-] as const
 
 /** Enough that both workers have some. */
 const REQUESTS = 40

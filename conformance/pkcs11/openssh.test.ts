@@ -12,7 +12,7 @@ import { chmodSync, existsSync, mkdirSync, realpathSync, writeFileSync } from 'n
 import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { makePair } from './key-pairs.ts'
+import { makePair, PAIRS } from './key-pairs.ts'
 import {
   absent,
   freePort,
@@ -22,11 +22,6 @@ import {
   type TokenUnderTest,
   until,
 } from './token-under-test.ts'
-
-const PAIRS = [
-  { id: '01', label: 'rsa', type: 'rsa:2048' },
-  { id: '02', label: 'ec', type: 'EC:prime256v1' },
-] as const
 
 /** Where a server that root starts has to find an empty folder. */
 const SEPARATION = '/run/sshd'

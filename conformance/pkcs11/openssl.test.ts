@@ -8,7 +8,7 @@ import { deepStrictEqual, match, ok } from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
-import { ENGINE, engineConfig, makePair, selfSigned } from './key-pairs.ts'
+import { ENGINE, engineConfig, makePair, PAIRS, selfSigned } from './key-pairs.ts'
 import {
   absent,
   end,
@@ -18,11 +18,6 @@ import {
   type TokenUnderTest,
   until,
 } from './token-under-test.ts'
-
-const PAIRS = [
-  { id: '01', label: 'rsa', type: 'rsa:2048' },
-  { id: '02', label: 'ec', type: 'EC:prime256v1' },
-] as const
 
 describe("OpenSSL's engine", { skip: absent('openssl', 'pkcs11-tool', ENGINE) }, () => {
   let token: TokenUnderTest

@@ -20,7 +20,7 @@ import { SoftwareKeystore } from '../software/software.ts'
 import { HostDevice, type HostOptions } from './host-device.ts'
 import { withoutManners } from './manners.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
-import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
+import { newSoftHsmToken, SOFTHSM, softHsmHost } from './softhsm.ts'
 
 const SOURCE = `#include <dlfcn.h>
 unsigned long C_GetFunctionList(void **list) {
@@ -38,16 +38,7 @@ describe('a module with a list of functions only', {
 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'claviger-by-list-'))
   let environment: Readonly<Record<string, string>>
-  const optionsOf = (module: string): HostOptions => ({
-    name: 'listed',
-    command: hostCommand(module, 2),
-    environment,
-    token: { label: 'listed' },
-    pin: SOFTHSM_PIN,
-    lanes: 2,
-    callMilliseconds: 20_000,
-    log: { info: () => {}, warn: () => {} },
-  })
+  const optionsOf = (module: string): HostOptions => softHsmHost('listed', environment, 2, module)
 
   /** Makes keys in it, of both kinds, and works with them. */
   async function works(module: string): Promise<void> {

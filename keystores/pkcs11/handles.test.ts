@@ -19,7 +19,7 @@ import { Handles } from './handles.ts'
 import { HostDevice } from './host-device.ts'
 import { softHsmWithManners, withoutManners } from './manners.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
-import { hostCommand, newSoftHsmToken, SOFTHSM_PIN } from './softhsm.ts'
+import { newSoftHsmToken, softHsmHost } from './softhsm.ts'
 
 const LARGE = 0x0100_0000_0000_0001n
 const NAMES_MAX = 32_768
@@ -77,16 +77,9 @@ describe('a device with large handles', { skip: withoutManners, timeout: 120_000
     it(`makes keys, works with them, finds and destroys them, by handles ${how}`, async () => {
       const label = `large-${forget}`
       const environment = newSoftHsmToken(folder, label)
-      const device = await HostDevice.open({
-        name: label,
-        command: hostCommand(module, 2),
-        environment: forget ? { ...environment, FORGET: '1' } : environment,
-        token: { label },
-        pin: SOFTHSM_PIN,
-        lanes: 2,
-        callMilliseconds: 20_000,
-        log: { info: () => {}, warn: () => {} },
-      })
+      const device = await HostDevice.open(
+        softHsmHost(label, forget ? { ...environment, FORGET: '1' } : environment, 2, module),
+      )
       const sealer = new Sealer(new Map([[1, new Secret(randomBytes(DATA_KEY_BYTES))]]))
       const beside = new SoftwareKeystore('beside', sealer)
       const keystore = new Pkcs11Keystore({ name: label, extractable: true }, device, beside)

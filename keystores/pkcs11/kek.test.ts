@@ -29,10 +29,9 @@ import { inspectKek, installKek, removeKek } from './kek-setup.ts'
 import { softHsmWithManners, withoutManners } from './manners.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
 import { generic, models, type Quirks } from './quirks.ts'
-import { hostCommand, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
+import { hostCommand, newSoftHsmToken, SOFTHSM, softHsmHost } from './softhsm.ts'
 
 const skip = SOFTHSM === undefined ? 'softhsm2 is not installed' : false
-const SILENT = { info: () => {}, warn: () => {} }
 const AES = { algorithm: 'AES', bits: 256 } as const
 const KEK = randomBytes(32)
 const LABEL = 'kek of the test'
@@ -41,16 +40,7 @@ const folder = mkdtempSync(join(tmpdir(), 'claviger-kek-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
 function newToken(): HostOptions {
-  return {
-    name: 'softhsm',
-    command: hostCommand(SOFTHSM as string, 2),
-    environment: newSoftHsmToken(folder, 'test'),
-    token: { label: 'test' },
-    pin: SOFTHSM_PIN,
-    lanes: 2,
-    callMilliseconds: 20_000,
-    log: SILENT,
-  }
+  return { ...softHsmHost('test', newSoftHsmToken(folder, 'test')), name: 'softhsm' }
 }
 
 function beside(): SoftwareKeystore {

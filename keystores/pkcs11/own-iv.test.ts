@@ -28,7 +28,7 @@ import { HostDevice } from './host-device.ts'
 import { softHsmWithManners, withoutManners } from './manners.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
 import { generic } from './quirks.ts'
-import { hostCommand, newSoftHsmToken, SOFTHSM_PIN } from './softhsm.ts'
+import { newSoftHsmToken, SOFTHSM_PIN, softHsmHost } from './softhsm.ts'
 
 const skip = withoutManners
 const AES = { algorithm: 'AES', bits: 256 } as const
@@ -52,15 +52,8 @@ describe('AES-GCM with an IV of the device', { skip, timeout: 120_000 }, () => {
     work: (keystore: Pkcs11Keystore, key: KeyInUse) => Promise<void>,
   ): Promise<void> => {
     const device = await HostDevice.open({
-      name: mode,
-      command: hostCommand(module, 2),
-      environment: { ...environment, OWN_IV: mode },
-      token: { label: 'iv' },
-      pin: SOFTHSM_PIN,
-      lanes: 2,
-      callMilliseconds: 20_000,
+      ...softHsmHost('iv', { ...environment, OWN_IV: mode }, 2, module),
       quirks,
-      log: { info: () => {}, warn: () => {} },
     })
     const sealer = new Sealer(new Map([[1, new Secret(randomBytes(DATA_KEY_BYTES))]]))
     const beside = new SoftwareKeystore('beside', sealer)

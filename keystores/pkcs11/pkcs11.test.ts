@@ -23,26 +23,16 @@ import { GroupDevice } from './group-device.ts'
 import { HostDevice, type HostOptions } from './host-device.ts'
 import { Pkcs11Keystore } from './pkcs11.ts'
 import { generic } from './quirks.ts'
-import { hostCommand, newSoftHsmPin, newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from './softhsm.ts'
+import { hostCommand, newSoftHsmPin, newSoftHsmToken, SOFTHSM, softHsmHost } from './softhsm.ts'
 
 const skip = SOFTHSM === undefined ? 'softhsm2 is not installed' : false
 /** A little longer than a device that does not start is left alone. */
 const BREAK_MILLISECONDS = 5_200
-const SILENT = { info: () => {}, warn: () => {} }
 
 const folder = mkdtempSync(join(tmpdir(), 'claviger-softhsm-'))
 
 function newToken(): HostOptions {
-  return {
-    name: 'softhsm',
-    command: hostCommand(SOFTHSM as string, 2),
-    environment: newSoftHsmToken(folder, 'test'),
-    token: { label: 'test' },
-    pin: SOFTHSM_PIN,
-    lanes: 2,
-    callMilliseconds: 20_000,
-    log: SILENT,
-  }
+  return { ...softHsmHost('test', newSoftHsmToken(folder, 'test')), name: 'softhsm' }
 }
 
 function beside(): SoftwareKeystore {

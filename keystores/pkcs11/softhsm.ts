@@ -32,6 +32,25 @@ export function hostCommand(
   ] as unknown as HostOptions['command']
 }
 
+/** A host of a token, as tests want it: its words are nobody's, and a hung call is found out. */
+export function softHsmHost(
+  label: string,
+  environment: NonNullable<HostOptions['environment']>,
+  lanes = 2,
+  module = SOFTHSM as string,
+): HostOptions {
+  return {
+    name: label,
+    command: hostCommand(module, lanes),
+    environment,
+    token: { label },
+    pin: SOFTHSM_PIN,
+    lanes,
+    callMilliseconds: 20_000,
+    log: { info: () => {}, warn: () => {} },
+  }
+}
+
 /** A new token. @returns The environment in which the module finds it. */
 export function newSoftHsmToken(folder: string, label: string): { readonly SOFTHSM2_CONF: string } {
   const home = mkdtempSync(join(folder, 'token-'))
