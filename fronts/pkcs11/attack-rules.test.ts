@@ -155,6 +155,15 @@ describe('attacks by way of the functions themselves', { timeout: 60_000 }, () =
     await stops('no-known-wrapping-key', () => wrap(KWP, wraps, secret))
     const open = await make({ EXTRACTABLE: true, SENSITIVE: false })
     ok((await wrap(KWP, wraps, open)) instanceof Uint8Array)
+    // Everybody may know a public key: what it has wrapped is for its other half alone.
+    const [publicKey] = await bench.generatePair(
+      session,
+      CKM.RSA_PKCS_KEY_PAIR_GEN,
+      { MODULUS_BITS: 2048, WRAP: true, ENCRYPT: false },
+      { UNWRAP: true, DECRYPT: false },
+    )
+    const pkcs1 = { type: CKM.RSA_PKCS, parameter: undefined }
+    equal((await wrap(pkcs1, publicKey, secret)).length, 256)
   })
 
   it('known bytes are encrypted, and unwrapped as a key that passes for a secret', async () => {
@@ -170,6 +179,9 @@ describe('attacks by way of the functions themselves', { timeout: 60_000 }, () =
     await stops('unwrapped-stays-hidden', () => unwrap(KWP, wrapping, wrapped, open))
     const again = await unwrap(KWP, wrapping, wrapped, { EXTRACTABLE: true })
     equal(await bench.code(session, again, 'VALUE'), 'CKR_ATTRIBUTE_SENSITIVE')
+    const said = { EXTRACTABLE: true, SENSITIVE: true, WRAP: false, UNWRAP: false }
+    const asked = await unwrap(KWP, wrapping, wrapped, said)
+    equal(await bench.code(session, asked, 'VALUE'), 'CKR_ATTRIBUTE_SENSITIVE')
     const fixed = await unwrap(KWP, wrapping, wrapped, { SENSITIVE: false })
     equal(await bench.code(session, fixed, 'VALUE'), 'CKR_ATTRIBUTE_SENSITIVE')
     await refuses(CKR.KEY_UNEXTRACTABLE, () => wrap(KWP, wrapping, fixed))
@@ -339,6 +351,18 @@ describe('attacks by way of the functions themselves', { timeout: 60_000 }, () =
       return derive(CKM.XOR_BASE_AND_DATA, { pData: Buffer.alloc(32) }, base, { VALUE_LEN: 13 })
     })
     ok((await derive(CKM.EXTRACT_KEY_FROM_KEY, ulongBytes(0), base, { VALUE_LEN: 14 })) > 0)
+    const short = await bench.generate(session, CKM.GENERIC_SECRET_KEY_GEN, {
+      VALUE_LEN: 8,
+      SENSITIVE: true,
+      DERIVE: true,
+    })
+    const mask = { pData: Buffer.alloc(8) }
+    ok((await derive(CKM.XOR_BASE_AND_DATA, mask, short, { VALUE_LEN: 8 })) > 0)
+    await stops('no-short-pieces', () => {
+      return derive(CKM.XOR_BASE_AND_DATA, mask, short, { VALUE_LEN: 7 })
+    })
+    const open = await make({ SENSITIVE: false, EXTRACTABLE: true, DERIVE: true })
+    ok((await derive(CKM.EXTRACT_KEY_FROM_KEY, ulongBytes(0), open, piece)) > 0)
   })
 
   it('what is derived by encryption is had by encrypting', async () => {
