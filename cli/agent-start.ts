@@ -46,7 +46,7 @@ export function personalData(environment: Readonly<Record<string, string | undef
 }
 
 /** What the module and most people say; undefined for anything else, which Commander reads. */
-export function plainOptions(args: readonly string[]): AgentOptions | undefined {
+function plainOptions(args: readonly string[]): AgentOptions | undefined {
   try {
     const options = {
       fd: { type: 'string' },

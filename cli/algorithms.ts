@@ -105,7 +105,7 @@ interface UsageRow {
 }
 
 // biome-ignore format: a table
-export const USAGES = {
+const USAGES = {
   encrypt:       { secret: Mask.Encrypt,      private: Mask.Decrypt,         public: Mask.Encrypt },
   decrypt:       { secret: Mask.Decrypt,      private: Mask.Decrypt,         public: Mask.Encrypt },
   sign:          { secret: Mask.Sign,         private: Mask.Sign,            public: Mask.Verify },

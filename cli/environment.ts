@@ -173,7 +173,7 @@ export async function control(
 }
 
 /** Opens the data directory without a server. */
-export async function openHouse(options: GlobalOptions): Promise<House> {
+async function openHouse(options: GlobalOptions): Promise<House> {
   // Most commands need no server in them, and start sooner without.
   const [{ House }, { createLog }] = await Promise.all([
     import('#server/house.ts'),

@@ -63,11 +63,6 @@ export function curveOf(publicKey: KeyObject): string | undefined {
   return jwkOf(publicKey)?.crv
 }
 
-/** Bytes of a public key that stand before the ciphertext. @throws RangeError */
-export function encapsulatedBytes(publicKey: KeyObject): number {
-  return kemOf(publicKey).publicBytes
-}
-
 /**
  * Encrypts one message: the encapsulated key, the ciphertext and the tag, one behind the other.
  *

@@ -28,7 +28,7 @@ import { nameAttribute } from './references.ts'
 export type Shown = string | number | boolean | { readonly [field: string]: Shown }
 
 /** The value of an attribute for people and machines. */
-export function shownValue({ id, value }: ListedAttribute): Shown {
+function shownValue({ id, value }: ListedAttribute): Shown {
   if (isVendorKey(id)) return shownItem(value as Item)
   const { tag, coder } = attributeRow(id)
   return shownItem(coder.encode(tag, value, { version: VERSION_MAX, beyondVersion: 'drop' }))

@@ -27,7 +27,7 @@ export const BOB = 'bobs-word'
 export const ATTEMPTS = 3
 
 /** What makes a token one of this manner. */
-export const NETWORK = {
+const NETWORK = {
   label: 'Dinamo HSM',
   slot: 1,
   pinFormat: 'user:password@address',

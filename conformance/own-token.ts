@@ -42,8 +42,7 @@ import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
 
 /** Every use that a key can be put to. */
-export const EVERY_USE =
-  Object.values(Mask).reduce<number>((sum, bit) => sum | bit, 0) & 0x7fff_ffff
+const EVERY_USE = Object.values(Mask).reduce<number>((sum, bit) => sum | bit, 0) & 0x7fff_ffff
 
 export interface OwnTokenOptions {
   readonly limits?: Partial<Limits>

@@ -46,7 +46,7 @@ export class Tally {
 }
 
 /** The operations of one front. */
-export class Tallies {
+class Tallies {
   readonly #byOperation = new Map<string, Tally>()
 
   /** @param operation As a table of ours calls it. */

@@ -115,7 +115,7 @@ export function asGranted(
 }
 
 /** Whether the principal administers the HSM that the object is in, under an identifier there. */
-export function administers(
+function administers(
   { keystores }: Services,
   principal: Principal,
   { id, material }: Pick<ManagedObject, 'id' | 'material'>,

@@ -63,7 +63,7 @@ import {
 import { SoftwareKeystores } from './software.ts'
 import { rootKeyPath, sealed, type UnsealOptions, unsealed } from './unsealing.ts'
 
-export const ADMIN = 'admin'
+const ADMIN = 'admin'
 const ADMIN_DAYS = 3_650
 const DAY_MILLISECONDS = 86_400_000
 

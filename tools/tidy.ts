@@ -19,7 +19,7 @@ export interface Violation {
 /** Longest line, in characters; tables marked `biome-ignore format` may be longer. */
 export const COLUMNS_MAX = 100
 /** Longest line that is one message or title, in one piece so that it can be searched for. */
-export const MESSAGE_COLUMNS_MAX = 110
+const MESSAGE_COLUMNS_MAX = 110
 const MESSAGE = /^\s*(?:(?:const \w+ =|return) )?(['`]).*\1,?$|^\s*(?:it|describe)\('.*=> \{$/
 
 /** Folders of which nobody in the layers imports anything, and which may import all of them. */
@@ -84,14 +84,14 @@ export function checkSource(path: string, text: string): readonly Violation[] {
 }
 
 /** Every file begins with a docblock that says what it is. */
-export function checkHeader(path: string, text: string): readonly Violation[] {
+function checkHeader(path: string, text: string): readonly Violation[] {
   const header = /^(#!.*\n)?\/\*\*\n(?<body>[\s\S]*?)\*\//.exec(text)?.groups?.['body'] ?? ''
   if (/^ \* \S/.test(header) && /^ \* @module$/m.test(header)) return []
   return [{ path, line: 1, what: 'does not begin with a docblock that ends with @module' }]
 }
 
 /** Lines are short enough to stand beside each other. */
-export function checkWidth(path: string, text: string): readonly Violation[] {
+function checkWidth(path: string, text: string): readonly Violation[] {
   const found: Violation[] = []
   let table: string | undefined
   for (const [index, line] of text.split('\n').entries()) {
@@ -113,7 +113,7 @@ function endsTable(line: string, indentation: string): boolean {
 }
 
 /** Imports go down the layers only. */
-export function checkImports(path: string, code: string): readonly Violation[] {
+function checkImports(path: string, code: string): readonly Violation[] {
   const [folder = ''] = path.split('/')
   if (isApart(path)) return []
   const allowed = MAY_IMPORT[folder]

@@ -16,7 +16,7 @@ interface Erratum {
   readonly why: string
 }
 
-export const ERRATA: readonly Erratum[] = [
+const ERRATA: readonly Erratum[] = [
   {
     name: /^CS-BC-M-6-1[234]$/,
     published: 'fd912d102dbb482f6f6e91bd57119095',

@@ -202,7 +202,7 @@ function withBlock(body: KeyedObject, keyBlock: KeyedObject['value']['keyBlock']
 }
 
 /** Material as a message carries it: bytes, or the structure that they encode. */
-export function keyValueOf(
+function keyValueOf(
   format: KeyFormatType,
   material: Uint8Array,
   attributes: readonly ListedAttribute[],

@@ -104,7 +104,7 @@ export async function enter(
 }
 
 /** Names that others may have as well. */
-export function withAlternativeNames(attributes: AttributeBag): AttributeBag {
+function withAlternativeNames(attributes: AttributeBag): AttributeBag {
   const names = attributes.all('name')
   return names.reduce((bag, { nameValue }) => {
     return bag.add('alternativeName', alternativeName(nameValue))

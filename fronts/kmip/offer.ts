@@ -40,7 +40,7 @@ export interface QuerySettings {
 }
 
 /** What is so, and what is answered where nobody says otherwise. */
-export const PLAIN_QUERY: QuerySettings = {
+const PLAIN_QUERY: QuerySettings = {
   vendorIdentification: VENDOR,
   shreddingAlgorithm: 'Cryptographic',
   destroyAction: 'KeyMaterialShredded',

@@ -113,7 +113,7 @@ function keyBytes({ key }: HeldKey): number {
 const WRAP_BLOCK_BYTES = 8
 
 /** Bytes of the result for so many of data; when decrypting, the most that there can be. */
-export function resultLength(ciphering: Ciphering, bytes: number): number {
+function resultLength(ciphering: Ciphering, bytes: number): number {
   const { held, direction, meaning, row } = ciphering
   if (isRsa(row)) return keyBytes(held)
   const grows = direction === 'encrypt'

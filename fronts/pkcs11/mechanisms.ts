@@ -234,7 +234,7 @@ function* signatureCandidates(): Iterable<Candidate> {
   }
 }
 
-export function algorithmsOfScheme(scheme: SignatureScheme): readonly KeyAlgorithm[] {
+function algorithmsOfScheme(scheme: SignatureScheme): readonly KeyAlgorithm[] {
   const { node } = signatureRow(scheme)
   const pairs = Object.entries<PairRow>(PAIRS).filter(([, pair]) => {
     return node.some((type) =>
@@ -270,7 +270,7 @@ const HANDSHAKES: readonly Candidate[] = [CKM.TLS_MAC, CKM.TLS12_MAC].map((ckm) 
 })
 
 /** Algorithms of the keys of a MAC; an HMAC takes generic secrets as well. */
-export function algorithmsOfMac(mac: Mac): readonly SecretKeyAlgorithm[] {
+function algorithmsOfMac(mac: Mac): readonly SecretKeyAlgorithm[] {
   const { hash, cipher, node } = macRow(mac)
   if (cipher !== undefined) return [cipher.startsWith('aes') ? 'AES' : 'DES3']
   if (node === 'poly1305') return ['Poly1305']

@@ -18,7 +18,7 @@ import {
   macRow,
   signatureRow,
 } from '#spec/algorithms.ts'
-import { type CKG, CKM, CKZ } from '#spec/pkcs11/constants.ts'
+import { CKM, CKZ } from '#spec/pkcs11/constants.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
 
 const AES_BLOCK_BITS = 128
@@ -184,6 +184,3 @@ export function mechanismName(type: number): string {
   const name = NAMES.get(type)
   return name === undefined ? `0x${type.toString(16)}` : `CKM_${name}`
 }
-
-/** Mask generation functions are numbers of their own; `CKG` is where they come from. */
-export type MaskGenerationFunction = (typeof CKG)[keyof typeof CKG]

@@ -77,7 +77,7 @@ export function attributeIdOf(name: string): AttributeId {
 }
 
 /** The KMIP 1.x name, or undefined when 1.x cannot name it. */
-export function attributeText(id: AttributeId): string | undefined {
+function attributeText(id: AttributeId): string | undefined {
   if (!isVendorKey(id)) return ATTRIBUTES[id].text
   const { vendor, name } = splitVendorKey(id)
   return vendor === 'x' || vendor === 'y' ? `${vendor}-${name}` : undefined

@@ -15,7 +15,6 @@ import {
   bytes,
   type Coder,
   dateTime,
-  dateTimeExtended,
   enumeration,
   type Infer,
   int32,
@@ -30,7 +29,6 @@ import { type Item, ItemType } from '#wire/ttlv/item.ts'
 import type { ProtocolVersion as Protocol } from '#wire/ttlv/version.ts'
 import * as E from './enumerations.ts'
 import { ProtocolVersion } from './payloads/server.ts'
-import { Ticket } from './structures.ts'
 import { Tag } from './tags.ts'
 
 const SINCE_12 = { since: '1.2' } as const
@@ -54,48 +52,12 @@ const credentialType: Coder<E.CredentialType> = {
   },
 }
 
-/** Credential Value is read by {@link CREDENTIAL_VALUES}; vendors have types of their own. */
+/** KMIP 1.4 §2.1.2, KMIP 2.1 §8.5. Nobody reads the values: the TLS certificate says who asks. */
 export const Credential = struct('Credential', {
   credentialType: one(Tag.CredentialType, credentialType),
   credentialValue: one(Tag.CredentialValue, anyItem),
 })
 export type Credential = Infer<typeof Credential>
-
-/** KMIP 1.4 §2.1.2, KMIP 2.1 §8.5. */
-export const CREDENTIAL_VALUES = {
-  [E.CredentialType.UsernameAndPassword]: struct('Username and Password', {
-    username: one(Tag.Username, text),
-    password: optional(Tag.Password, text),
-  }),
-  [E.CredentialType.Device]: struct('Device', {
-    deviceSerialNumber: optional(Tag.DeviceSerialNumber, text),
-    password: optional(Tag.Password, text),
-    deviceIdentifier: optional(Tag.DeviceIdentifier, text),
-    networkIdentifier: optional(Tag.NetworkIdentifier, text),
-    machineIdentifier: optional(Tag.MachineIdentifier, text),
-    mediaIdentifier: optional(Tag.MediaIdentifier, text),
-  }),
-  [E.CredentialType.Attestation]: struct('Attestation', {
-    nonce: one(Tag.Nonce, Nonce),
-    attestationType: one(Tag.AttestationType, enumeration(E.AttestationType)),
-    attestationMeasurement: optional(Tag.AttestationMeasurement, bytes),
-    attestationAssertion: optional(Tag.AttestationAssertion, bytes),
-  }),
-  [E.CredentialType.OneTimePassword]: struct('One Time Password', {
-    username: one(Tag.Username, text),
-    password: optional(Tag.Password, text),
-    oneTimePassword: one(Tag.OneTimePassword, text),
-  }),
-  // The standard gives the field "Timestamp" no tag of its own; KMIP 2.1 §8.5 table "Hashed
-  // Password".
-  [E.CredentialType.HashedPassword]: struct('Hashed Password', {
-    username: one(Tag.Username, text),
-    timestamp: one(Tag.TimeStamp, dateTimeExtended),
-    hashingAlgorithm: optional(Tag.HashingAlgorithm, enumeration(E.HashingAlgorithm)),
-    hashedPassword: one(Tag.HashedPassword, bytes),
-  }),
-  [E.CredentialType.Ticket]: struct('Ticket credential', { ticket: one(Tag.Ticket, Ticket) }),
-} as const
 
 export const Authentication = struct('Authentication', {
   credential: many(Tag.Credential, Credential),

@@ -17,7 +17,7 @@ export const DIALECT_BYTE_MIN = 0xc0
 /** The newest version of p11-kit's protocol. */
 export const STOCK_VERSION_MAX = 2
 /** First number of the functions that p11-kit lacks. */
-export const LACKING = 0x100
+const LACKING = 0x100
 /** Several calls in one message. */
 export const BATCH = 0x300
 /** The answer that carries a return value and nothing else. */

@@ -108,7 +108,7 @@ export const FUNCTIONS_3_0 = [
 ] as const
 
 /** What CK_FUNCTION_LIST_3_2 adds. */
-export const FUNCTIONS_3_2 = [
+const FUNCTIONS_3_2 = [
   'C_EncapsulateKey',
   'C_DecapsulateKey',
   'C_VerifySignatureInit',

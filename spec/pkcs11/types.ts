@@ -8,7 +8,7 @@
  * @module
  */
 import type { InitFunction } from './calls.ts'
-import type { Argument, FUNCTIONS, FunctionName, StructureName } from './functions.ts'
+import type { FUNCTIONS, FunctionName, StructureName } from './functions.ts'
 import type { STRUCTURES, StructureType } from './structures.ts'
 
 /** An attribute that is given. */
@@ -248,6 +248,3 @@ export type Handlers<A> = {
     args: Arguments<F>,
   ) => Answer<F> | Promise<Answer<F>>
 }
-
-/** A row of {@link FUNCTIONS} as it is read at run time. */
-export type ArgumentRow = Readonly<Record<string, Argument>>

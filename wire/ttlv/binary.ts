@@ -28,7 +28,7 @@ export interface DecodeLimits {
 const SHORT_TEXT = 64
 
 /** Header of an item: tag, type and length. */
-export const ITEM_HEADER_BYTES = 8
+const ITEM_HEADER_BYTES = 8
 
 /**
  * Bytes that the message beginning at `offset` has in all, or undefined while its header is

@@ -161,7 +161,7 @@ export function keyTypeOf(object: ManagedObject): number | undefined {
   return keyTypeOfSpec(spec)
 }
 
-export function keyTypeOfSpec({ algorithm, bits }: KeySpec): number {
+function keyTypeOfSpec({ algorithm, bits }: KeySpec): number {
   if (isPair(algorithm)) return pairRow(algorithm).ckk
   if (algorithm === 'DES3' && (bits === 112 || bits === 128)) return CKK.DES2
   if (algorithm === 'AES' && bits === 512) return CKK.AES_XTS

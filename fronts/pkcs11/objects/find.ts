@@ -238,7 +238,7 @@ function sharedWith({ application, token }: Session): readonly string[] {
 }
 
 /** Whether an object has every attribute of a template with just that value. */
-export async function isMatch(seen: Seen, template: readonly Attribute[]): Promise<boolean> {
+async function isMatch(seen: Seen, template: readonly Attribute[]): Promise<boolean> {
   for (const { type, value = new Uint8Array(0) } of template) {
     const now = attributeValue(seen, type)
     const read = now instanceof Promise ? await now : now

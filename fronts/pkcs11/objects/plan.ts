@@ -103,7 +103,7 @@ function tellHidden({ token }: Session, template: Template): void {
 /**
  * A label is a Name; where another object has that Name, it becomes an Alternative Name.
  */
-export function labelAttributes(label: Uint8Array | undefined): readonly ListedAttribute[] {
+function labelAttributes(label: Uint8Array | undefined): readonly ListedAttribute[] {
   if (label === undefined || label.length === 0) return []
   const text = labelText(label)
   if (text === undefined) return [{ id: RAW_LABEL, value: bytesItem(label) }]

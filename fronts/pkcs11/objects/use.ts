@@ -38,7 +38,7 @@ export interface KeyCodes {
   readonly size: number
 }
 
-export const KEY_CODES: KeyCodes = {
+const KEY_CODES: KeyCodes = {
   handle: CKR.KEY_HANDLE_INVALID,
   type: CKR.KEY_TYPE_INCONSISTENT,
   size: CKR.KEY_SIZE_RANGE,

@@ -32,7 +32,6 @@ import type { Attribute } from '#spec/pkcs11/types.ts'
 import { OCTETS, tagged } from '#wire/der.ts'
 import type { Seen } from '../application.ts'
 import {
-  booleanIn,
   bytesIn,
   classNumber,
   curveOfSpec,
@@ -224,7 +223,7 @@ function bigInteger(base64url: string | undefined): Uint8Array | undefined {
 }
 
 /** A value of the public half; undefined where keys of this type have none. */
-export function publicPart(key: KeyObject, type: number): Uint8Array | undefined {
+function publicPart(key: KeyObject, type: number): Uint8Array | undefined {
   if (key.asymmetricKeyType === 'dsa' && type !== CKA.PUBLIC_KEY_INFO) {
     return dsaPart(dsaPublicNumbers(key.export({ format: 'der', type: 'spki' })), type)
   }
@@ -402,9 +401,4 @@ function certificateValue(
   if (type === CKA.CHECK_VALUE) return firstOfSha1(der)
   if (type === CKA.SERIAL_NUMBER) return bytesIn(attributes, SERIAL) ?? parts.get(type) ?? EMPTY
   return parts.get(type) ?? EMPTY
-}
-
-/** Whether an attribute of the form CK_BBOOL is set, where an application has said so itself. */
-export function saidFlag(object: ManagedObject, row: AttributeRow): boolean | undefined {
-  return 'vendor' in row.home ? booleanIn(object.attributes, row.home.vendor) : undefined
 }

@@ -52,7 +52,7 @@ import {
 import { answersCodec, templateCodec, wishesCodec } from './templates.ts'
 
 /** Capacity that says that no signature is expected yet. */
-export const NO_SIGNATURE = 0xffff_fffe
+const NO_SIGNATURE = 0xffff_fffe
 
 const ulong: GivenCodec<number> = {
   read: (r) => r.u64(),

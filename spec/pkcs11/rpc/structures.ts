@@ -91,7 +91,7 @@ const byte: GivenCodec<number> = {
   read: (r) => r.u8(),
   write: (w, value) => w.u8(value),
 }
-export const versionCodec: GivenCodec<Version> = {
+const versionCodec: GivenCodec<Version> = {
   read: (r) => ({ major: r.u8(), minor: r.u8() }),
   write(w, { major, minor }) {
     w.u8(major)
