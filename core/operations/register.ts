@@ -22,6 +22,7 @@ import {
   KeyFormatType,
   LinkType,
   ObjectType,
+  type RecommendedCurve,
   WrappingMethod,
 } from '#spec/kmip/enumerations.ts'
 import { type ObjectInMessage, TAG_OF_OBJECT_TYPE } from '#spec/kmip/objects.ts'
@@ -244,7 +245,8 @@ function whatItIs(
     throw new KmsError('attributeMissing', what)
   }
   if (kind === 'secret') return secretIs(number, bits, format, bytes, known)
-  return pairIs(number, bits, both, kind, format, bytes, known)
+  const said = { number, bits, curve: curveSaid(both) }
+  return pairIs(kind, said, format, bytes, known)
 }
 
 type ItIs = { readonly spec: KeySpec | undefined; readonly known: readonly ListedAttribute[] }
@@ -277,17 +279,26 @@ function assertUnknownForm(format: KeyFormatType): void {
   throw new KmsError('keyFormat', `${what}; Raw, Opaque and Transparent Symmetric Key are`)
 }
 
+/** What attributes say of a pair, by KMIP's numbers. */
+interface PairSaid {
+  readonly number: number
+  readonly bits: number | undefined
+  readonly curve: RecommendedCurve | undefined
+}
+
+function curveSaid(attributes: readonly ListedAttribute[]): RecommendedCurve | undefined {
+  return valueIn(attributes, 'cryptographicDomainParameters')?.recommendedCurve
+}
+
 /** Half of a pair: what it is the key itself says, where it can be read. */
 function pairIs(
-  number: number,
-  bits: number | undefined,
-  both: readonly ListedAttribute[],
   kind: 'private' | 'public',
+  said: PairSaid,
   format: KeyFormatType,
   bytes: Uint8Array,
   known: readonly ListedAttribute[],
 ): ItIs {
-  const curve = valueIn(both, 'cryptographicDomainParameters')?.recommendedCurve
+  const { number, bits, curve } = said
   const algorithm = pairOfKmip(number, curve)
   const readable = canRead(kind, format, bytes) && algorithm !== undefined && algorithm !== 'DSA'
   if (!readable) return { spec: undefined, known }
@@ -300,11 +311,12 @@ function pairIs(
   if (spec === undefined) return { spec: undefined, known }
   const { bits: lengths, curve: ownCurve } = pairRow(spec.algorithm as PairAlgorithm)
   const keyCurve = spec.curve === undefined ? ownCurve : curveRow(spec.curve).kmip
-  const contradiction =
-    spec.algorithm !== algorithm ||
-    (bits !== undefined && bits !== spec.bits && lengths.length !== 1) ||
-    (curve !== undefined && curve !== keyCurve)
-  if (contradiction) {
+  const hasOneLength = lengths.length === 1
+  const isSaid =
+    spec.algorithm === algorithm &&
+    (bits === undefined || bits === spec.bits || hasOneLength) &&
+    (curve === undefined || curve === keyCurve)
+  if (!isSaid) {
     const what = `Cannot register ${kind} key: it is ${spec.algorithm} ${spec.curve ?? spec.bits}`
     throw new KmsError('invalidField', `${what}, the attributes say otherwise`)
   }

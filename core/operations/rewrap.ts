@@ -28,7 +28,12 @@ export interface RewrapWish {
 
 export interface Rewrapped {
   readonly moved: number
-  readonly failed: readonly { readonly id: string; readonly reason: string }[]
+  readonly failed: readonly Failed[]
+}
+
+interface Failed {
+  readonly id: string
+  readonly reason: string
 }
 
 /** Objects that are looked at together. */
@@ -50,22 +55,36 @@ export async function rewrap(services: Services, wish: RewrapWish): Promise<Rewr
     throw new KmsError('invalidField', 'Cannot rewrap: old and new wrapping key are the same')
   }
   const { ids } = await store.find({ conditions: [], limit: Number.MAX_SAFE_INTEGER })
-  const failed: { id: string; reason: string }[] = []
+  const failed: Failed[] = []
   let moved = 0
   for (let at = 0; at < ids.length; at += BATCH) {
     const altered: Altered = new Map()
     const objects = await store.objects(ids.slice(at, at + BATCH), altered)
     for (const [id, { message }] of altered) failed.push({ id, reason: message })
-    for (const { id } of objects.filter((object) => isUnder(services, object, from))) {
-      try {
-        if (await retried(() => move(context, id, from, to))) moved++
-      } catch (error) {
-        if (!(error instanceof KmsError)) throw error
-        failed.push({ id, reason: error.message })
-      }
-    }
+    const own = objects.filter((object) => isUnder(services, object, from))
+    moved += await movedOf(context, own, from, to, failed)
   }
   return { moved, failed }
+}
+
+/** Moves what is there, one after the other. @returns How many; others are added to `failed`. */
+async function movedOf(
+  context: Context,
+  objects: readonly ManagedObject[],
+  from: string,
+  to: Keeper,
+  failed: Failed[],
+): Promise<number> {
+  let moved = 0
+  for (const { id } of objects) {
+    try {
+      if (await retried(() => move(context, id, from, to))) moved++
+    } catch (error) {
+      if (!(error instanceof KmsError)) throw error
+      failed.push({ id, reason: error.message })
+    }
+  }
+  return moved
 }
 
 async function keeperObject({ store }: Services, id: string): Promise<ManagedObject> {

@@ -411,23 +411,23 @@ async function tryEcdh(
     { works: 0, fails: 0 },
     { works: 0, fails: 0 },
   ]
-  for (const curve of CURVES_TRIED) {
+  const tried = async (curve: (typeof CURVES_TRIED)[number], hKey: number): Promise<void> => {
     const { bits, node } = curveRow(curve)
     const bytes = bits / 8
-    // Such a device may not have the curve at all.
-    const spec = { algorithm: 'EC', bits, curve } as const
-    await withPair(session, spec, [CKA.DERIVE], async (hKey) => {
-      for (const first of [2 * bytes - 1, 0x81]) {
-        const point = pointBeginning(node, bytes, first)
-        for (const [way, tally] of [
-          [false, bare],
-          [true, inOctets],
-        ] as const) {
-          const agrees = await works(() => agreeBytes(session, hKey, point, bytes, way))
-          tally[agrees ? 'works' : 'fails']++
-        }
+    for (const first of [2 * bytes - 1, 0x81]) {
+      const point = pointBeginning(node, bytes, first)
+      const agrees = (way: boolean) => {
+        return works(() => agreeBytes(session, hKey, point, bytes, way))
       }
-    }).catch(() => undefined)
+      bare[(await agrees(false)) ? 'works' : 'fails']++
+      inOctets[(await agrees(true)) ? 'works' : 'fails']++
+    }
+  }
+  for (const curve of CURVES_TRIED) {
+    const spec = { algorithm: 'EC', bits: curveRow(curve).bits, curve } as const
+    const work = (hKey: number) => tried(curve, hKey)
+    // Such a device may not have the curve at all.
+    await withPair(session, spec, [CKA.DERIVE], work).catch(() => undefined)
   }
   if (bare.fails === 0 && bare.works > 0) return [{}, 'points bare']
   if (inOctets.fails === 0 && inOctets.works > 0) {
