@@ -76,6 +76,15 @@ describe('by PKCS#11', { timeout: 120_000 }, () => {
     const answer = await call().C_Encrypt(app, { hSession, pData: LETTER, pEncryptedData: 64 })
     return (answer as { pEncryptedData: Uint8Array }).pEncryptedData
   }
+  /** What a key says of how it leaves. */
+  const flags = async (hSession: number, hObject: number) => {
+    const types = [CKA.SENSITIVE, CKA.EXTRACTABLE]
+    const pTemplate = types.map((type) => ({ type, capacity: 1 }))
+    const answer = await call().C_GetAttributeValue(app, { hSession, hObject, pTemplate })
+    const read = (answer as { pTemplate: readonly { value: Uint8Array }[] }).pTemplate
+    const [sensitive, extractable] = read.map(({ value }) => value[0])
+    return { sensitive, extractable }
+  }
   const grant = (id: string, ...words: readonly string[]) =>
     grantAccess(contextOf('admin', 'GrantAccess'), { id, principal: 'bob', deeds: deedsOf(words) })
 
@@ -125,6 +134,11 @@ describe('by PKCS#11', { timeout: 120_000 }, () => {
     const value = { hSession: bob, hObject: key, pTemplate: [{ type: CKA.VALUE, capacity: 64 }] }
     const hidden = await call().C_GetAttributeValue(app, value)
     equal(rvName((hidden as { rv: number }).rv), rvName(CKR.ATTRIBUTE_SENSITIVE))
+    deepEqual(await flags(bob, key), { sensitive: 1, extractable: 0 })
+    const [own = 0] = await found(admin, text(CKA.LABEL, 'shared'))
+    deepEqual(await flags(admin, own), { sensitive: 0, extractable: 1 })
+    const mine = await call().C_GetAttributeValue(app, { ...value, hSession: admin, hObject: own })
+    equal((mine as { rv: number }).rv, CKR.OK)
     await refuses(CKR.ACTION_PROHIBITED, () =>
       call().C_CopyObject(app, { hSession: bob, hObject: key, pTemplate: [yes(CKA.TOKEN)] }),
     )
@@ -138,6 +152,7 @@ describe('by PKCS#11', { timeout: 120_000 }, () => {
     await grant(id, 'get')
     const shown = await call().C_GetAttributeValue(app, value)
     equal((shown as { rv: number }).rv, CKR.OK)
+    deepEqual(await flags(bob, key), { sensitive: 0, extractable: 1 })
     // What has begun ends as well when the grant does.
     await call().C_EncryptInit(app, { hSession: bob, pMechanism: CBC, hKey: key })
     const deeds = deedsOf(['encrypt', 'get'])
