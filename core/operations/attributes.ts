@@ -217,7 +217,7 @@ async function changed(
     const attributes = withUsageCount(wished)
     const attribute =
       attributes === wished ? given : { ...given, value: attributes.get('usageLimits') }
-    assertDates(attributes)
+    assertDates(attributes, object.attributes)
     assertSize(object.attributes, attributes, context.services.limits.attributeBytesMax)
     const after = withConsequences(attributes, context.now)
     const detail = attributeLabel(attribute.id)

@@ -174,6 +174,8 @@ export interface Making {
   /** What the server knows by itself: algorithm, length, certificate fields, links. */
   readonly known?: readonly ListedAttribute[]
   readonly internal?: Internal | undefined
+  /** Attributes of the object whose place it takes, and whose dates it may have. */
+  readonly replaced?: AttributeBag | undefined
 }
 
 /** The object as it starts. */
@@ -182,7 +184,7 @@ export function newObject(context: Context, making: Making): ManagedObject {
   const { principal, services } = context
   assertObjectType(making)
   const attributes = startingAttributes(context, making, AttributeBag.of(unindexed(given)))
-  assertDates(attributes)
+  assertDates(attributes, making.replaced)
   assertCount(attributes, services.limits)
   assertQuantumSafe(attributes)
   assertSize(attributes, services.limits.attributeBytesMax)
