@@ -1,8 +1,8 @@
 /**
  * Handles: what they stand for, in the application that was given them and in no other.
  *
- * PKCS#11 3.2 §3.3. A process that outlives a server, or its connections, is a new application there,
- * and may not have noticed: what it knows from before must not work on something else.
+ * PKCS#11 3.2 §3.3. A process that outlives a server, or its connections, is a new application
+ * there, and may not have noticed: what it knows from before must not work on something else.
  *
  * @module
  */
