@@ -277,7 +277,10 @@ export class Metrics {
     const milliseconds = services.clock()
     if (milliseconds - this.#credentialsRead < CREDENTIALS_MILLISECONDS) return
     this.#credentialsRead = milliseconds
-    const all = await credentials.list()
+    let altered = 0
+    const all = await credentials.list(() => {
+      altered++
+    })
     const now = milliseconds / 1_000
     const standing = all.filter(({ revoked }) => revoked === undefined)
     const valid = standing.filter(({ expires }) => expires > now)
@@ -286,6 +289,7 @@ export class Metrics {
       [valid.length, { state: 'valid' }],
       [standing.length - valid.length, { state: 'expired' }],
       [all.length - standing.length, { state: 'revoked' }],
+      [altered, { state: 'altered' }],
     ]
   }
 }
