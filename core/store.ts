@@ -40,6 +40,7 @@ export class Store {
   readonly #sealer: Sealer
   readonly #cacheMax: number
   readonly #watchers: Watcher[] = []
+  readonly #written: Watcher[] = []
   /** Oldest use first. */
   readonly #cache = new Map<string, ManagedObject>()
   /** The one used last, which needs no new place in the order. */
@@ -53,6 +54,11 @@ export class Store {
 
   watch(watcher: Watcher): void {
     this.#watchers.push(watcher)
+  }
+
+  /** Told of every change that this process has written, once, and of nothing else. */
+  onWritten(listener: Watcher): void {
+    this.#written.push(listener)
   }
 
   #tell(change: ObjectChange): void {
@@ -164,6 +170,7 @@ export class Store {
       else if (before !== undefined) this.#cache.delete(before.id)
       this.#tell({ before, after })
     })
+    for (const listener of this.#written) changes.forEach(listener)
   }
 
   /**
