@@ -20,12 +20,12 @@ interface ServeOptions extends GlobalOptions {
 
 /** What a server is made of; other commands start sooner without it. */
 async function serverParts() {
-  const [{ House }, { createLog }, { startServer }] = await Promise.all([
+  const [{ House }, { createLog, endLog }, { startServer }] = await Promise.all([
     import('#server/house.ts'),
     import('#server/log.ts'),
     import('#server/serve.ts'),
   ])
-  return { House, createLog, startServer }
+  return { House, createLog, endLog, startServer }
 }
 
 /** Files of a data directory are nobody else's business. */
@@ -51,7 +51,7 @@ needs a new start.`,
     process.umask(PRIVATE_UMASK)
     const isNew = !existsSync(join(options.data, 'claviger.db'))
     const config = loadConfig(options, options.kmip)
-    const { House, createLog, startServer } = await serverParts()
+    const { House, createLog, endLog, startServer } = await serverParts()
     const log = createLog(config.log)
     for (const variable of unknownVariables(process.env)) {
       log.warn({ variable }, 'a variable is none of the configuration: claviger config variables')
@@ -67,7 +67,7 @@ needs a new start.`,
       if (stopping) return
       stopping = true
       log.info({ signal }, 'stopping: running requests are answered first')
-      server.stop().then(
+      const stopped = server.stop().then(
         () => {
           process.exitCode = 0
         },
@@ -76,6 +76,7 @@ needs a new start.`,
           process.exitCode = 1
         },
       )
+      void stopped.finally(() => endLog(log))
     }
     process.on('SIGTERM', stop)
     process.on('SIGINT', stop)
