@@ -45,6 +45,7 @@ export class Store {
   readonly #cache = new Map<string, ManagedObject>()
   /** The one used last, which needs no new place in the order. */
   #latest: ManagedObject | undefined
+  #alteredReads = 0
 
   constructor(database: Database, sealer: Sealer, cacheMax: number) {
     this.#database = database
@@ -79,8 +80,18 @@ export class Store {
   async object(id: string): Promise<ManagedObject | undefined> {
     const cached = this.cached(id)
     if (cached !== undefined) return cached
-    const record = await this.#database.read('object', id)
-    return record && this.#read(record)
+    try {
+      const record = await this.#database.read('object', id)
+      return record && this.#read(record)
+    } catch (error) {
+      if (isTampered(error)) this.#alteredReads++
+      throw error
+    }
+  }
+
+  /** How often a record was to be read that is not what was written. */
+  get alteredReads(): number {
+    return this.#alteredReads
   }
 
   /**

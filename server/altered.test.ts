@@ -174,5 +174,6 @@ describe('a record that was altered', { timeout: 120_000 }, () => {
     const text = await (await fetch(metrics)).text()
     match(text, /^claviger_credentials\{state="valid"\} 1$/m)
     match(text, /^claviger_credentials\{state="altered"\} 1$/m)
+    match(text, /^claviger_altered_reads_total [1-9]/m)
   })
 })

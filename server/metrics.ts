@@ -165,6 +165,13 @@ export class Metrics {
       labels: ['state'],
       samples: () => [...states].map(([state, count]) => [count, { state: nameOf(State, state) }]),
     }
+    const { store } = this.#watched.house.services
+    yield {
+      name: 'claviger_altered_reads_total',
+      help: 'How often an object was refused or left out because its record was altered.',
+      type: 'counter',
+      samples: () => [[store.alteredReads]],
+    }
   }
 
   *#storage(): Generator<Row> {
