@@ -37,14 +37,9 @@ function without(shell: string): string | false {
   return spawnSync(shell, ['--version']).error !== undefined && `there is no ${shell}`
 }
 
-function ran(
-  shell: string,
-  words: readonly string[],
-  variables: Readonly<Record<string, string>>,
-  input = '',
-) {
+function ran(shell: string, words: readonly string[], variables: Readonly<Record<string, string>>) {
   const env = { ...process.env, ...variables }
-  return spawnSync(shell, words, { env, input, encoding: 'utf8', timeout: 20_000 })
+  return spawnSync(shell, words, { env, encoding: 'utf8', timeout: 20_000 })
 }
 
 describe('completion', () => {
@@ -70,15 +65,18 @@ describe('completion', () => {
   })
 
   it('is understood by fish', { skip: without('fish') }, () => {
-    const script = `${fishScript(program)}\ncomplete -C "$typed"`
-    for (const [typed, wanted] of TYPED) {
-      const { stdout, stderr } = ran('fish', ['--no-config'], { typed }, script)
-      const words = stdout.split('\n').map((line) => line.split('\t')[0])
-      deepEqual(
-        words.filter((word) => word !== ''),
-        wanted,
-        stderr,
-      )
+    const folder = mkdtempSync(join(tmpdir(), 'claviger-fish-'))
+    try {
+      const file = join(folder, 'claviger.fish')
+      writeFileSync(file, `${fishScript(program)}\ncomplete -C "$typed"`)
+      for (const [typed, wanted] of TYPED) {
+        const { stdout, stderr } = ran('fish', ['--no-config', file], { typed })
+        const words = stdout.split('\n').map((line) => line.split('\t')[0])
+        const offered = words.filter((word) => word !== '')
+        deepEqual(offered, wanted, stderr)
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
     }
   })
 
