@@ -57,6 +57,7 @@ import { unwrapHybridWith } from '../software/hybrid.ts'
 import { mac } from '../software/macs.ts'
 import { verify } from '../software/signatures.ts'
 import { Abilities, cannotMake } from './abilities.ts'
+import { unwrapOver, wrapOver } from './block-wrap.ts'
 import { assertAlgorithm, assertLength, assertScheme, bytesOf } from './checks.ts'
 import { assertDerives, deriveHere, ingredientsOf, ofShared, pointOf } from './derivation.ts'
 import type { Device, DeviceStatus } from './device.ts'
@@ -305,6 +306,13 @@ export class Pkcs11Keystore implements Keystore {
       const bare = { ...mechanism, cipher: padded.base }
       return this.encrypt(key, bare, padded.scheme.pad(data, padded.blockBytes))
     }
+    if (this.#abilities.wrapsOverBlocks(mechanism.cipher)) {
+      assertAlgorithm(key, mechanism)
+      assertLength(mechanism, data)
+      const encipher = async (block: Uint8Array): Promise<Uint8Array> =>
+        (await this.encrypt(key, { cipher: 'AES_ECB' }, block)).data
+      return { data: await wrapOver(encipher, mechanism, data) }
+    }
     if (mechanism.iv === undefined && this.makesIv(key, mechanism.cipher)) {
       return this.#encryptOwnIv(key, mechanism, data)
     }
@@ -362,6 +370,12 @@ export class Pkcs11Keystore implements Keystore {
     if (this.#abilities.opensOaep({ ...mechanism, label: hasLabel(mechanism) })) {
       const block = await this.decrypt(key, { cipher: 'RSA_X_509' }, data)
       return openOaep(block, data.length, mechanism)
+    }
+    if (this.#abilities.wrapsOverBlocks(mechanism.cipher)) {
+      assertAlgorithm(key, mechanism)
+      const decipher = (block: Uint8Array): Promise<Uint8Array> =>
+        this.decrypt(key, { cipher: 'AES_ECB' }, block)
+      return unwrapOver(decipher, mechanism, data)
     }
     // The tag that came says how long it is.
     const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }
