@@ -13,9 +13,10 @@ import type { Mechanism } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession } from './device.ts'
 import { asWrongData, failureOf, isStale } from './failures.ts'
 import { isGone } from './host-device.ts'
+import { ownObject } from './own-objects.ts'
 import type { Verb } from './quick.ts'
 import { NotBegun } from './quick-queue.ts'
-import { type Reference, readReference, templateOf } from './references.ts'
+import { type Reference, readReference } from './references.ts'
 import { isWrappingId } from './wrapping.ts'
 
 const names = new WeakMap<Uint8Array, string>()
@@ -69,7 +70,7 @@ export class DeviceKeys {
   async #find(session: DeviceSession, key: KeyInUse): Promise<number> {
     const known = session.handles.get(nameOf(key.handle))
     if (known !== undefined) return known
-    const [handle] = await session.find(templateOf(this.reference(key)))
+    const handle = await ownObject(session, this.#name, this.reference(key), key.id)
     if (handle === undefined) {
       const what = `Cannot use "${key.id}": HSM "${this.#name}" does not have its key any more`
       throw new KmsError('keyValueNotPresent', what)

@@ -27,6 +27,13 @@ export interface DeviceSession {
   readonly handles: Map<string, number>
   /** @throws `CryptokiError` as the device answers. */
   call<F extends RemoteFunction>(name: F, args: InSession<F>): Promise<Results<F>>
+  /**
+   * That nothing is found, or all fails, says something only where the token is there, and is the
+   * one that was logged in to.
+   *
+   * @throws `CryptokiError` `CKR_TOKEN_NOT_PRESENT`.
+   */
+  assertToken(): Promise<void>
   /** Objects with these attributes; the first few. */
   find(template: readonly Attribute[]): Promise<readonly number[]>
   /** All of them, page by page. */
@@ -48,6 +55,8 @@ export interface Need {
 export interface Device {
   /** How its model differs from the standard; the generic model while it has not been seen. */
   readonly quirks: Quirks
+  /** Whether it has been seen, and has said what it can do. */
+  readonly isKnown: boolean
   /**
    * Resolves when the device can be asked what it offers.
    *

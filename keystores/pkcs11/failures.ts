@@ -58,6 +58,12 @@ export function isLost(error: unknown): boolean {
   return error instanceof CryptokiError && LOST.has(error.rv)
 }
 
+/** After these nobody knows whether the token is there. */
+export function isDoubtful(error: unknown): boolean {
+  if (!(error instanceof CryptokiError)) return false
+  return error.rv === CKR.GENERAL_ERROR || error.rv === CKR.FUNCTION_FAILED
+}
+
 /** Whether an object is not there any more, or not under this handle. */
 export function isStale(error: unknown): boolean {
   if (!(error instanceof CryptokiError)) return false

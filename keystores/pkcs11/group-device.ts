@@ -34,6 +34,10 @@ export class GroupDevice implements Device {
     return this.#first().quirks
   }
 
+  get isKnown(): boolean {
+    return this.#members.some(({ isKnown }) => isKnown)
+  }
+
   /** Resolves when one of them can be asked. */
   async ready(): Promise<void> {
     try {

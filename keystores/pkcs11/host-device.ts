@@ -23,7 +23,7 @@ import { CKF, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession, DeviceStatus, Need } from './device.ts'
-import { isLost, isStale } from './failures.ts'
+import { isDoubtful, isLost, isStale } from './failures.ts'
 import { HostProcesses, lastWords } from './host-processes.ts'
 import { type Calls, Lane } from './lane.ts'
 import { Login } from './login.ts'
@@ -137,6 +137,10 @@ export class HostDevice implements Device {
     return this.#quirks
   }
 
+  get isKnown(): boolean {
+    return this.#identity !== undefined
+  }
+
   /** How the device names itself; undefined before it has been seen. */
   get identity(): Identity | undefined {
     return this.#identity
@@ -207,11 +211,20 @@ export class HostDevice implements Device {
       const result = await work(lane)
       this.#release(lane, epoch)
       return result
-    } catch (error) {
+    } catch (thrown) {
+      const error = isDoubtful(thrown) ? await this.#certain(lane, thrown) : thrown
       if (isGone(error)) this.#fail(epoch, error)
       else this.#release(lane, epoch)
       throw error
     }
+  }
+
+  /** What fails for no reason that is known may fail because the token is not there. */
+  async #certain(lane: Lane, error: unknown): Promise<unknown> {
+    return lane.assertToken().then(
+      () => error,
+      (gone: unknown) => gone,
+    )
   }
 
   async #lane(): Promise<Lane> {
@@ -408,7 +421,8 @@ export class HostDevice implements Device {
     if (hSession === undefined && isSpare) return undefined
     if (hSession === undefined) throw new Hopeless('it has no session left')
     if (pin !== undefined) await this.#login.logIn(client, hSession, pin)
-    return new Lane(client, hSession, this.#handles, this.#calls)
+    const own = { slotID, serial: this.#token.serial }
+    return new Lane(client, hSession, own, this.#handles, this.#calls)
   }
 
   /** Asked for once: a person would not like to be asked whenever the host has to be started. */

@@ -69,6 +69,7 @@ import { Maker, type MakingsHere } from './making.ts'
 import { cipherOf, macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { hasLabel, openOaep } from './oaep.ts'
 import { encryptOwnIv, OWN_IV_BYTES } from './own-iv.ts'
+import { endingObjects } from './own-objects.ts'
 import { PART_BYTES_MAX } from './quick.ts'
 import { generic } from './quirks.ts'
 import { besideReference, innerOf, templateOf } from './references.ts'
@@ -150,7 +151,8 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   cannot(ability: Ability): string | undefined {
-    const why = this.#abilities.cannot(ability)
+    const isSeen = this.#device.isKnown || 'digest' in ability
+    const why = isSeen ? this.#abilities.cannot(ability) : 'it has not been reached yet'
     return why && `HSM "${this.name}": ${why}`
   }
 
@@ -244,7 +246,10 @@ export class Pkcs11Keystore implements Keystore {
   /** A device may have gone without anybody having noticed: it is asked. */
   async assertDestroys(handle: Uint8Array): Promise<void> {
     if (innerOf(handle) !== undefined) return
-    await this.#keys.read('destroy key', (session) => session.call('C_GetSessionInfo', {}))
+    await this.#keys.read('destroy key', async (session) => {
+      await session.call('C_GetSessionInfo', {})
+      await session.assertToken()
+    })
   }
 
   /** A secret key through the key-encrypting key. */
@@ -270,7 +275,7 @@ export class Pkcs11Keystore implements Keystore {
     // What is gone already is as it should be: it may be done twice.
     await this.#keys.read('destroy key', async (session) => {
       session.handles.delete(nameOf(handle))
-      for (const hObject of await session.find(templateOf(reference))) {
+      for (const hObject of await endingObjects(session, this.name, reference)) {
         await session.call('C_DestroyObject', { hObject })
       }
       if (!isMade || reference.objectClass !== CLASSES.private) return
@@ -301,6 +306,7 @@ export class Pkcs11Keystore implements Keystore {
       this.#assertOpens(key, mechanism)
       return this.#beside.encrypt(kept, mechanism, data)
     }
+    if (!this.#device.isKnown) await this.#device.ready()
     const padded = this.#abilities.paddingOf(mechanism.cipher)
     if (padded !== undefined) {
       const bare = { ...mechanism, cipher: padded.base }
@@ -362,6 +368,7 @@ export class Pkcs11Keystore implements Keystore {
   ): Promise<Uint8Array> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.decrypt(kept, mechanism, data, tag)
+    if (!this.#device.isKnown) await this.#device.ready()
     const padded = this.#abilities.paddingOf(mechanism.cipher)
     if (padded !== undefined) {
       const plain = await this.decrypt(key, { ...mechanism, cipher: padded.base }, data)
@@ -460,6 +467,7 @@ export class Pkcs11Keystore implements Keystore {
   async mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Promise<Uint8Array> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.mac(kept, mechanism, data)
+    if (!this.#device.isKnown) await this.#device.ready()
     if (key.kind !== 'secret') {
       throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
     }
@@ -519,6 +527,7 @@ export class Pkcs11Keystore implements Keystore {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.derive(kept, mechanism, length)
     assertDerives(key, mechanism)
+    if (!this.#device.isKnown) await this.#device.ready()
     this.#assertAble(`derive from "${key.id}"`, { derive: mechanism.kdf })
     if (mechanism.kdf === 'DH') return this.#agree(key, mechanism, length)
     if (mechanism.kdf === 'ENCRYPT') {
