@@ -57,6 +57,8 @@ export interface Device {
   readonly quirks: Quirks
   /** Whether it has been seen, and has said what it can do. */
   readonly isKnown: boolean
+  /** Whether there are others with the same keys behind it. */
+  readonly hasOthers: boolean
   /**
    * Resolves when the device can be asked what it offers.
    *
@@ -71,6 +73,8 @@ export interface Device {
    * @param repeatable Whether it may be done a second time where nobody knows if it was done.
    */
   use<T>(work: (session: DeviceSession) => Promise<T>, repeatable?: boolean): Promise<T>
+  /** Does work that may be done twice, in every HSM of a group that runs. */
+  each(work: (session: DeviceSession) => Promise<void>): Promise<void>
   /**
    * Does a short operation, together with others that come at the same time; it is rejected with
    * `NotBegun` where it has not come to it.

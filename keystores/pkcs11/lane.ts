@@ -181,5 +181,8 @@ function resultOf<F extends RemoteFunction>(
 
 function whole(output: Uint8Array | number): Uint8Array {
   if (output instanceof Uint8Array) return output
-  throw new CryptokiError(CKR.DEVICE_ERROR, `the output of ${output} bytes is longer than expected`)
+  throw new CryptokiError(
+    CKR.OPERATION_ACTIVE,
+    `the output of ${output} bytes is longer than expected`,
+  )
 }
