@@ -326,6 +326,8 @@ export type Ability =
       readonly mgfHash?: Hash | undefined
       /** RSA OAEP: with one that is not empty. */
       readonly label?: boolean | undefined
+      /** By one mechanism of the device, not made up of others. */
+      readonly direct?: boolean | undefined
     }
   | {
       readonly signature: SignatureScheme
