@@ -139,7 +139,13 @@ ${values.join('\n')}
   fi
   _describe claviger candidates || _files
 }
-compdef _claviger claviger
+if [[ "\${funcstack[1]}" == _claviger ]]; then # a file of $fpath, at its first use
+  _claviger "$@"
+elif (( \${+functions[compdef]} )); then
+  compdef _claviger claviger
+else
+  print -u2 'claviger: zsh completes nothing yet; do before: autoload -U compinit; compinit'
+fi
 `
 }
 

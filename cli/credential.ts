@@ -10,7 +10,7 @@ import { Command } from 'commander'
 import type { Credential } from '#core/credentials.ts'
 import { readInput, wholeNumber } from './bytes.ts'
 import { control, type GlobalOptions } from './environment.ts'
-import { date, list as lines, print, table } from './output.ts'
+import { date, list as lines, print, RefusedError, table } from './output.ts'
 
 interface CreateOptions extends GlobalOptions {
   readonly scope?: string | undefined
@@ -97,9 +97,18 @@ Examples:
   )
   .action(async (_options, command: Command) => {
     const options = command.optsWithGlobals<GlobalOptions>()
-    const all = (await control(options, 'credential.list', {})) as readonly Credential[]
-    print(options.json, all, () => table(all.map(row)))
+    const all = (await control(options, 'credential.list', {})) as readonly Listed[]
+    const altered = all.flatMap((one) => ('error' in one ? `  ${one.error}` : []))
+    const read = all.flatMap((one) => ('error' in one ? [] : one))
+    print(options.json, all, () => table(read.map(row)))
+    if (altered.length === 0) return
+    const what = 'Nobody is let in with a credential whose record was altered:'
+    const way = 'See what else was: claviger data verify (docs/operations.md)'
+    throw new RefusedError([what, ...altered, way].join('\n'))
   })
+
+/** A credential, or why it cannot be read. */
+type Listed = Credential | { readonly name: string; readonly error: string }
 
 function row({ name, scope, created, expires, revoked, fingerprint }: Credential) {
   const state = revoked === undefined ? 'valid' : `revoked ${date(revoked)}`

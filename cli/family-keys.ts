@@ -7,6 +7,7 @@
  * @module
  */
 import { Command } from 'commander'
+import { KmipError } from '#clients/kmip/errors.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import { ObjectType, State } from '#spec/kmip/enumerations.ts'
 import { chosen } from './algorithms.ts'
@@ -27,7 +28,15 @@ import { bits } from './family-made.ts'
 import { wrapFile } from './family-wrap.ts'
 import { REASONS, revokeKey } from './keys-life.ts'
 import { list, print, RefusedError } from './output.ts'
-import { attributesOf, isHardware, locate, valueIn } from './references.ts'
+import {
+  assertAllRead,
+  attributesOf,
+  isHardware,
+  isNotFound,
+  locate,
+  type Unread,
+  valueIn,
+} from './references.ts'
 
 interface DestroyOptions extends KeyOptions {
   readonly remove: boolean
@@ -169,23 +178,31 @@ Examples:
         ...tagAttributes(options.tag),
         ...(length === undefined ? [] : [{ id: 'cryptographicLength', value: length } as const]),
       ]
-      const ids = await withClient(options, async (client) => {
+      const { ids, unread } = await withClient(options, async (client) => {
         const found = await Promise.all(
           typesOf(family).map((value) => {
             return locate(client, [{ id: 'objectType', value }, ...wanted], LOCATE_MAX)
           }),
         )
         const all = found.flat()
-        if (!family.isPair) return all
+        const unread: Unread[] = []
+        if (!family.isPair) return { ids: all, unread }
         const fits = await Promise.all(
           all.map(async (id) => {
             const refs = ['objectType', 'cryptographicAlgorithm'] as const
-            return belongs(family, { attributes: await attributesOf(client, id, refs) })
+            try {
+              return belongs(family, { attributes: await attributesOf(client, id, refs) })
+            } catch (error) {
+              if (!(error instanceof KmipError)) throw error
+              if (!isNotFound(error)) unread.push({ id, error: error.message })
+              return false
+            }
           }),
         )
-        return all.filter((_id, index) => fits[index])
+        return { ids: all.filter((_id, index) => fits[index]), unread }
       })
       print(options.json, ids, () => ids.join('\n'))
+      assertAllRead(unread)
     })
 }
 

@@ -13,7 +13,14 @@ import { chosen } from './algorithms.ts'
 import { wholeNumber } from './bytes.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
 import { date, print, type Row, table } from './output.ts'
-import { locate, nameAttribute, valueIn } from './references.ts'
+import {
+  assertAllRead,
+  isNotFound,
+  locate,
+  nameAttribute,
+  type Unread,
+  valueIn,
+} from './references.ts'
 import { memberName } from './values.ts'
 
 interface ListOptions extends ClientOptions {
@@ -47,6 +54,9 @@ export const listKeys = withServer(new Command('list'))
   .addHelpText(
     'after',
     `
+Where a record of the database was altered, the others are listed, and the command fails and says
+which it is; with --json it is in the list with its "error".
+
 Examples:
   claviger keys list
   claviger keys list --state Active --algorithm AES
@@ -55,12 +65,14 @@ Examples:
   .action(async (_options, command: Command) => {
     const options = command.optsWithGlobals<ListOptions>()
     const wanted = filters(options)
-    const rows = await withClient(options, async (client) => {
+    const { rows, unread } = await withClient(options, async (client) => {
       return describeAll(client, await locate(client, wanted, options.limit))
     })
-    print(options.json, rows, () => {
-      return rows.length === 0 ? 'There are none.' : table(rows.map(tableRow))
+    print(options.json, [...rows, ...unread], () => {
+      if (rows.length > 0) return table(rows.map(tableRow))
+      return unread.length === 0 ? 'There are none.' : ''
     })
+    assertAllRead(unread)
   })
 
 /**
@@ -98,8 +110,14 @@ interface Summary {
   readonly id: string
 }
 
-async function describeAll(client: KmipClient, ids: readonly string[]): Promise<Summary[]> {
-  const summaries: Summary[] = []
+interface Described {
+  readonly rows: readonly Summary[]
+  readonly unread: readonly Unread[]
+}
+
+async function describeAll(client: KmipClient, ids: readonly string[]): Promise<Described> {
+  const rows: Summary[] = []
+  const unread: Unread[] = []
   for (let at = 0; at < ids.length; at += BATCH_MAX) {
     const part = ids.slice(at, at + BATCH_MAX)
     const requests = part.map((uniqueIdentifier) => ({
@@ -108,11 +126,13 @@ async function describeAll(client: KmipClient, ids: readonly string[]): Promise<
     }))
     const results = await client.batch(requests, { onError: 'continue' })
     for (const [index, result] of results.entries()) {
+      const id = part[index] as string
+      if (result.ok) rows.push(summary(id, result.payload as Answer))
       // An object that went away meanwhile is not there any more.
-      if (result.ok) summaries.push(summary(part[index] as string, result.payload as Answer))
+      else if (!isNotFound(result.error)) unread.push({ id, error: result.error.message })
     }
   }
-  return summaries
+  return { rows, unread }
 }
 
 interface Answer {

@@ -99,7 +99,30 @@ export async function findKey(client: KmipClient, called: string): Promise<Found
   }
 }
 
-function isNotFound(error: unknown): boolean {
+/** Something that is there, and that the server cannot or will not read. */
+export interface Unread {
+  readonly id: string
+  readonly error: string
+}
+
+/**
+ * After the others have been printed.
+ *
+ * @throws `RefusedError` where there are such.
+ */
+export function assertAllRead(unread: readonly Unread[]): void {
+  if (unread.length === 0) return
+  const one = unread.length === 1
+  const what = `${unread.length} ${one ? 'object is' : 'objects are'} there and cannot be read:`
+  const way =
+    'Where a record was altered, the server needs: claviger data verify (docs/operations.md)'
+  throw new RefusedError(
+    [what, ...unread.map(({ id, error }) => `  ${id}: ${error}`), way].join('\n'),
+  )
+}
+
+/** Whether there is no such object, or not any more. */
+export function isNotFound(error: unknown): boolean {
   const reasons: readonly number[] = [ResultReason.ItemNotFound, ResultReason.ObjectNotFound]
   return error instanceof KmipError && reasons.includes(error.reason)
 }

@@ -20,13 +20,13 @@ interface ServeOptions extends GlobalOptions {
 
 /** What a server is made of; other commands start sooner without it. */
 async function serverParts() {
-  const [{ House }, { createLog }, { startServer }, { surviveRejections }] = await Promise.all([
+  const [house, log, serving, lastResort] = await Promise.all([
     import('#server/house.ts'),
     import('#server/log.ts'),
     import('#server/serve.ts'),
     import('#server/last-resort.ts'),
   ])
-  return { House, createLog, startServer, surviveRejections }
+  return { ...house, ...log, ...serving, ...lastResort }
 }
 
 /** Files of a data directory are nobody else's business. */
@@ -52,7 +52,7 @@ needs a new start.`,
     process.umask(PRIVATE_UMASK)
     const isNew = !existsSync(join(options.data, 'claviger.db'))
     const config = loadConfig(options, options.kmip)
-    const { House, createLog, startServer, surviveRejections } = await serverParts()
+    const { House, createLog, endLog, startServer, surviveRejections } = await serverParts()
     const log = createLog(config.log)
     for (const variable of unknownVariables(process.env)) {
       log.warn({ variable }, 'a variable is none of the configuration: claviger config variables')
@@ -68,7 +68,7 @@ needs a new start.`,
       if (stopping) return
       stopping = true
       log.info({ signal }, 'stopping: running requests are answered first')
-      server.stop().then(
+      const stopped = server.stop().then(
         () => {
           process.exitCode = 0
         },
@@ -77,6 +77,7 @@ needs a new start.`,
           process.exitCode = 1
         },
       )
+      void stopped.finally(() => endLog(log))
     }
     surviveRejections(log)
     process.on('SIGTERM', stop)

@@ -9,7 +9,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ATTRIBUTES, type AttributeKey } from '#spec/kmip/attributes.ts'
-import { State } from '#spec/kmip/enumerations.ts'
+import { LinkType, State, UsageLimitsUnit } from '#spec/kmip/enumerations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
 import { AttributeBag } from './attribute-bag.ts'
@@ -33,6 +33,8 @@ const KEYS = Object.keys(ATTRIBUTES) as AttributeKey[]
 /** Values that may be given, where a plain number may not. */
 const SAMPLES: Partial<Record<AttributeKey, unknown>> = {
   applicationSpecificInformation: { applicationNamespace: 'ssl', applicationData: 'example.com' },
+  link: { linkType: LinkType.ParentLink, linkedObjectIdentifier: 'another' },
+  usageLimits: { usageLimitsTotal: 1n, usageLimitsUnit: UsageLimitsUnit.Object },
 }
 const LIVING = [State.PreActive, State.Active, State.Deactivated, State.Compromised]
 const DESTROYED = [State.Destroyed, State.DestroyedCompromised]

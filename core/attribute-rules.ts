@@ -228,9 +228,11 @@ export function withConsequences(attributes: AttributeBag, now: number): Attribu
 /**
  * Dates in an order that makes sense: KMIP 1.4 §3.24 to §3.27.
  *
+ * @param before What two dates were already does not count: Activate and Revoke set dates of their
+ * own, and whoever changes something else afterwards is not to blame for their order.
  * @throws {@link KmsError} `attributeValue`.
  */
-export function assertDates(attributes: AttributeBag): void {
+export function assertDates(attributes: AttributeBag, before?: AttributeBag): void {
   const order: readonly (readonly [AttributeKey, AttributeKey])[] = [
     ['activationDate', 'processStartDate'],
     ['activationDate', 'deactivationDate'],
@@ -242,6 +244,7 @@ export function assertDates(attributes: AttributeBag): void {
       | undefined
     )[]
     if (first === undefined || second === undefined || first <= second) continue
+    if (before?.get(earlier) === first && before.get(later) === second) continue
     const [a, b] = [attributeLabel(earlier), attributeLabel(later)]
     const what = `Cannot set dates: ${a} ${isoDate(first)} lies after ${b} ${isoDate(second)}`
     throw new KmsError('attributeValue', what)

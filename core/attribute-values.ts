@@ -8,7 +8,7 @@
  * @module
  */
 import { attributeLabel, isVendorKey, type ListedAttribute } from '#spec/kmip/attribute-list.ts'
-import { attributeRow } from '#spec/kmip/attributes.ts'
+import { type AttributeKey, attributeRow } from '#spec/kmip/attributes.ts'
 import type { ApplicationSpecificInformation, UsageLimits } from '#spec/kmip/structures.ts'
 import { tableOf } from '#spec/kmip/table.ts'
 import { unknownIn } from '#spec/kmip/values.ts'
@@ -28,6 +28,7 @@ export function assertValue(what: string, { id, value }: ListedAttribute): void 
     throw new KmsError('attributeValue', `${what}: ${label}: ${why}`)
   }
   if (id !== 'cryptographicAlgorithm') assertEnumerations(`${what}: ${label}`, coder, value)
+  assertWhole(`${what}: ${label}`, id, value)
   if (id === 'usageLimits') assertLimits(`${what}: ${label}`, value as UsageLimits)
   if (id === 'applicationSpecificInformation') {
     assertApplicationData(what, value as ApplicationSpecificInformation)
@@ -43,6 +44,19 @@ function assertEnumerations(
   if (unknown === undefined) return
   const { title } = tableOf(unknown.members)
   throw new KmsError('unknownEnumeration', `${what}: no version has ${title} ${unknown.value}`)
+}
+
+/** Fields that only a search may leave out. */
+const NEEDED: Partial<Readonly<Record<AttributeKey, Readonly<Record<string, string>>>>> = {
+  link: { linkType: 'Link Type', linkedObjectIdentifier: 'Linked Object Identifier' },
+  usageLimits: { usageLimitsTotal: 'Usage Limits Total', usageLimitsUnit: 'Usage Limits Unit' },
+}
+
+function assertWhole(what: string, id: AttributeKey, value: unknown): void {
+  for (const [field, label] of Object.entries(NEEDED[id] ?? {})) {
+    if ((value as Readonly<Record<string, unknown>>)[field] !== undefined) continue
+    throw new KmsError('attributeValue', `${what}: ${label} is missing`)
+  }
 }
 
 function assertLimits(what: string, limits: UsageLimits): void {

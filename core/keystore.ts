@@ -326,6 +326,8 @@ export type Ability =
       readonly mgfHash?: Hash | undefined
       /** RSA OAEP: with one that is not empty. */
       readonly label?: boolean | undefined
+      /** By one mechanism of the device, not made up of others. */
+      readonly direct?: boolean | undefined
     }
   | {
       readonly signature: SignatureScheme
@@ -463,6 +465,12 @@ export interface Keystore {
 
   /** Derives bytes from a key. @param length In bytes. */
   derive(key: KeyInUse, mechanism: DerivationMechanism, length: number): Awaitable<Secret>
+
+  /**
+   * What FIPS 203 §6.1 and FIPS 204 §6.1 make of the seed that a private key is kept as; undefined
+   * where the keystore has no means to tell.
+   */
+  expand?(key: KeyInUse): Awaitable<Secret | undefined>
 
   encapsulate(key: KeyInUse): Awaitable<Encapsulated>
 

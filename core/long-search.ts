@@ -54,7 +54,7 @@ export class LongSearch {
     this.#inARow += objects
     const { services, what, undecided } = this.#searcher
     const { searchMilliseconds } = services.limits
-    if (this.#milliseconds() > searchMilliseconds) {
+    if (this.#objects > 0 && this.#milliseconds() > searchMilliseconds) {
       const limit = `${searchMilliseconds} ms (limits.searchMilliseconds)`
       const why = `${this.#objects} objects were read in ${limit}, and there are more`
       const way = `no index decides ${undecided.join(', ')}; ask for a name or a group as well`
@@ -65,9 +65,12 @@ export class LongSearch {
 
   /** Writes the line of one that took long. */
   end(): void {
-    const { services, principal, front, undecided } = this.#searcher
+    const { services, principal, front } = this.#searcher
     const milliseconds = Math.round(this.#milliseconds())
-    if (milliseconds < services.limits.searchMilliseconds / LONG_PART) return
+    const isLong = milliseconds >= services.limits.searchMilliseconds / LONG_PART
+    // What waits for others while it reads one object is not the search's fault.
+    if (!isLong || this.#objects < SEARCH_STRIDE) return
+    const undecided = this.#searcher.undecided.join(', ')
     const details = { principal, front, undecided, objects: this.#objects, milliseconds }
     services.log.warn(details, 'a search took long: no index decides what it asks for')
   }

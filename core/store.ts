@@ -40,10 +40,12 @@ export class Store {
   readonly #sealer: Sealer
   readonly #cacheMax: number
   readonly #watchers: Watcher[] = []
+  readonly #written: Watcher[] = []
   /** Oldest use first. */
   readonly #cache = new Map<string, ManagedObject>()
   /** The one used last, which needs no new place in the order. */
   #latest: ManagedObject | undefined
+  #alteredReads = 0
 
   constructor(database: Database, sealer: Sealer, cacheMax: number) {
     this.#database = database
@@ -53,6 +55,11 @@ export class Store {
 
   watch(watcher: Watcher): void {
     this.#watchers.push(watcher)
+  }
+
+  /** Told of every change that this process has written, once, and of nothing else. */
+  onWritten(listener: Watcher): void {
+    this.#written.push(listener)
   }
 
   #tell(change: ObjectChange): void {
@@ -73,8 +80,18 @@ export class Store {
   async object(id: string): Promise<ManagedObject | undefined> {
     const cached = this.cached(id)
     if (cached !== undefined) return cached
-    const record = await this.#database.read('object', id)
-    return record && this.#read(record)
+    try {
+      const record = await this.#database.read('object', id)
+      return record && this.#read(record)
+    } catch (error) {
+      if (isTampered(error)) this.#alteredReads++
+      throw error
+    }
+  }
+
+  /** How often a record was to be read that is not what was written. */
+  get alteredReads(): number {
+    return this.#alteredReads
   }
 
   /**
@@ -164,6 +181,7 @@ export class Store {
       else if (before !== undefined) this.#cache.delete(before.id)
       this.#tell({ before, after })
     })
+    for (const listener of this.#written) changes.forEach(listener)
   }
 
   /**

@@ -15,7 +15,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from './config.ts'
 import { House } from './house.ts'
 import { LockedError } from './lock.ts'
-import type { Logger } from './log.ts'
+import { endLog, type Logger } from './log.ts'
 import { listenPkcs11, type ServedPkcs11 } from './pkcs11.ts'
 import { socketPath } from './sockets.ts'
 
@@ -66,6 +66,7 @@ async function serve(house: House, { log, stream, served: tell }: AgentOptions):
     await served.close()
   } finally {
     await house.close()
+    endLog(log)
   }
 }
 

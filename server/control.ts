@@ -82,7 +82,13 @@ export const COMMANDS = {
     }),
     async ({ house }, input) => house.registerCredential(input, OPERATOR),
   ),
-  'credential.list': command(z.strictObject({}), async ({ house }) => house.credentials.list()),
+  'credential.list': command(z.strictObject({}), async ({ house }) => {
+    const altered: object[] = []
+    const note = (name: string, { message: error }: Error): void => {
+      altered.push({ name, error })
+    }
+    return [...(await house.credentials.list(note)), ...altered]
+  }),
   'credential.revoke': command(z.strictObject({ name }), async ({ house }, input) =>
     house.credentials.revoke(input.name, OPERATOR),
   ),

@@ -37,14 +37,26 @@ export function createLog(
       },
     },
   }
-  if (format === 'json') return pino({ ...settings, timestamp: isoTime }, stream)
+  if (format === 'json') return withQuiet(pino({ ...settings, timestamp: isoTime }, stream), quiet)
   const text = new Writable({
     write(chunk: Buffer, _encoding, done) {
       stream.write(textLine(JSON.parse(chunk.toString()) as Entry))
       done()
     },
   })
-  return pino(settings, text)
+  return withQuiet(pino(settings, text), quiet)
+}
+
+const QUIETS = new WeakMap<Logger, Quiet>()
+
+function withQuiet(log: Logger, quiet: Quiet): Logger {
+  QUIETS.set(log, quiet)
+  return log
+}
+
+/** Writes how many lines were left out, of the minute that is not over. */
+export function endLog(log: Logger): void {
+  QUIETS.get(log)?.tell()
 }
 
 function isoTime(): string {

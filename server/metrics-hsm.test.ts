@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { equal, ok } from 'node:assert/strict'
+import { deepEqual, equal, ok } from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,7 +25,8 @@ describe('the metrics of an HSM', { timeout: 120_000, skip }, () => {
     const environment = newSoftHsmToken(folder, 'metrics')
     const token = { module: SOFTHSM, label: 'metrics', environment, pinFile: join(folder, 'pin') }
     const lost = { ...token, name: 'lost', type: 'pkcs11', label: 'no such token' }
-    const keystores = [{ ...token, name: 'main', type: 'pkcs11', sessions: 2 }, lost]
+    const others = [{ label: 'no such token either' }]
+    const keystores = [{ ...token, name: 'main', type: 'pkcs11', sessions: 2, others }, lost]
     const metrics = { listen: '127.0.0.1:0' }
     writeFileSync(join(dataDir, 'claviger.yaml'), JSON.stringify({ keystores, metrics }))
     const server = await startOwnServer({ dataDir })
@@ -42,6 +43,10 @@ describe('the metrics of an HSM', { timeout: 120_000, skip }, () => {
       equal(value('claviger_hsm_state{keystore="main",state="running"}'), 1)
       equal(value('claviger_hsm_state{keystore="main",state="broken"}'), 0)
       equal(value('claviger_hsm_state{keystore="lost",state="running"}'), 0)
+      const member = (number: number): number =>
+        value(`claviger_hsm_member_state{keystore="main",member="${number}",state="running"}`)
+      deepEqual([member(1), member(2)], [1, 0])
+      ok(!text.includes('claviger_hsm_member_state{keystore="lost"'), 'it is no group')
       equal(value('claviger_hsm_sessions{keystore="main"}'), 2)
       equal(value('claviger_hsm_starts_total{keystore="main"}'), 1)
       equal(value('claviger_hsm_starts_total{keystore="lost"}'), 0)

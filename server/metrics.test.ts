@@ -106,6 +106,32 @@ describe('the metrics', { timeout: 120_000 }, () => {
     equal(samples.get('claviger_credentials{state="valid"}'), 2)
   })
 
+  it('have the number of objects by type and state, as they are made, change and end', async () => {
+    const counts = async (): Promise<readonly (number | undefined)[]> => {
+      const samples = await scraped()
+      const states = ['PreActive', 'Active', 'Destroyed'].map((state) => {
+        return samples.get(`claviger_objects_in_state{state="${state}"}`)
+      })
+      return [samples.get('claviger_objects{type="SymmetricKey"}'), ...states]
+    }
+    const added = (counts: readonly (number | undefined)[], change: readonly number[]) =>
+      counts.map((count, index) => (count ?? Number.NaN) + (change[index] ?? 0))
+    await using client = new KmipClient(await server.newClient())
+    const before = await counts()
+    const [one, two] = [await client.call('Create', CREATE), await client.call('Create', CREATE)]
+    deepEqual(await counts(), added(before, [2, 2, 0, 0]))
+    await client.call('Activate', { uniqueIdentifier: one.uniqueIdentifier })
+    deepEqual(await counts(), added(before, [2, 1, 1, 0]))
+    await client.call('Destroy', { uniqueIdentifier: two.uniqueIdentifier })
+    const last = added(before, [2, 0, 1, 1])
+    deepEqual(await counts(), last)
+    // What is counted from the index at the start is what was counted at each change.
+    await server.kill()
+    server = await server.restart()
+    url = ((await askServer(server.dataDir, 'status', {})) as { readonly metrics: string }).metrics
+    deepEqual(await counts(), last)
+  })
+
   it('have the state of process, disk and certificates', async () => {
     const samples = await scraped()
     const now = Date.now() / 1_000

@@ -12,10 +12,13 @@ import { statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
 import { DURATIONS, type Meter, type Tally } from '#core/meter.ts'
+import type { ObjectCounts } from '#core/object-counts.ts'
 import type { KmipServer } from '#fronts/kmip/server.ts'
 import type { WireLog } from '#fronts/kmip/wire-log.ts'
 import type { Application } from '#fronts/pkcs11/application.ts'
 import type { Pkcs11Server } from '#fronts/pkcs11/server.ts'
+import { ObjectType, State } from '#spec/kmip/enumerations.ts'
+import { nameOf } from '#spec/kmip/table.ts'
 import type { House } from './house.ts'
 import { hsmStatus } from './hsm.ts'
 
@@ -25,6 +28,7 @@ export interface Watched {
   readonly kmip: KmipServer
   readonly pkcs11: Pkcs11Server<Application> | undefined
   readonly wireLog: WireLog
+  readonly objects: ObjectCounts
 }
 
 type Labels = Readonly<Record<string, string>>
@@ -74,6 +78,7 @@ export class Metrics {
   *#rows(): Generator<Row> {
     yield* this.#requests()
     yield* this.#connections()
+    yield* this.#objects()
     yield* this.#storage()
     yield* this.#keystores()
     yield* this.#certificates()
@@ -144,6 +149,31 @@ export class Metrics {
     }
   }
 
+  *#objects(): Generator<Row> {
+    const { types, states } = this.#watched.objects
+    yield {
+      name: 'claviger_objects',
+      help: 'Objects in the database, by their type; those that were destroyed are there as well.',
+      type: 'gauge',
+      labels: ['type'],
+      samples: () => [...types].map(([type, count]) => [count, { type: nameOf(ObjectType, type) }]),
+    }
+    yield {
+      name: 'claviger_objects_in_state',
+      help: 'Objects in the database that have a state, by it.',
+      type: 'gauge',
+      labels: ['state'],
+      samples: () => [...states].map(([state, count]) => [count, { state: nameOf(State, state) }]),
+    }
+    const { store } = this.#watched.house.services
+    yield {
+      name: 'claviger_altered_reads_total',
+      help: 'How often an object was refused or left out because its record was altered.',
+      type: 'counter',
+      samples: () => [[store.alteredReads]],
+    }
+  }
+
   *#storage(): Generator<Row> {
     const { services, database, dataDir } = this.#watched.house
     yield {
@@ -195,6 +225,20 @@ export class Metrics {
       samples: function* () {
         for (const { name, state: now } of hsmStatus(house)) {
           for (const state of STATES) yield [Number(now === state), { keystore: name, state }]
+        }
+      },
+    }
+    yield {
+      name: 'claviger_hsm_member_state',
+      help: 'The state of each HSM of a group, in the order of the configuration.',
+      type: 'gauge',
+      labels: ['keystore', 'member', 'state'],
+      samples: function* () {
+        for (const { name: keystore, members = [] } of hsmStatus(house)) {
+          for (const [index, { state: now }] of members.entries()) {
+            const labels = { keystore, member: String(index + 1) }
+            for (const state of STATES) yield [Number(now === state), { ...labels, state }]
+          }
         }
       },
     }
@@ -277,7 +321,10 @@ export class Metrics {
     const milliseconds = services.clock()
     if (milliseconds - this.#credentialsRead < CREDENTIALS_MILLISECONDS) return
     this.#credentialsRead = milliseconds
-    const all = await credentials.list()
+    let altered = 0
+    const all = await credentials.list(() => {
+      altered++
+    })
     const now = milliseconds / 1_000
     const standing = all.filter(({ revoked }) => revoked === undefined)
     const valid = standing.filter(({ expires }) => expires > now)
@@ -286,6 +333,7 @@ export class Metrics {
       [valid.length, { state: 'valid' }],
       [standing.length - valid.length, { state: 'expired' }],
       [all.length - standing.length, { state: 'revoked' }],
+      [altered, { state: 'altered' }],
     ]
   }
 }

@@ -133,5 +133,11 @@ describe('the log of a server', { timeout: 90_000 }, () => {
     } finally {
       await server.stop()
     }
+    // The minute is not over, and its count is not lost.
+    const last = (): string => server.log().trimEnd().split('\n').slice(-4).join('\n')
+    const end = Date.now() + 5_000
+    while (!last().includes('repeated') && Date.now() < end) await delay(20)
+    match(last(), /a TLS handshake failed .*repeated=19\d/)
+    match(last(), /a client was cut off .*repeated=19\d/)
   })
 })

@@ -6,6 +6,7 @@
 
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
+import { ObjectCounts } from '#core/object-counts.ts'
 import { sweep } from '#core/sweep.ts'
 import { Offer } from '#fronts/kmip/offer.ts'
 import { KmipServer, type ServerIdentity } from '#fronts/kmip/server.ts'
@@ -50,6 +51,9 @@ export interface RunningServer {
 /** Starts the fronts of a house. */
 export async function startServer(house: House, log: Logger): Promise<RunningServer> {
   const wireLog = new WireLog((entry) => log.info(entry, 'wire'))
+  // Before anybody can change anything.
+  const isWatched = house.config.metrics.listen !== undefined
+  const objects = isWatched ? await ObjectCounts.begin(house.services.store) : undefined
   const kmip = await kmipServer(house, wireLog, log)
   const addresses = await kmip.listen().catch((error: Error) => {
     const way = 'choose another address with --kmip or kmip.listen, or see who has this one'
@@ -58,7 +62,7 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   })
   // Half a server would keep the process, and look to its supervisor like one that runs.
   const pkcs11 = await orClose(kmip, listenPkcs11(house, log))
-  const watched = { house, kmip, pkcs11: pkcs11?.server, wireLog }
+  const watched = objects && { house, kmip, pkcs11: pkcs11?.server, wireLog, objects }
   const metrics = await orClose({ close: () => closeAll(kmip, pkcs11) }, serveMetrics(watched, log))
   const started = Date.now()
   const status = () => ({
@@ -136,9 +140,12 @@ interface ServedMetrics {
 }
 
 /** The page of Prometheus; what makes it is loaded where somebody wants it. */
-async function serveMetrics(watched: Watched, log: Logger): Promise<ServedMetrics | undefined> {
-  const { listen } = watched.house.config.metrics
-  if (listen === undefined) return undefined
+async function serveMetrics(
+  watched: Watched | undefined,
+  log: Logger,
+): Promise<ServedMetrics | undefined> {
+  const listen = watched?.house.config.metrics.listen
+  if (watched === undefined || listen === undefined) return undefined
   const [{ Metrics }, { MetricsServer }] = await Promise.all([
     import('./metrics.ts'),
     import('./metrics-server.ts'),

@@ -137,9 +137,9 @@ describe('keys kept under a key in an HSM', { skip, timeout: 120_000 }, () => {
     deepEqual(Buffer.from(material.expose()), bytes)
   })
 
-  it('are refused under a key whose parameters ask for what its device cannot', async () => {
-    const id = await bench.aesKeeper(AESKeyWrapPadding)
-    await refused(() => bench.key(id), 'parametersUnsupported', /"vault": .*CKM_AES_KEY_WRAP_KWP/)
+  it('are wrapped over blocks where the parameters ask for what the device does not do', async () => {
+    const { id } = await bench.key(await bench.aesKeeper(AESKeyWrapPadding))
+    await bench.roundTrip(id)
   })
 
   it('are unwrapped once, for all who want them', async () => {

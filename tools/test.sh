@@ -8,7 +8,7 @@ packages='python3-pykmip
   opensc p11-kit p11-kit-modules gnutls-bin libnss3-tools openssl libengine-pkcs11-openssl nginx-light
   openssh-client openssh-server openjdk-17-jdk-headless softhsm2 opencryptoki
   libtpm2-pkcs11-1 libtpm2-pkcs11-tools libtss2-tcti-tabrmd0 tpm2-tools tpm2-abrmd swtpm dbus-daemon
-  musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user'
+  zsh fish musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user'
 
 # What a package's own scripts ask before they start a daemon; 101 forbids it.
 policy=/usr/sbin/policy-rc.d

@@ -39,7 +39,7 @@ export async function amend(
     const before = await livingObject(context, id)
     const { limits } = context.services
     const changed = change(presentAttributes(before, context.now), before)
-    assertDates(changed)
+    assertDates(changed, before.attributes)
     assertCount(changed, limits)
     assertSize(before.attributes, changed, limits.attributeBytesMax)
     const attributes = withConsequences(changed, context.now)

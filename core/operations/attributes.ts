@@ -215,9 +215,9 @@ async function changed(
     const { attributes: wished, attribute: given } = change(presentAttributes(object, context.now))
     if (wished === object.attributes) return { object, attribute: given }
     const attributes = withUsageCount(wished)
-    const attribute =
-      attributes === wished ? given : { ...given, value: attributes.get('usageLimits') }
-    assertDates(attributes)
+    const isCounted = attributes !== wished && given.id === 'usageLimits'
+    const attribute = isCounted ? { ...given, value: attributes.get('usageLimits') } : given
+    assertDates(attributes, object.attributes)
     assertSize(object.attributes, attributes, context.services.limits.attributeBytesMax)
     const after = withConsequences(attributes, context.now)
     const detail = attributeLabel(attribute.id)

@@ -62,7 +62,8 @@ const EVERYWHERE =
 
 /**
  * What the index finds is there, also where its record was altered: whoever reads it is refused.
- * What would have to be read to be found is not, then. See decisions/0021-altered-records.md.
+ * What has to be read to be found is there if it was asked for by name, and left out otherwise. See
+ * decisions/0021-altered-records.md.
  *
  * @throws {@link KmsError} `unknownAttribute`, `unknownEnumeration`, `invalidField`,
  * `limitExceeded`.
@@ -90,7 +91,14 @@ export async function locate(context: Context, wish: LocateWish): Promise<Locate
     const isStored = (storageStatus(attributes) & status) !== 0 && matches(attributes, wanted)
     return isStored && isVisible(services, principal, object)
   }
-  const look: Look = { context, page, fits, altered: new Map(), undecided: undecided(wanted) }
+  const look: Look = {
+    context,
+    page,
+    fits,
+    altered: new Map(),
+    undecided: undecided(wanted),
+    isNamed: wanted.some(({ id }) => id === 'name' || id === 'uniqueIdentifier'),
+  }
   const shared = services.grants.shownTo(credentialOf(principal))
   const located = await (shared.length > 0 ? withShared(look, shared) : inScope(look))
   await tellAltered(context, look.altered)
@@ -105,6 +113,8 @@ interface Look {
   /** Takes what cannot be read. */
   readonly altered: Altered
   readonly undecided: readonly Wanted[]
+  /** Whether it is for one that is named: to leave that out would say that there is none. */
+  readonly isNamed: boolean
 }
 
 function inScope(look: Look): Promise<Located> {
@@ -112,15 +122,23 @@ function inScope(look: Look): Promise<Located> {
 }
 
 /** The database knows all that match. */
-async function lookUp({ context, page, fits, altered }: Look): Promise<Located> {
-  const { store } = context.services
-  const { ids, total } = await store.find(page)
-  const read = new Map((await store.objects(ids, altered)).map((object) => [object.id, object]))
-  const isThere = (id: string): boolean => {
+async function lookUp(look: Look): Promise<Located> {
+  const { ids, total } = await look.context.services.store.find(look.page)
+  return { ids: await matching(look, ids, true), total }
+}
+
+/** Those that are looked for; what was altered is kept or left out. */
+async function matching(
+  { context, fits, altered }: Look,
+  ids: readonly string[],
+  keepsAltered: boolean,
+): Promise<readonly string[]> {
+  const objects = await context.services.store.objects(ids, altered)
+  const read = new Map(objects.map((object) => [object.id, object]))
+  return ids.filter((id) => {
     const object = read.get(id)
-    return object === undefined ? altered.has(id) : fits(object)
-  }
-  return { ids: ids.filter(isThere), total }
+    return object === undefined ? keepsAltered && altered.has(id) : fits(object)
+  })
 }
 
 /** Identifiers that are looked up together: a range is gone through anew for every page. */
@@ -131,16 +149,17 @@ async function lookThrough(look: Look): Promise<Located> {
   const { limit, offset = 0, count } = look.page
   const ids: string[] = []
   let total = 0
-  for await (const object of objectsThrough(look)) {
+  for await (const id of matchesThrough(look)) {
     if (count !== true && ids.length >= limit) break
-    if (total >= offset && ids.length < limit) ids.push(object.id)
+    if (total >= offset && ids.length < limit) ids.push(id)
     total++
   }
   return { ids, ...(count && { total }) }
 }
 
 /** All that match, of those that the database cannot tell from others. */
-async function* objectsThrough({ context, page, fits, altered, undecided }: Look) {
+async function* matchesThrough(look: Look) {
+  const { context, page, undecided, isNamed } = look
   const { services, principal, front } = context
   const labels = undecided.map(({ id }) => attributeLabel(id))
   const what = 'Cannot locate'
@@ -159,7 +178,7 @@ async function* objectsThrough({ context, page, fits, altered, undecided }: Look
       for (let at = 0; at < found.ids.length; at += SEARCH_STRIDE) {
         const ids = found.ids.slice(at, at + SEARCH_STRIDE)
         await search.turn(ids.length)
-        yield* (await services.store.objects(ids, altered)).filter(fits)
+        yield* await matching(look, ids, isNamed)
       }
     } while (found.place !== undefined)
   } finally {

@@ -251,7 +251,10 @@ function aesMechanism(
   const named = AES_CIPHERS.filter(([mode]) => modes.includes(mode))
   const ciphers = (named.length > 0 ? named : AES_CIPHERS).map(([, cipher]) => cipher)
   const { keystore } = unwrapper
-  const cipher = ciphers.find((one) => keystore.cannot({ cipher: one }) === undefined)
+  // What a keystore makes up of smaller steps is the last to be taken.
+  const cipher = [true, undefined].flatMap((direct) => {
+    return ciphers.filter((one) => keystore.cannot({ cipher: one, direct }) === undefined)
+  })[0]
   if (cipher === undefined) {
     const why = keystore.cannot({ cipher: ciphers[0] as Cipher })
     throw new KmsError(

@@ -23,6 +23,7 @@ import {
   assertUsable,
   isCompromise,
   isDestroyed,
+  isoDate,
   stateAfterRevoke,
   stateAt,
   stateName,
@@ -47,6 +48,11 @@ export async function activate(context: Context, id: string): Promise<ManagedObj
       throw new KmsError('wrongState', `${what}, not Pre-Active`)
     }
     const activationDate = context.now
+    const ending = object.attributes.get('deactivationDate')
+    if (ending !== undefined && ending <= activationDate) {
+      const what = `Cannot activate ${labelOf(object)}: its Deactivation Date ${isoDate(ending)}`
+      throw new KmsError('wrongState', `${what} has passed; set a later one first`)
+    }
     const changed = object.attributes.setAll({ state: State.Active, activationDate })
     return update(context, object, changed)
   })

@@ -9,7 +9,7 @@
  */
 import { createHash, randomUUIDv7 } from 'node:crypto'
 import { pairOfKmip, pairRow, secretKeyOfKmip } from '#spec/algorithms.ts'
-import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
+import { attributeLabel, type ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   AlternativeNameType,
   CryptographicAlgorithm,
@@ -174,6 +174,8 @@ export interface Making {
   /** What the server knows by itself: algorithm, length, certificate fields, links. */
   readonly known?: readonly ListedAttribute[]
   readonly internal?: Internal | undefined
+  /** Attributes of the object whose place it takes, and whose dates it may have. */
+  readonly replaced?: AttributeBag | undefined
 }
 
 /** The object as it starts. */
@@ -181,8 +183,9 @@ export function newObject(context: Context, making: Making): ManagedObject {
   const { id, given, body, keystore, made } = making
   const { principal, services } = context
   assertObjectType(making)
+  assertSaidAlike(making)
   const attributes = startingAttributes(context, making, AttributeBag.of(unindexed(given)))
-  assertDates(attributes)
+  assertDates(attributes, making.replaced)
   assertCount(attributes, services.limits)
   assertQuantumSafe(attributes)
   assertSize(attributes, services.limits.attributeBytesMax)
@@ -205,6 +208,24 @@ function assertObjectType({ objectType, given }: Making): void {
   const found = objectTypeLabel(other.value as ObjectType)
   const what = `Cannot create ${objectTypeLabel(objectType)}: the attribute Object Type is ${found}`
   throw new KmsError('attributeValue', what)
+}
+
+/**
+ * What an object says of itself, in KMIP 2.x an attribute as well.
+ *
+ * @throws {@link KmsError} `attributeOfOther` where it says no such thing, `attributeValue` where
+ * it says something else.
+ */
+function assertSaidAlike({ objectType, given, body }: Making): void {
+  for (const { id, value } of given) {
+    if (id !== 'certificateType' && id !== 'opaqueDataType') continue
+    const said = (body.value as Readonly<Record<string, unknown>>)[id]
+    if (said === value) continue
+    const what = `Cannot create ${objectTypeLabel(objectType)}: `
+    const label = attributeLabel(id)
+    if (said === undefined) throw new KmsError('attributeOfOther', `${what}it has no ${label}`)
+    throw new KmsError('attributeValue', `${what}the attribute ${label} is not that of the object`)
+  }
 }
 
 /** Indexes are the server's to give. */

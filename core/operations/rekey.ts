@@ -85,6 +85,7 @@ export async function reKey(context: Context, wish: ReKeyWish): Promise<ManagedO
         keystore,
         made,
         known: [link(LinkType.ReplacedObjectLink, old.id), ...known],
+        replaced: old.attributes,
       })
       await commit(context, [replaced(context, old, id), { after: replacement }])
       return replacement
@@ -124,6 +125,7 @@ export async function reKeyKeyPair(context: Context, wish: ReKeyKeyPairWish): Pr
             link(type, other),
             ...(isPrivate ? known : []),
           ],
+          replaced: old.attributes,
         })
       }
       const privateKey = half(oldPrivate, privateId, forPrivate)

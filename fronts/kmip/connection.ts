@@ -16,8 +16,8 @@ import type { Principal, Services } from '#core/context.ts'
 import { WireError } from '#wire/errors.ts'
 import { decodeItem, encodeItem, messageBytes } from '#wire/ttlv/binary.ts'
 import type { Item } from '#wire/ttlv/item.ts'
-import { VERSION_MAX } from '#wire/ttlv/version.ts'
 import { answerMessage, effectOf, type MessageOptions, wholeFailure } from './message.ts'
+import { saidVersion } from './said-version.ts'
 import type { WireLog } from './wire-log.ts'
 
 export interface ConnectionOptions extends MessageOptions {
@@ -203,7 +203,7 @@ export class Connection {
       item = decodeItem(bytes, this.#services.limits)
     } catch (error) {
       // The length was right, so the next message can still be found: the connection goes on.
-      this.#push(wholeFailure(error, this.#services, VERSION_MAX))
+      this.#push(wholeFailure(error, this.#services, saidVersion(bytes)))
       return
     }
     this.#options.wireLog.record(this.principal, 'request', item)
@@ -270,9 +270,10 @@ export class Connection {
 
   /** Says what is wrong with the bytes, and closes: where the next message begins is not known. */
   #refuse(error: unknown, reason: CloseReason): void {
+    const version = saidVersion(Buffer.concat(this.#chunks))
     this.#chunks = []
     this.#received = 0
-    this.#push(wholeFailure(error, this.#services, VERSION_MAX))
+    this.#push(wholeFailure(error, this.#services, version))
     this.end(reason)
   }
 }

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { randomBytes } from 'node:crypto'
 import { commit } from '#core/change.ts'
 import type { Context, Principal, Services } from '#core/context.ts'
 import { isDestroyed } from '#core/lifecycle.ts'
@@ -61,8 +62,8 @@ export class Application implements Contract {
   readonly #logins = new Map<Token, Login>()
   readonly #volatile = new Map<Token, Services>()
   readonly #ended = Promise.withResolvers<void>()
-  #lastSession = 0
-  #lastHandle = 0
+  #lastSession = firstHandle()
+  #lastHandle = firstHandle()
   #sessionObjects = 0
 
   constructor(surroundings: Surroundings) {
@@ -295,6 +296,17 @@ export class Application implements Contract {
     for (const session of [...this.#sessions.values()]) this.closeSession(session)
     this.#ended.resolve()
   }
+}
+
+/** Of the number that handles begin at: two applications do not come near each other. */
+const HANDLE_BYTES = 6
+
+/**
+ * Where handles begin. A process that has outlived a server, or its connections, still has those of
+ * before: they must not be somebody else's session now, or another key.
+ */
+function firstHandle(): number {
+  return randomBytes(HANDLE_BYTES).readUIntBE(0, HANDLE_BYTES)
 }
 
 /** Two tokens may show the same object: it has a handle in each. */

@@ -21,7 +21,9 @@ import {
   signatureRow,
 } from '#spec/algorithms.ts'
 import { CKF, CKM } from '#spec/pkcs11/constants.ts'
+import { isBlockWrap } from './block-wrap.ts'
 import type { Device, Need } from './device.ts'
+import { mechanismName } from './mechanisms.ts'
 import { OPENS_OAEP } from './oaep.ts'
 import { type Padded, paddedOver } from './padded.ts'
 import { DES2_BITS } from './templates.ts'
@@ -74,6 +76,13 @@ export class Abilities {
     return this.wayOf(padded.base) === undefined ? undefined : padded
   }
 
+  /** Whether AES key wrap is done here over blocks of the device, which does not do it itself. */
+  wrapsOverBlocks(cipher: Cipher): boolean {
+    if (!isBlockWrap(cipher) || this.wayOf(cipher) !== undefined) return false
+    const type = CKM.AES_ECB
+    return this.#lacks({ type, flag: CKF.ENCRYPT }, { type, flag: CKF.DECRYPT }) === undefined
+  }
+
   /** Whether OAEP is done here over the device's bare RSA, which does not take it so itself. */
   opensOaep(mechanism: Omit<Generic<'cipher'>, 'label'> & { readonly label: boolean }): boolean {
     if (mechanism.cipher !== 'RSA_PKCS_OAEP' || !OPENS_OAEP) return false
@@ -104,8 +113,10 @@ export class Abilities {
     return this.#cannotMake(spec)
   }
 
-  #cannotCipher({ cipher, hash, mgfHash, label }: Generic<'cipher'>): string | undefined {
+  #cannotCipher({ cipher, direct, ...more }: Generic<'cipher'>): string | undefined {
+    const { hash, mgfHash, label } = more
     if (this.paddingOf(cipher) !== undefined) return undefined
+    if (direct !== true && this.wrapsOverBlocks(cipher)) return undefined
     const type = this.mechanismOf(cipher)
     if (type === undefined) return `PKCS#11 has no mechanism for ${cipher}`
     const { gcmIv, model } = this.#device.quirks
@@ -117,7 +128,17 @@ export class Abilities {
       return this.wayOf('RSA_X_509') === 'data' ? undefined : why
     }
     if (this.wayOf(cipher) !== undefined) return undefined
-    return this.#lacks({ type, flag: CKF.DECRYPT }) ?? NO_WAY
+    const why = this.#lacks({ type, flag: CKF.DECRYPT }) ?? NO_WAY
+    return isBlockWrap(cipher) ? `${why}; ${this.#wrapsWith()}` : why
+  }
+
+  /** What there is instead, for who reads a refusal. */
+  #wrapsWith(): string {
+    const has = WRAPPINGS.filter((type) => {
+      const flags = [CKF.WRAP, CKF.ENCRYPT]
+      return flags.some((flag) => this.#device.lacks({ type, flag }) === undefined)
+    })
+    return `to wrap with AES it has ${has.map(mechanismName).join(', ') || 'nothing'}`
   }
 
   #cannotOaep({ cipher, hash, mgfHash, label }: Generic<'cipher'>): string | undefined {
@@ -181,6 +202,15 @@ export class Abilities {
     return `${kdf} is worked out beside the device, and its keys do not leave it`
   }
 }
+
+const WRAPPINGS = [
+  CKM.AES_KEY_WRAP,
+  CKM.AES_KEY_WRAP_PAD,
+  CKM.AES_KEY_WRAP_KWP,
+  CKM.AES_KEY_WRAP_PKCS7,
+  CKM.AES_GCM,
+  CKM.AES_CBC_PAD,
+] as const
 
 const NO_TEMPORARIES = 'it makes no session objects whose value can be read'
 const NO_WAY = NO_TEMPORARIES

@@ -3,7 +3,8 @@
  *
  * PKCS#11 3.2 §5.8 and §5.9. What the device has no mechanism for and what needs no key is done
  * around it: padding of blocks (`padded.ts`), OAEP with a hash, mask or label that it does not take
- * (`oaep.ts`). An IV that it insists on drawing is read back from it (`own-iv.ts`).
+ * (`oaep.ts`), AES key wrap over its blocks (`block-wrap.ts`). An IV that it insists on drawing is
+ * read back from it (`own-iv.ts`).
  *
  * @module
  */
@@ -11,6 +12,7 @@ import { KmsError } from '#core/errors.ts'
 import type { Ability, CipherMechanism, Encrypted, KeyInUse } from '#core/keystore.ts'
 import type { Cipher } from '#spec/algorithms.ts'
 import type { Abilities } from './abilities.ts'
+import { unwrapOver, wrapOver } from './block-wrap.ts'
 import { assertAlgorithm, assertLength } from './checks.ts'
 import type { Device } from './device.ts'
 import type { DeviceKeys } from './device-keys.ts'
@@ -42,10 +44,18 @@ export class Ciphering {
   }
 
   async encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Promise<Encrypted> {
+    if (!this.#device.isKnown) await this.#device.ready()
     const padded = this.#abilities.paddingOf(mechanism.cipher)
     if (padded !== undefined) {
       const bare = { ...mechanism, cipher: padded.base }
       return this.encrypt(key, bare, padded.scheme.pad(data, padded.blockBytes))
+    }
+    if (this.#abilities.wrapsOverBlocks(mechanism.cipher)) {
+      assertAlgorithm(key, mechanism)
+      assertLength(mechanism, data)
+      const encipher = async (block: Uint8Array): Promise<Uint8Array> =>
+        (await this.encrypt(key, { cipher: 'AES_ECB' }, block)).data
+      return { data: await wrapOver(encipher, mechanism, data) }
     }
     if (mechanism.iv === undefined && this.makesIv(mechanism.cipher)) {
       return this.#encryptOwnIv(key, mechanism, data)
@@ -87,6 +97,7 @@ export class Ciphering {
     data: Uint8Array,
     tag?: Uint8Array,
   ): Promise<Uint8Array> {
+    if (!this.#device.isKnown) await this.#device.ready()
     const padded = this.#abilities.paddingOf(mechanism.cipher)
     if (padded !== undefined) {
       const plain = await this.decrypt(key, { ...mechanism, cipher: padded.base }, data)
@@ -95,6 +106,12 @@ export class Ciphering {
     if (this.#abilities.opensOaep({ ...mechanism, label: hasLabel(mechanism) })) {
       const block = await this.decrypt(key, { cipher: 'RSA_X_509' }, data)
       return openOaep(block, data.length, mechanism)
+    }
+    if (this.#abilities.wrapsOverBlocks(mechanism.cipher)) {
+      assertAlgorithm(key, mechanism)
+      const decipher = (block: Uint8Array): Promise<Uint8Array> =>
+        this.decrypt(key, { cipher: 'AES_ECB' }, block)
+      return unwrapOver(decipher, mechanism, data)
     }
     // The tag that came says how long it is.
     const wanted = tag === undefined ? mechanism : { ...mechanism, tagBytes: tag.length }

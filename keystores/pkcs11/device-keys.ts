@@ -11,11 +11,11 @@ import { KmsError } from '#core/errors.ts'
 import type { KeyInUse } from '#core/keystore.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession } from './device.ts'
-import { asWrongData, failureOf, isStale } from './failures.ts'
-import { isGone } from './host-device.ts'
+import { asWrongData, failureOf, isGone, isOfOneDevice, isStale } from './failures.ts'
+import { ownObject } from './own-objects.ts'
 import type { Verb } from './quick.ts'
 import { NotBegun } from './quick-queue.ts'
-import { type Reference, readReference, templateOf } from './references.ts'
+import { type Reference, readReference } from './references.ts'
 import { isWrappingId } from './wrapping.ts'
 
 const names = new WeakMap<Uint8Array, string>()
@@ -69,7 +69,7 @@ export class DeviceKeys {
   async #find(session: DeviceSession, key: KeyInUse): Promise<number> {
     const known = session.handles.get(nameOf(key.handle))
     if (known !== undefined) return known
-    const [handle] = await session.find(templateOf(this.reference(key)))
+    const handle = await ownObject(session, this.#name, this.reference(key), key.id)
     if (handle === undefined) {
       const what = `Cannot use "${key.id}": HSM "${this.#name}" does not have its key any more`
       throw new KmsError('keyValueNotPresent', what)
@@ -108,9 +108,10 @@ export class DeviceKeys {
     const quick = this.#device.quick(nameOf(key.handle), verb, pMechanism, data)
     if (quick === undefined) return inSession(true)
     return quick.catch((error: unknown) => {
-      if (error instanceof NotBegun || isStale(error)) return inSession(true)
-      // A second time, and not a third.
-      if (isGone(error)) return inSession(false)
+      const isOther = isOfOneDevice(error) && this.#device.hasOthers && !isGone(error)
+      if (error instanceof NotBegun || isStale(error) || isOther) return inSession(true)
+      // A second time, and not a third; of a group each that is there once.
+      if (isGone(error)) return inSession(this.#device.hasOthers)
       throw failureOf(this.#name, what, verb === 'decrypt' ? asWrongData(error) : error)
     })
   }
@@ -137,6 +138,15 @@ export class DeviceKeys {
   /** Work that may be done twice. */
   read<T>(what: string, work: (session: DeviceSession) => Promise<T>): Promise<T> {
     return this.use(what, work, true)
+  }
+
+  /** The same in every HSM of a group. */
+  async each(what: string, work: (session: DeviceSession) => Promise<void>): Promise<void> {
+    try {
+      await this.#device.each(work)
+    } catch (error) {
+      throw failureOf(this.#name, what, error)
+    }
   }
 
   async use<T>(

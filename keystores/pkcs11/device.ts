@@ -27,6 +27,13 @@ export interface DeviceSession {
   readonly handles: Map<string, number>
   /** @throws `CryptokiError` as the device answers. */
   call<F extends RemoteFunction>(name: F, args: InSession<F>): Promise<Results<F>>
+  /**
+   * That nothing is found, or all fails, says something only where the token is there, and is the
+   * one that was logged in to.
+   *
+   * @throws `CryptokiError` `CKR_TOKEN_NOT_PRESENT`.
+   */
+  assertToken(): Promise<void>
   /** Objects with these attributes; the first few. */
   find(template: readonly Attribute[]): Promise<readonly number[]>
   /** All of them, page by page. */
@@ -48,6 +55,10 @@ export interface Need {
 export interface Device {
   /** How its model differs from the standard; the generic model while it has not been seen. */
   readonly quirks: Quirks
+  /** Whether it has been seen, and has said what it can do. */
+  readonly isKnown: boolean
+  /** Whether there are others with the same keys behind it. */
+  readonly hasOthers: boolean
   /**
    * Resolves when the device can be asked what it offers.
    *
@@ -62,6 +73,8 @@ export interface Device {
    * @param repeatable Whether it may be done a second time where nobody knows if it was done.
    */
   use<T>(work: (session: DeviceSession) => Promise<T>, repeatable?: boolean): Promise<T>
+  /** Does work that may be done twice, in every HSM of a group that runs. */
+  each(work: (session: DeviceSession) => Promise<void>): Promise<void>
   /**
    * Does a short operation, together with others that come at the same time; it is rejected with
    * `NotBegun` where it has not come to it.

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.ts'
 import { type FailureCode, KmsError } from '#core/errors.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
@@ -56,6 +57,32 @@ const LOST: ReadonlySet<number> = new Set([
 /** Whether session, login or device have to be made anew. */
 export function isLost(error: unknown): boolean {
   return error instanceof CryptokiError && LOST.has(error.rv)
+}
+
+/** Whether another HSM with the same keys may well do what this one did not. */
+export function isOfOneDevice(error: unknown): boolean {
+  return error instanceof CryptokiError && OF_ONE_DEVICE.has(error.rv)
+}
+
+const OF_ONE_DEVICE: ReadonlySet<number> = new Set([
+  CKR.MECHANISM_INVALID,
+  CKR.FUNCTION_NOT_SUPPORTED,
+  CKR.FUNCTION_FAILED,
+  CKR.GENERAL_ERROR,
+  CKR.DEVICE_ERROR,
+  CKR.DEVICE_MEMORY,
+  CKR.HOST_MEMORY,
+])
+
+/** It says that it has failed, and nothing more. */
+export function isDeviceError(error: unknown): boolean {
+  return error instanceof CryptokiError && error.rv === CKR.DEVICE_ERROR
+}
+
+/** After these nobody knows whether the token is there. */
+export function isDoubtful(error: unknown): boolean {
+  if (!(error instanceof CryptokiError)) return false
+  return error.rv === CKR.GENERAL_ERROR || error.rv === CKR.FUNCTION_FAILED
 }
 
 /** Whether an object is not there any more, or not under this handle. */
@@ -116,4 +143,13 @@ export function failureOf(device: string, what: string, error: unknown): KmsErro
   const why = hint === undefined ? '' : `: ${hint}`
   const message = `Cannot ${what}: HSM "${device}" answers ${rvName(error.rv)}${why}`
   return new KmsError(code, message, { cause: error })
+}
+
+/** Whether host, session or login have to be made anew. */
+export function isGone(error: unknown): boolean {
+  return error instanceof Pkcs11ConnectionError || isLost(error)
+}
+
+export function unavailable(name: string, why: string): KmsError {
+  return new KmsError('keystoreUnavailable', `Cannot use HSM "${name}": ${why}`)
 }

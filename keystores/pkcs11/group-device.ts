@@ -4,22 +4,28 @@
  * Work goes to the member with the least to do. When a member is away, the others go on: what had
  * not begun goes to the next one, and so does what changes nothing; anything else may have
  * happened, and is not tried twice. A key that a member does not have yet is looked for in the
- * others.
+ * others, and so is a mechanism that fails in one. What is destroyed is so in all that run.
  *
  * @module
  */
 import { KmsError } from '#core/errors.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession, DeviceStatus, Need } from './device.ts'
-import { type HostDevice, isGone, unavailable } from './host-device.ts'
+import { isGone, isOfOneDevice, unavailable } from './failures.ts'
+import type { HostDevice } from './host-device.ts'
 import type { Verb } from './quick.ts'
 import type { Quirks } from './quirks.ts'
+
+const LEARN_MILLISECONDS = 5_000
+const LOOKED_MAX = 10_000
 
 export class GroupDevice implements Device {
   readonly #name: string
   readonly #members: readonly [HostDevice, ...HostDevice[]]
   /** Pieces of work that each has been given and has not finished. */
   readonly #busy = new Map<HostDevice, number>()
+  /** When a member that did not know a key was last to look for it. */
+  readonly #looked = new Map<string, number>()
 
   constructor(name: string, members: readonly [HostDevice, ...HostDevice[]]) {
     this.#name = name
@@ -32,6 +38,14 @@ export class GroupDevice implements Device {
 
   get quirks(): Quirks {
     return this.#first().quirks
+  }
+
+  get hasOthers(): boolean {
+    return this.#members.length > 1
+  }
+
+  get isKnown(): boolean {
+    return this.#members.some(({ isKnown }) => isKnown)
   }
 
   /** Resolves when one of them can be asked. */
@@ -63,7 +77,8 @@ export class GroupDevice implements Device {
         failure = error
         if (isUnavailable(error)) reasons.push((error as Error).message)
         const isAway = isGone(error) || isUnavailable(error)
-        const mayTryNext = hasBegun ? repeatable && (isAway || isMissing(error)) : isAway
+        const isOwn = isAway || isMissing(error) || isOfOneDevice(error)
+        const mayTryNext = hasBegun ? repeatable && isOwn : isAway
         if (!mayTryNext) throw error
       } finally {
         this.#count(member, -1)
@@ -74,19 +89,36 @@ export class GroupDevice implements Device {
     throw unavailable(this.#name, reasons.join('; '))
   }
 
+  /** In all that run; at least in one. */
+  async each(work: (session: DeviceSession) => Promise<void>): Promise<void> {
+    const running = this.#members.filter((member) => member.isRunning)
+    if (running.length === 0) return this.use(work, true)
+    await Promise.all(running.map((member) => member.use(work, true)))
+  }
+
   quick(
     reference: string,
     verb: Verb,
     mechanism: Mechanism,
     data: Uint8Array,
   ): Promise<Uint8Array> | undefined {
-    const [first, ...rest] = this.#members
-    let best: HostDevice | undefined = first.isRunning ? first : undefined
-    for (const member of rest) {
-      if (!member.isRunning) continue
-      if (best === undefined || member.load < best.load) best = member
+    const running = this.#members.filter((member) => member.isRunning)
+    let best: HostDevice | undefined
+    for (const member of running) {
+      if (best !== undefined && member.load >= best.load) continue
+      if (member.knows(reference) || this.#mayLearn(member, reference)) best = member
     }
     return best?.quick(reference, verb, mechanism, data)
+  }
+
+  /** One that does not know a key looks for it now and then, and does not hold up the others. */
+  #mayLearn({ name }: HostDevice, reference: string): boolean {
+    const key = `${name} ${reference}`
+    const now = performance.now()
+    if (now - (this.#looked.get(key) ?? -LEARN_MILLISECONDS) < LEARN_MILLISECONDS) return false
+    if (this.#looked.size >= LOOKED_MAX) this.#looked.clear()
+    this.#looked.set(key, now)
+    return true
   }
 
   #count(member: HostDevice, change: number): void {
@@ -100,7 +132,8 @@ export class GroupDevice implements Device {
       const isRunning = state === 'running'
       // It comes back by itself, and nobody waits for it meanwhile.
       if (state === 'stopped') member.ready().catch(() => undefined)
-      return { member, index, isRunning, load: this.#busy.get(member) ?? 0 }
+      const load = Math.max(member.load, this.#busy.get(member) ?? 0)
+      return { member, index, isRunning, load }
     })
     return rated
       .toSorted((a, b) => {

@@ -17,13 +17,12 @@ import type { ChildProcess } from 'node:child_process'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.ts'
-import { KmsError } from '#core/errors.ts'
 import { Lookout, spinTime } from '#core/lookout.ts'
 import { CKF, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession, DeviceStatus, Need } from './device.ts'
-import { isLost, isStale } from './failures.ts'
+import { isDeviceError, isDoubtful, isGone, isLost, isStale, unavailable } from './failures.ts'
 import { HostProcesses, lastWords } from './host-processes.ts'
 import { type Calls, Lane } from './lane.ts'
 import { Login } from './login.ts'
@@ -75,6 +74,8 @@ export interface HostLog {
 /** Pauses between attempts to start, in milliseconds. */
 const PAUSES = [0, 100, 300, 1_000] as const
 const BREAK_MILLISECONDS = 5_000
+/** For how long after a start CKR_DEVICE_ERROR is no reason for another one. */
+const CALM_MILLISECONDS = 10_000
 const STOP_MILLISECONDS = 3_000
 
 export class HostDevice implements Device {
@@ -101,6 +102,7 @@ export class HostDevice implements Device {
   #identity: Identity | undefined
   #token: Pick<DeviceStatus, 'token' | 'serial' | 'slot'> = {}
   #starts = 0
+  #began = 0
   #sessions = 0
   /** Those of the host that runs. */
   #handles = new Map<string, number>()
@@ -135,6 +137,14 @@ export class HostDevice implements Device {
 
   get quirks(): Quirks {
     return this.#quirks
+  }
+
+  get hasOthers(): boolean {
+    return false
+  }
+
+  get isKnown(): boolean {
+    return this.#identity !== undefined
   }
 
   /** How the device names itself; undefined before it has been seen. */
@@ -191,6 +201,10 @@ export class HostDevice implements Device {
     return max > 0 && size > max ? `its ${mechanismName(type)} goes up to ${max}` : undefined
   }
 
+  each(work: (session: DeviceSession) => Promise<void>): Promise<void> {
+    return this.use(work, true)
+  }
+
   async use<T>(work: (session: DeviceSession) => Promise<T>, repeatable = false): Promise<T> {
     try {
       return await this.#once(work)
@@ -207,11 +221,30 @@ export class HostDevice implements Device {
       const result = await work(lane)
       this.#release(lane, epoch)
       return result
-    } catch (error) {
-      if (isGone(error)) this.#fail(epoch, error)
+    } catch (thrown) {
+      const error = isDoubtful(thrown) ? await this.#certain(lane, thrown) : thrown
+      if (isGone(error) && !this.#isCalm(error)) this.#fail(epoch, error)
       else this.#release(lane, epoch)
       throw error
     }
+  }
+
+  /**
+   * Whether it shall go on although the device says that it has failed: where it has just been
+   * started anew, doing so again would not help, and take what others do there with it.
+   */
+  #isCalm(error: unknown): boolean {
+    if (!isDeviceError(error) || performance.now() - this.#began > CALM_MILLISECONDS) return false
+    this.#lastFailure = (error as Error).message
+    return true
+  }
+
+  /** What fails for no reason that is known may fail because the token is not there. */
+  async #certain(lane: Lane, error: unknown): Promise<unknown> {
+    return lane.assertToken().then(
+      () => error,
+      (gone: unknown) => gone,
+    )
   }
 
   async #lane(): Promise<Lane> {
@@ -250,6 +283,11 @@ export class HostDevice implements Device {
   /** How much it has to do. */
   get load(): number {
     return this.#sessions - this.#lanes.length + this.#waiting.length + this.#quick.length
+  }
+
+  /** Whether it has the handle of a key, for short operations. */
+  knows(reference: string): boolean {
+    return this.#handles.has(reference)
   }
 
   quick(
@@ -304,7 +342,7 @@ export class HostDevice implements Device {
         if (answer.rv === CKR.OK) job.resolve(answer.output)
         else {
           const error = refusal(job, answer)
-          if (isLost(error)) lost = error
+          if (isLost(error) && !this.#isCalm(error)) lost = error
           job.reject(error)
         }
       }
@@ -341,6 +379,7 @@ export class HostDevice implements Device {
         this.#login.assertNotRefused(await this.#pin())
         await this.#launch()
         this.#starts++
+        this.#began = performance.now()
         this.#processes.prepare()
         log.info({ keystore: name, process: this.processId }, 'HSM host runs')
         return
@@ -408,7 +447,8 @@ export class HostDevice implements Device {
     if (hSession === undefined && isSpare) return undefined
     if (hSession === undefined) throw new Hopeless('it has no session left')
     if (pin !== undefined) await this.#login.logIn(client, hSession, pin)
-    return new Lane(client, hSession, this.#handles, this.#calls)
+    const own = { slotID, serial: this.#token.serial }
+    return new Lane(client, hSession, own, this.#handles, this.#calls)
   }
 
   /** Asked for once: a person would not like to be asked whenever the host has to be started. */
@@ -472,16 +512,7 @@ export class HostDevice implements Device {
 function refusal({ verb }: QueuedJob, { rv }: QuickAnswer): CryptokiError {
   // The operation goes on in that session, and nobody would end it.
   if (rv === CKR.BUFFER_TOO_SMALL) {
-    return new CryptokiError(CKR.DEVICE_ERROR, `to ${verb} gives more than is expected`)
+    return new CryptokiError(CKR.OPERATION_ACTIVE, `to ${verb} gives more than is expected`)
   }
   return new CryptokiError(rv, `the module refuses to ${verb}`)
-}
-
-/** Whether host, session or login have to be made anew. */
-export function isGone(error: unknown): boolean {
-  return error instanceof Pkcs11ConnectionError || isLost(error)
-}
-
-export function unavailable(name: string, why: string): KmsError {
-  return new KmsError('keystoreUnavailable', `Cannot use HSM "${name}": ${why}`)
 }

@@ -7,7 +7,7 @@
  */
 import { type Pkcs11Client, Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.ts'
 import { CKR } from '#spec/pkcs11/constants.ts'
-import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import type { Arguments, Attribute, RemoteFunction, Results } from '#spec/pkcs11/types.ts'
 import { Reader } from '#wire/pkcs11-rpc/reader.ts'
 import type { DeviceSession, InSession, KeyAndMechanism } from './device.ts'
@@ -19,6 +19,7 @@ import {
   readQuickAnswers,
   writeQuick,
 } from './quick.ts'
+import { textOf } from './token.ts'
 
 const FOUND_MAX = 64
 const PAGE_MAX = 500
@@ -28,15 +29,29 @@ const OBJECTS_MAX = 200_000
 /** How often which function of the module has been called. */
 export type Calls = Map<RemoteFunction, number>
 
+/** The token that a session is with. */
+export interface LaneToken {
+  readonly slotID: number
+  readonly serial: string | undefined
+}
+
 export class Lane implements DeviceSession {
   readonly client: Pkcs11Client
   readonly hSession: number
   readonly handles: Map<string, number>
   readonly #calls: Calls
+  readonly #token: LaneToken
 
-  constructor(client: Pkcs11Client, hSession: number, handles: Map<string, number>, calls: Calls) {
+  constructor(
+    client: Pkcs11Client,
+    hSession: number,
+    token: LaneToken,
+    handles: Map<string, number>,
+    calls: Calls,
+  ) {
     this.client = client
     this.hSession = hSession
+    this.#token = token
     this.handles = handles
     this.#calls = calls
   }
@@ -44,6 +59,21 @@ export class Lane implements DeviceSession {
   call<F extends RemoteFunction>(name: F, args: InSession<F>): Promise<Results<F>> {
     this.#count(name)
     return this.client.call(name, { ...args, hSession: this.hSession } as unknown as Arguments<F>)
+  }
+
+  async assertToken(): Promise<void> {
+    const { slotID, serial } = this.#token
+    let found: string
+    try {
+      found = textOf((await this.client.call('C_GetTokenInfo', { slotID })).pInfo.serialNumber)
+    } catch (error) {
+      if (!(error instanceof CryptokiError)) throw error
+      const what = `the token says nothing of itself any more (${rvName(error.rv)})`
+      throw new CryptokiError(CKR.TOKEN_NOT_PRESENT, what)
+    }
+    if (serial === undefined || found === serial) return
+    const what = `another token is there: its serial number is ${found}, and was ${serial}`
+    throw new CryptokiError(CKR.TOKEN_NOT_PRESENT, what)
   }
 
   async find(pTemplate: readonly Attribute[]): Promise<readonly number[]> {
@@ -151,5 +181,8 @@ function resultOf<F extends RemoteFunction>(
 
 function whole(output: Uint8Array | number): Uint8Array {
   if (output instanceof Uint8Array) return output
-  throw new CryptokiError(CKR.DEVICE_ERROR, `the output of ${output} bytes is longer than expected`)
+  throw new CryptokiError(
+    CKR.OPERATION_ACTIVE,
+    `the output of ${output} bytes is longer than expected`,
+  )
 }

@@ -62,11 +62,12 @@ import { Ciphering } from './ciphering.ts'
 import { agree, assertDerives, deriveHere, firstBytes, ingredientsOf } from './derivation.ts'
 import type { Device, DeviceStatus } from './device.ts'
 import { DeviceKeys, nameOf } from './device-keys.ts'
-import { failureOf, isNoSeed } from './failures.ts'
+import { failureOf, isNoSeed, isStale } from './failures.ts'
 import { inventory } from './inventory.ts'
 import { Kek, type KekOptions } from './kek.ts'
 import { Maker, type MakingsHere } from './making.ts'
 import { macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
+import { endingObjects } from './own-objects.ts'
 import { generic } from './quirks.ts'
 import { besideReference, innerOf, templateOf } from './references.ts'
 import { CLASSES, privateKeyOf, privateParts } from './templates.ts'
@@ -150,7 +151,8 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   cannot(ability: Ability): string | undefined {
-    const why = this.#abilities.cannot(ability)
+    const isSeen = this.#device.isKnown || 'digest' in ability
+    const why = isSeen ? this.#abilities.cannot(ability) : 'it has not been reached yet'
     return why && `HSM "${this.name}": ${why}`
   }
 
@@ -244,7 +246,10 @@ export class Pkcs11Keystore implements Keystore {
   /** A device may have gone without anybody having noticed: it is asked. */
   async assertDestroys(handle: Uint8Array): Promise<void> {
     if (innerOf(handle) !== undefined) return
-    await this.#keys.read('destroy key', (session) => session.call('C_GetSessionInfo', {}))
+    await this.#keys.read('destroy key', async (session) => {
+      await session.call('C_GetSessionInfo', {})
+      await session.assertToken()
+    })
   }
 
   /** A secret key through the key-encrypting key. */
@@ -268,15 +273,15 @@ export class Pkcs11Keystore implements Keystore {
     const reference = this.#keys.reference({ id: 'key', handle })
     const { isMade } = reference
     // What is gone already is as it should be: it may be done twice.
-    await this.#keys.read('destroy key', async (session) => {
+    await this.#keys.each('destroy key', async (session) => {
       session.handles.delete(nameOf(handle))
-      for (const hObject of await session.find(templateOf(reference))) {
-        await session.call('C_DestroyObject', { hObject })
+      for (const hObject of await endingObjects(session, this.name, reference)) {
+        await session.call('C_DestroyObject', { hObject }).catch(unlessStale)
       }
       if (!isMade || reference.objectClass !== CLASSES.private) return
       const publicHalf = templateOf({ ...reference, objectClass: CLASSES.public })
       for (const hObject of await session.find(publicHalf)) {
-        await session.call('C_DestroyObject', { hObject })
+        await session.call('C_DestroyObject', { hObject }).catch(unlessStale)
       }
     })
     await this.#makings?.withdraw(handle)
@@ -368,6 +373,7 @@ export class Pkcs11Keystore implements Keystore {
   async mac(key: KeyInUse, mechanism: MacMechanism, data: Uint8Array): Promise<Uint8Array> {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.mac(kept, mechanism, data)
+    if (!this.#device.isKnown) await this.#device.ready()
     if (key.kind !== 'secret') {
       throw new KmsError('illegalOperation', `Cannot MAC with "${key.id}": it is no secret key`)
     }
@@ -427,6 +433,7 @@ export class Pkcs11Keystore implements Keystore {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.derive(kept, mechanism, length)
     assertDerives(key, mechanism)
+    if (!this.#device.isKnown) await this.#device.ready()
     this.#assertAble(`derive from "${key.id}"`, { derive: mechanism.kdf })
     if (mechanism.kdf === 'DH') return agree(this.#device, this.#keys, key, mechanism, length)
     if (mechanism.kdf === 'ENCRYPT') {
@@ -492,4 +499,9 @@ export class Pkcs11Keystore implements Keystore {
     const refusal = why ?? this.cannot({ generate: spec })
     if (refusal !== undefined) throw new KmsError('invalidField', `Cannot ${what}: ${refusal}`)
   }
+}
+
+/** Another HSM of a group may have been faster, where they are one. */
+function unlessStale(error: unknown): void {
+  if (!isStale(error)) throw error
 }

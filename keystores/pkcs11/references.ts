@@ -24,6 +24,10 @@ const LENGTH_BYTES = 2
 export interface Reference {
   /** Whether the key came into the device through here. */
   readonly isMade: boolean
+  /** Whether its CKA_ID was drawn at random here, and is nobody else's. */
+  readonly isDrawn: boolean
+  /** Whether CKA_ID and label are a name that a client has chosen. */
+  readonly isNamed: boolean
   readonly objectClass: number
   readonly id: Uint8Array
   /** Empty where the CKA_ID is enough. */
@@ -89,6 +93,8 @@ function reference(
 ): Reference {
   return {
     isMade: handle[0] !== FOUND,
+    isDrawn: handle[0] === MADE,
+    isNamed: handle[0] === NAMED,
     objectClass,
     id,
     label,

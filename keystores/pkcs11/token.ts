@@ -42,12 +42,12 @@ export async function tokenIn(client: Pkcs11Client, slotID: number): Promise<Tok
   const { pInfo: token } = await client.call('C_GetTokenInfo', { slotID })
   return {
     identity: {
-      manufacturer: text(library.manufacturerID),
-      library: text(library.libraryDescription),
-      tokenManufacturer: text(token.manufacturerID),
-      model: text(token.model),
+      manufacturer: textOf(library.manufacturerID),
+      library: textOf(library.libraryDescription),
+      tokenManufacturer: textOf(token.manufacturerID),
+      model: textOf(token.model),
     },
-    token: { slot: slotID, token: text(token.label), serial: text(token.serialNumber) },
+    token: { slot: slotID, token: textOf(token.label), serial: textOf(token.serialNumber) },
     mechanisms: await mechanismsOf(client, slotID),
   }
 }
@@ -73,7 +73,7 @@ export async function slotOf(
       seen.push(`slot ${slotID} (${rvName(pInfo.rv)})`)
       continue
     }
-    const [label, serial] = [text(pInfo.label), text(pInfo.serialNumber)]
+    const [label, serial] = [textOf(pInfo.label), textOf(pInfo.serialNumber)]
     seen.push(`slot ${slotID} "${label}"`)
     const isIt =
       ('slot' in token && token.slot === slotID) ||
@@ -153,7 +153,7 @@ async function mechanismsOf(
 }
 
 /** Padded with blanks, as the standard has it; some pad with zeros, and end a C string with one. */
-function text(bytes: Uint8Array): string {
+export function textOf(bytes: Uint8Array): string {
   const end = bytes.indexOf(0)
   return Buffer.from(end < 0 ? bytes : bytes.subarray(0, end))
     .toString('utf8')

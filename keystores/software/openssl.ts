@@ -4,9 +4,10 @@
  * node:crypto hashes before it signs with ECDSA, DSA and PSS, and has one hash for OAEP and PSS and
  * their mask generation function; PKCS#11's CKM_ECDSA, KMIP's Digested Data and Mask Generator
  * Hashing Algorithm want otherwise; and it signs with ML-DSA and SLH-DSA in their pure form only.
- * This module calls `EVP_PKEY_sign`, `EVP_PKEY_verify`, `EVP_PKEY_encrypt`, `EVP_PKEY_decrypt` and
- * the check of OAEP's padding (for devices that do no more than bare RSA) of the same OpenSSL that
- * node:crypto is made of, through node:ffi. Nothing is computed here. See `decisions/`.
+ * This module calls `EVP_PKEY_sign`, `EVP_PKEY_verify`, `EVP_PKEY_encrypt`, `EVP_PKEY_decrypt`, the
+ * check of OAEP's padding (for devices that do no more than bare RSA), and what tells the key that
+ * a seed of ML-KEM or ML-DSA stands for, of the same OpenSSL that node:crypto is made of, through
+ * node:ffi. Nothing is computed here. See `decisions/`.
  *
  * Where the runtime has no node:ffi or does not show its OpenSSL, {@link openssl} is undefined, and
  * the keystore says which mechanisms it lacks for that reason.
@@ -23,11 +24,17 @@ type Ffi = typeof import('node:ffi')
 const OUTPUT_BYTES_MAX = 2_048
 /** Longest signature: SLH-DSA of the category 5, fast. */
 const SIGNATURE_BYTES_MAX = 49_856
+/** Longest private key that is kept as a seed: ML-DSA-87, FIPS 204 table 2. */
+const EXPANDED_BYTES_MAX = 4_896
 
 const SIGNATURES = {
   d2i_AutoPrivateKey: { arguments: ['pointer', 'buffer', 'i64'], return: 'pointer' },
   d2i_PUBKEY: { arguments: ['pointer', 'buffer', 'i64'], return: 'pointer' },
   EVP_PKEY_free: { arguments: ['pointer'], return: 'void' },
+  EVP_PKEY_get_octet_string_param: {
+    arguments: ['pointer', 'string', 'buffer', 'u64', 'buffer'],
+    return: 'i32',
+  },
   EVP_PKEY_CTX_new: { arguments: ['pointer', 'pointer'], return: 'pointer' },
   EVP_PKEY_CTX_free: { arguments: ['pointer'], return: 'void' },
   EVP_PKEY_CTX_ctrl_str: { arguments: ['pointer', 'string', 'string'], return: 'i32' },
@@ -100,6 +107,8 @@ export interface OpenSsl {
    * @returns Undefined whatever is wrong with the block, after the same time.
    */
   openOaep(block: Uint8Array, bytes: number, oaep: Oaep): Buffer | undefined
+  /** The private key of ML-KEM or ML-DSA that its seed stands for. */
+  expanded(key: KeyObject): Buffer
   /** Mixes bytes into the random number generator. */
   seed(bytes: Uint8Array): void
 }
@@ -244,6 +253,17 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
     return message
   }
 
+  function expanded(key: KeyObject): Buffer {
+    const out = Buffer.alloc(EXPANDED_BYTES_MAX)
+    const size = BigInt(out.length)
+    const pointer = pointerOf(key)
+    if (ssl.EVP_PKEY_get_octet_string_param(pointer, 'priv', out, size, length) !== 1) {
+      ssl.ERR_clear_error()
+      throw failed('expand the seed')
+    }
+    return out.subarray(0, Number(length.readBigUInt64LE()))
+  }
+
   return {
     signMessage: (key, settings, message, name = String(key.asymmetricKeyType)) =>
       withContext(
@@ -278,6 +298,7 @@ function connect(ffi: Ffi, ssl: Functions): OpenSsl {
         output(ssl.EVP_PKEY_decrypt, context, data),
       ),
     openOaep,
+    expanded,
     seed: (bytes) => ssl.RAND_seed(Buffer.from(bytes), bytes.length),
   }
 }

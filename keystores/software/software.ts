@@ -290,6 +290,10 @@ export class SoftwareKeystore implements Keystore {
     throw new KmsError('illegalOperation', what)
   }
 
+  expand(key: KeyInUse): Secret | undefined {
+    return openssl && new Secret(openssl.expanded(this.#open(key).key))
+  }
+
   encapsulate(key: KeyInUse): Encapsulated {
     const { sharedKey, ciphertext } = kem(() => crypto.encapsulate(this.#open(key).key))
     return { ciphertext, sharedSecret: new Secret(sharedKey) }

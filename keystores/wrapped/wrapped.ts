@@ -245,6 +245,10 @@ export class WrappedKeystore implements Keystore {
     }
   }
 
+  expand(key: KeyInUse): Awaitable<Secret | undefined> {
+    return this.#with(key, (own) => this.#inner.expand?.(own))
+  }
+
   encapsulate(key: KeyInUse): Awaitable<Encapsulated> {
     return this.#with(key, (own) => this.#inner.encapsulate(own))
   }

@@ -7,7 +7,6 @@
  * @module
  */
 import type { Context } from '#core/context.ts'
-import type { ManagedObject } from '#core/objects.ts'
 import { create, createKeyPair } from '#core/operations/create.ts'
 import type { KeySpec, PairAlgorithm, PairRow, SecretKeyRow } from '#spec/algorithms.ts'
 import { isPair, PAIRS, pairRow, SECRET_KEYS, secretKeyRow } from '#spec/algorithms.ts'
@@ -18,6 +17,7 @@ import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Handlers, Mechanism } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
+import { setApart } from '../objects/apart.ts'
 import {
   bytesItem,
   curveOfParams,
@@ -204,16 +204,16 @@ async function generatePair(
   assertFits(forPrivate, 'private', privateSubject.family, 'generate')
   const publicPlan = planOf(session, publicSubject, forPublic)
   const privatePlan = planOf(session, privateSubject, forPrivate)
-  if (publicPlan.lasting !== privatePlan.lasting) return apart()
   assertMakes(session, spec)
-  if (!privatePlan.lasting) assertRoom(session, 2)
+  const passing = [publicPlan, privatePlan].filter(({ lasting }) => !lasting)
+  if (passing.length > 0) assertRoom(session, passing.length)
   const owned = isPair(spec.algorithm) && pairRow(spec.algorithm).ckm !== mechanism
   const more = owned ? [generatedBy(mechanism)] : []
   const half = (plan: Plan) => ({ owned: [...plan.owned, ...more], namesRepeat: true })
   const known = specAttributes(spec)
   const sameLabel = labelOf(publicPlan) === labelOf(privatePlan)
   const publicGiven = sameLabel ? repeatedLabel(publicPlan.given) : publicPlan.given
-  const pair = await createKeyPair(contextOf(session, privatePlan, 'CreateKeyPair'), {
+  const made = await createKeyPair(contextOf(session, privatePlan, 'CreateKeyPair'), {
     privateKey: { attributes: [...privatePlan.given, ...chosenIdentifier(privatePlan), ...known] },
     publicKey: { attributes: [...publicGiven, ...known] },
     internal: {
@@ -222,21 +222,19 @@ async function generatePair(
       publicExponent: publicExponent(forPublic),
     },
   })
-  const handle = (object: ManagedObject): number => {
-    return handleFor(session, object, privatePlan.lasting)
+  const isApart = publicPlan.lasting !== privatePlan.lasting
+  const { publicKey, privateKey } = isApart
+    ? await setApart(session, made, publicPlan.lasting)
+    : made
+  return {
+    publicKey: handleFor(session, publicKey, publicPlan.lasting),
+    privateKey: handleFor(session, privateKey, privatePlan.lasting),
   }
-  return { publicKey: handle(pair.publicKey), privateKey: handle(pair.privateKey) }
 }
 
 function labelOf({ given }: Plan): string | undefined {
   const name = given.find(({ id }) => id === 'name')?.value as { nameValue: string } | undefined
   return name?.nameValue
-}
-
-/** The halves of a pair know each other: they stay together. */
-function apart(): never {
-  const what = 'CKA_TOKEN is not the same in both templates; copy the half that shall stay'
-  throw new CryptokiError(CKR.TEMPLATE_INCONSISTENT, what)
 }
 
 /** Exponents that a keystore is asked for: odd, and in 32 bits, as OpenSSL has them. */

@@ -292,7 +292,7 @@ async function otherwise(
 }
 
 /** Attributes of the original, with what it had by way of its identifier said outright. */
-function startingBag(object: ManagedObject, staysBesides: boolean): AttributeBag {
+export function startingBag(object: ManagedObject, staysBesides: boolean): AttributeBag {
   const { attributes } = object
   const linked = staysBesides ? attributes : attributes.without('link')
   const bag = isHiddenKey(kindOfObject(object), attributes) ? withCopied(linked) : linked

@@ -80,10 +80,38 @@ describe('post-quantum private keys', { skip: absent(), timeout: 60_000 }, () =>
       equal(verify(undefined, DATA, publicKey, pSignature as Uint8Array), true)
     })
 
+    it(`${type}: one that is made here tells both, and its CKA_VALUE is the same key`, async () => {
+      const generator = KEY_TYPE === CKK.ML_DSA ? CKM.ML_DSA_KEY_PAIR_GEN : CKM.ML_KEM_KEY_PAIR_GEN
+      const [, key] = await bench.generatePair(
+        session,
+        generator,
+        { PARAMETER_SET, TOKEN: true },
+        readable,
+      )
+      const { SEED, VALUE } = await bench.read(session, key, 'SEED', 'VALUE')
+      const spki = (await bench.read(session, key, 'PUBLIC_KEY_INFO')).PUBLIC_KEY_INFO
+      equal(VALUE?.length, bytes)
+      for (const brought of [{ SEED: SEED as Uint8Array }, { VALUE: VALUE as Uint8Array }]) {
+        const again = await bench.create(session, { ...parts, ...brought })
+        const read = await bench.read(session, again, 'PUBLIC_KEY_INFO', 'VALUE')
+        deepEqual(read, { PUBLIC_KEY_INFO: spki, VALUE })
+      }
+    })
+
+    it(`${type}: one that is sensitive tells neither`, async () => {
+      const generator = KEY_TYPE === CKK.ML_DSA ? CKM.ML_DSA_KEY_PAIR_GEN : CKM.ML_KEM_KEY_PAIR_GEN
+      const [, key] = await bench.generatePair(session, generator, { PARAMETER_SET }, {})
+      for (const name of ['SEED', 'VALUE'] as const) {
+        equal(await bench.code(session, key, name), 'CKR_ATTRIBUTE_SENSITIVE')
+      }
+    })
+
     it(`${type}: CKA_SEED and CKA_VALUE are of one key`, async () => {
       const VALUE = expanded(privateKey)
       const key = await bench.create(session, { ...parts, VALUE, SEED })
-      deepEqual(Buffer.from((await bench.read(session, key, 'SEED')).SEED as Uint8Array), SEED)
+      const both = await bench.read(session, key, 'SEED', 'VALUE')
+      deepEqual(Buffer.from(both.SEED as Uint8Array), SEED)
+      deepEqual(Buffer.from(both.VALUE as Uint8Array), VALUE)
       const other = expanded(generateKeyPairSync(type as 'ml-dsa-44').privateKey)
       for (const wrong of [other, VALUE.subarray(1), SEED]) {
         await refuses(CKR.ATTRIBUTE_VALUE_INVALID, () => {

@@ -4,7 +4,7 @@
  * PKCS#11 3.2 §6 (ML-DSA, ML-KEM, SLH-DSA); FIPS 203 and 204 for the two forms of a private key:
  * the seed, and what is made of it. In PKCS#8 the seed is `[0]`, the expanded key an OCTET STRING,
  * and both a SEQUENCE. node:crypto takes all of them and writes the shortest that it can; it does
- * not expand a seed for others, so that CKA_VALUE is told of keys alone that came without.
+ * not tell what a seed expands to: the keystore does.
  *
  * @module
  */

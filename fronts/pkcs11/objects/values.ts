@@ -275,7 +275,18 @@ function privateValue(services: Services, object: ManagedObject, type: number): 
       format: 'der',
       type: 'pkcs8',
     })
-    return answered(privatePart(key, type))
+    const part = privatePart(key, type)
+    return part === undefined && type === CKA.VALUE ? expanded(services, object) : answered(part)
+  })
+}
+
+/** CKA_VALUE of a key that is kept as its seed. */
+function expanded(services: Services, object: ManagedObject): Awaitable<Read> {
+  const key = keyInUse(object)
+  const { keystore } = object.material as { readonly keystore: string }
+  return after(services.keystores.named(keystore).expand?.(key), (made) => {
+    using bytes = made
+    return answered(bytes && Buffer.from(bytes.expose()))
   })
 }
 
