@@ -96,7 +96,11 @@ export function asGiven(attributes: AttributeBag, id: AttributeId): AttributeBag
   return id === 'originalCreationDate' ? attributes.set(LOCAL, NOT_LOCAL) : attributes
 }
 
-/** One more instance, or the first value of a single one: Add Attribute. */
+/**
+ * One more instance, or the first value of a single one: Add Attribute.
+ *
+ * @throws {@link KmsError} `unknownAttribute`, `readOnlyAttribute`, `destroyed`, `attributeExists`.
+ */
 export function assertMayAdd(object: AttributeBag, id: AttributeId): void {
   const label = attributeLabel(id)
   assertKnown(id, 'Cannot add attribute')
@@ -119,7 +123,9 @@ export function assertMayAdd(object: AttributeBag, id: AttributeId): void {
 /**
  * Another value for an instance that is there: Modify Attribute.
  *
- * @param code Which failure to name: Modify and Set have different ones.
+ * @param code Which failure to name where it is read-only: Modify and Set have different ones.
+ * @throws {@link KmsError} that; `unknownAttribute`, `readOnlyAttribute`, `destroyed`,
+ * `wrongState`, `attributeReadOnly`.
  */
 export function assertMayChange(
   object: AttributeBag,

@@ -53,6 +53,10 @@ export interface Changed {
   readonly attribute: ListedAttribute
 }
 
+/**
+ * @throws {@link KmsError} those of {@link assertValue}, {@link assertMayAdd} and
+ * {@link assertCount}; `notFound`, `permissionDenied`.
+ */
 export async function addAttribute(
   context: Context,
   id: string,
@@ -95,6 +99,10 @@ function assertCurrent(id: AttributeId, current: ListedAttribute | undefined, ve
   throw new KmsError('invalidField', `${what}; both must name the same`)
 }
 
+/**
+ * @throws {@link KmsError} those of {@link assertValue} and {@link assertMayChange}; `notFound`,
+ * `permissionDenied`, `noAttribute`, `noAttributeInstance`, `multiValued`, `invalidField`.
+ */
 export async function modifyAttribute(context: Context, wish: ModifyWish): Promise<Changed> {
   const { id: key, value } = wish.attribute
   assertValue('Cannot modify attribute', wish.attribute)
@@ -146,6 +154,10 @@ export interface DeleteWish {
   readonly indexRequired?: boolean | undefined
 }
 
+/**
+ * @throws {@link KmsError} those of {@link assertMayDelete}; `notFound`, `permissionDenied`,
+ * `noAttributeToDelete`, `noAttributeInstance`, `multiValued`, `invalidField`.
+ */
 export async function deleteAttribute(context: Context, wish: DeleteWish): Promise<Changed> {
   const key = wish.attribute
   assertCurrent(key, wish.current, 'delete')

@@ -49,6 +49,12 @@ export interface EncryptResult {
   readonly tag?: Uint8Array | undefined
 }
 
+/**
+ * The IV is made here, or by the device, where the parameters ask for a random one.
+ *
+ * @throws {@link KmsError} those of {@link usableKey} and {@link cipherMechanism}; `dataLength`,
+ * `usageLimit`.
+ */
 export function encrypt(context: Context, wish: EncryptWish): Awaitable<EncryptResult> {
   return after(usableKey(context, wish.id, USES.encrypt), (key) => {
     const parameters = effectiveParameters(key.object, wish.parameters)
@@ -67,6 +73,10 @@ export function makesIv({ key, keystore }: UsableKey, cipher: Cipher): boolean {
   return keystore.makesIv?.(key, cipher) === true
 }
 
+/**
+ * @throws {@link KmsError} those of {@link usableKey} and {@link cipherMechanism};
+ * `cryptographicFailure` whatever is wrong with data, tag or padding.
+ */
 export function decrypt(
   context: Context,
   wish: DecryptWish,
@@ -100,6 +110,9 @@ export interface SignWish extends KeyWish {
   readonly digested: boolean
 }
 
+/**
+ * @throws {@link KmsError} those of {@link usableKey} and {@link signatureMechanism}; `usageLimit`.
+ */
 export async function sign(
   context: Context,
   wish: SignWish,
@@ -110,6 +123,11 @@ export async function sign(
   return { object: key.object, signature: await signWith(context, key, mechanism, wish.data) }
 }
 
+/**
+ * A signature that does not fit is an answer, and no failure.
+ *
+ * @throws {@link KmsError} those of {@link usableKey} and {@link signatureMechanism}.
+ */
 export async function signatureVerify(
   context: Context,
   wish: SignWish & { readonly signature: Uint8Array },
@@ -124,6 +142,7 @@ export async function signatureVerify(
   }
 }
 
+/** @throws {@link KmsError} those of {@link usableKey} and {@link macMechanism}; `usageLimit`. */
 export async function mac(
   context: Context,
   wish: KeyWish,
@@ -134,6 +153,11 @@ export async function mac(
   return { object: key.object, mac: code }
 }
 
+/**
+ * Compares in a time that says nothing; a code that does not fit is an answer, and no failure.
+ *
+ * @throws {@link KmsError} those of {@link usableKey} and {@link macMechanism}.
+ */
 export async function macVerify(
   context: Context,
   wish: KeyWish & { readonly mac: Uint8Array },

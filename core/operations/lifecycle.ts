@@ -39,6 +39,7 @@ function currentState(object: ManagedObject, verb: string, now: number): State {
   throw new KmsError('illegalOperation', `Cannot ${verb} ${labelOf(object)}: it has no state`)
 }
 
+/** @throws {@link KmsError} `notFound`, `permissionDenied`, `illegalOperation`, `wrongState`. */
 export async function activate(context: Context, id: string): Promise<ManagedObject> {
   return retried(async () => {
     const object = await livingObject(context, id)
@@ -64,6 +65,12 @@ export interface RevokeWish {
   readonly compromiseOccurrenceDate?: number | undefined
 }
 
+/**
+ * Deactivates the object, or says that it is compromised: as the reason has it.
+ *
+ * @throws {@link KmsError} `invalidField`, `notFound`, `permissionDenied`, `illegalOperation`,
+ * `wrongState`.
+ */
 export async function revoke(context: Context, wish: RevokeWish): Promise<ManagedObject> {
   const { reason, compromiseOccurrenceDate } = wish
   assertReason(reason.revocationReasonCode, compromiseOccurrenceDate)

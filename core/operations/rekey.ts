@@ -65,6 +65,12 @@ const NOT_COPIED: ReadonlySet<string> = new Set<AttributeKey>([
   'archiveDate',
 ])
 
+/**
+ * Another key of the same kind; both are linked, and the Name goes over.
+ *
+ * @throws {@link KmsError} `notFound`, `permissionDenied`, `destroyed`, `archived`,
+ * `attributeValue`, `offsetWithoutDate`, `invalidMessage`.
+ */
 export async function reKey(context: Context, wish: ReKeyWish): Promise<ManagedObject> {
   return retried(async () => {
     const old = await oldKey(context, wish.id, ObjectType.SymmetricKey)
