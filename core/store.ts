@@ -85,13 +85,15 @@ export class Store {
   }
 
   async #chunk(ids: readonly string[]): Promise<readonly ManagedObject[]> {
-    const missing = ids.filter((id) => !this.#cache.has(id))
+    // Taken before others are read, which may put them out of the cache.
+    const taken = new Map(ids.map((id) => [id, this.cached(id)]))
+    const missing = ids.filter((id) => taken.get(id) === undefined)
     const records = missing.length === 0 ? [] : await this.#database.readAll('object', missing)
     const read = new Map<string, ManagedObject>()
     for (const record of records) {
       if (record !== undefined) read.set(record.id, this.#read(record))
     }
-    return ids.flatMap((id) => read.get(id) ?? this.cached(id) ?? [])
+    return ids.flatMap((id) => read.get(id) ?? this.#cache.get(id) ?? taken.get(id) ?? [])
   }
 
   /** @throws {@link KmsError} `tampered` when one of few found is not what was written. */
