@@ -113,7 +113,9 @@ export class Store {
     ids: readonly string[],
     altered: Altered | undefined,
   ): Promise<readonly ManagedObject[]> {
-    const missing = ids.filter((id) => !this.#cache.has(id))
+    // Taken before others are read, which may put them out of the cache.
+    const taken = new Map(ids.map((id) => [id, this.cached(id)]))
+    const missing = ids.filter((id) => taken.get(id) === undefined)
     const read = new Map<string, ManagedObject>()
     try {
       const records = missing.length === 0 ? [] : await this.#database.readAll('object', missing)
@@ -124,7 +126,7 @@ export class Store {
       if (altered === undefined || !isTampered(error)) throw error
       for (const id of missing) await this.#tryRead(id, read, altered)
     }
-    return ids.flatMap((id) => read.get(id) ?? this.cached(id) ?? [])
+    return ids.flatMap((id) => read.get(id) ?? this.#cache.get(id) ?? taken.get(id) ?? [])
   }
 
   async #tryRead(id: string, read: Map<string, ManagedObject>, altered: Altered): Promise<void> {
