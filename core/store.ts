@@ -193,8 +193,10 @@ export class Store {
    * @returns What is wrong with each that does not open.
    */
   async verify(): Promise<readonly string[]> {
-    const { ids } = await this.find({ conditions: [], limit: Number.MAX_SAFE_INTEGER })
     const problems: string[] = []
+    // That the file itself is damaged is the database's own to report as well.
+    const everything = { conditions: [], limit: Number.MAX_SAFE_INTEGER }
+    const { ids } = await this.find(everything).catch(() => ({ ids: [] }))
     for (const [index, id] of ids.entries()) {
       if (index % CHUNK === CHUNK - 1) await pause()
       // What the ledger refuses is the database's own to report.
