@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { randomBytes } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import { commit } from '#core/change.ts'
 import type { Context, Principal, Services } from '#core/context.ts'
 import { isDestroyed } from '#core/lifecycle.ts'
@@ -298,15 +298,15 @@ export class Application implements Contract {
   }
 }
 
-/** Of the number that handles begin at: two applications do not come near each other. */
-const HANDLE_BYTES = 6
+/** Applications that keep handles in 32 bits have room for as many again. */
+const FIRST_HANDLE_MAX = 2 ** 30
 
 /**
  * Where handles begin. A process that has outlived a server, or its connections, still has those of
  * before: they must not be somebody else's session now, or another key.
  */
 function firstHandle(): number {
-  return randomBytes(HANDLE_BYTES).readUIntBE(0, HANDLE_BYTES)
+  return randomInt(1, FIRST_HANDLE_MAX)
 }
 
 /** Two tokens may show the same object: it has a handle in each. */
