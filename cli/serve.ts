@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { unknownVariables } from '#server/config.ts'
 import type { RunningServer } from '#server/serve.ts'
+import { tellReady } from '#server/supervisor.ts'
 import { VERSION } from './about.ts'
 import { loadConfig } from './configured.ts'
 import { askPassphrase, type GlobalOptions } from './environment.ts'
@@ -86,6 +87,7 @@ needs a new start.`,
     const { kmip, plain, pkcs11, metrics } = server
     const result = { ready: true, kmip, plain, pkcs11, metrics, data: house.dataDir, new: isNew }
     print(options.json, result, () => welcome(server, house.dataDir, isNew))
+    tellReady(listenersOf(server), log)
   })
 
 const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
@@ -116,26 +118,29 @@ And for PKCS#11 applications, with a PIN of your choice:
 `
 }
 
-/** What a stranger reads first; the commands work as they stand here. */
-function welcome(
-  { kmip, plain, pkcs11, metrics }: Pick<RunningServer, 'kmip' | 'plain' | 'pkcs11' | 'metrics'>,
-  dataDir: string,
-  isNew: boolean,
-): string {
-  const data = shownPath(dataDir)
-  const flags = data === 'data' ? '' : ` --data ${shellWord(data)}`
-  const claviger = shellWord(shownPath(LAUNCHER))
-  const listeners = [
+type Listening = Pick<RunningServer, 'kmip' | 'plain' | 'pkcs11' | 'metrics'>
+
+/** Where it can be reached, in one line. */
+function listenersOf({ kmip, plain, pkcs11, metrics }: Listening): string {
+  return [
     `kmip ${kmip}`,
     ...(plain === undefined ? [] : [`without TLS ${plain}`]),
     ...(pkcs11 === undefined ? [] : [`pkcs11 ${shownPath(pkcs11)}`]),
     ...(metrics === undefined ? [] : [`metrics ${metrics}`]),
   ].join(', ')
+}
+
+/** What a stranger reads first; the commands work as they stand here. */
+function welcome(server: Listening, dataDir: string, isNew: boolean): string {
+  const { pkcs11 } = server
+  const data = shownPath(dataDir)
+  const flags = data === 'data' ? '' : ` --data ${shellWord(data)}`
+  const claviger = shellWord(shownPath(LAUNCHER))
   const [seal, open] = ['encrypt', 'decrypt'].map((verb) => {
     return `${claviger} ${verb} --key first${flags}`
   })
   return `Claviger ${VERSION}, ${isNew ? 'new data' : 'data'} in ${data}
-ready       ${listeners}
+ready       ${listenersOf(server)}
 credential  ${data}/pki/admin.pem and admin.key; authority ${data}/pki/ca.pem
 
 Try, in another terminal:

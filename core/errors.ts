@@ -126,6 +126,11 @@ export function failureCode(error: unknown): FailureCode {
   return error instanceof KmsError || error instanceof WireError ? error.code : 'internal'
 }
 
+/** Whether it concerns whoever looks after the server, whatever was asked for. */
+export function isServersOwn(code: FailureCode): boolean {
+  return code === 'internal' || code === 'tampered' || code === 'storageUnavailable'
+}
+
 /** What the peer may read of any thrown value. */
 export function failureMessage(error: unknown): string {
   const ours = error instanceof KmsError || error instanceof WireError

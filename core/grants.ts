@@ -100,7 +100,9 @@ export class Grants {
   /** Opens every record. @returns What is wrong with each that does not open. */
   async verify(database: Database): Promise<readonly string[]> {
     const problems: string[] = []
-    const { ids } = await database.find({ kind: 'grant', conditions: [], limit: GRANTS_MAX })
+    // That the file itself is damaged is the database's own to report.
+    const everything = { kind: 'grant', conditions: [], limit: GRANTS_MAX } as const
+    const { ids } = await database.find(everything).catch(() => ({ ids: [] }))
     for (const id of ids) {
       // What the ledger refuses is the database's own to report.
       const record = await database.read('grant', id).catch(() => undefined)

@@ -113,7 +113,9 @@ export class Store {
     ids: readonly string[],
     altered: Altered | undefined,
   ): Promise<readonly ManagedObject[]> {
-    const missing = ids.filter((id) => !this.#cache.has(id))
+    // Taken before others are read, which may put them out of the cache.
+    const taken = new Map(ids.map((id) => [id, this.cached(id)]))
+    const missing = ids.filter((id) => taken.get(id) === undefined)
     const read = new Map<string, ManagedObject>()
     try {
       const records = missing.length === 0 ? [] : await this.#database.readAll('object', missing)
@@ -124,7 +126,7 @@ export class Store {
       if (altered === undefined || !isTampered(error)) throw error
       for (const id of missing) await this.#tryRead(id, read, altered)
     }
-    return ids.flatMap((id) => read.get(id) ?? this.cached(id) ?? [])
+    return ids.flatMap((id) => read.get(id) ?? this.#cache.get(id) ?? taken.get(id) ?? [])
   }
 
   async #tryRead(id: string, read: Map<string, ManagedObject>, altered: Altered): Promise<void> {
@@ -191,8 +193,10 @@ export class Store {
    * @returns What is wrong with each that does not open.
    */
   async verify(): Promise<readonly string[]> {
-    const { ids } = await this.find({ conditions: [], limit: Number.MAX_SAFE_INTEGER })
     const problems: string[] = []
+    // That the file itself is damaged is the database's own to report as well.
+    const everything = { conditions: [], limit: Number.MAX_SAFE_INTEGER }
+    const { ids } = await this.find(everything).catch(() => ({ ids: [] }))
     for (const [index, id] of ids.entries()) {
       if (index % CHUNK === CHUNK - 1) await pause()
       // What the ledger refuses is the database's own to report.

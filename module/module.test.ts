@@ -117,6 +117,10 @@ describe('libclaviger.so', needsCompiler(), () => {
     ok(Math.min(...times) < 5, `took ${times} ms`)
   })
 
+  it('works in a process that gets one signal after the other', async () => {
+    await scenario('interrupted')
+  })
+
   it('finds the server that pReserved names, with odd characters', async () => {
     await peer.listen(socket)
     const address = `unix:path=${socket.replace('peer', '%70eer')}`

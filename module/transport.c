@@ -508,6 +508,17 @@ bool connection_adopt(struct connection *connection, int fd)
     return adopt(connection, fd, 4 * CONNECT_SECONDS);
 }
 
+/* A signal ends the wait for a place in the server's queue, and a full queue makes it wait. */
+static bool connect_to(int fd, const struct sockaddr_un *address)
+{
+    const int64_t until = now_milliseconds() + (int64_t)CONNECT_SECONDS * 1000;
+    while (connect(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
+        if (errno != EINTR || now_milliseconds() >= until)
+            return false;
+    }
+    return true;
+}
+
 bool connection_dial(struct connection *connection, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -520,7 +531,7 @@ bool connection_dial(struct connection *connection, const char *path)
     /* A full queue makes connect() wait. */
     const struct timeval patience = {.tv_sec = CONNECT_SECONDS};
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+    if (!connect_to(fd, &address)) {
         close(fd);
         return false;
     }

@@ -95,6 +95,7 @@ describe('a record that was altered', { timeout: 120_000 }, () => {
     deepEqual((await locate(type)).toSorted(), ids.toSorted())
     deepEqual(await locate({ id: 'name', value: { nameValue: 'second' } }), [altered])
     await rejects(kmip.call('Get', { uniqueIdentifier: altered }), { message: ALTERED })
+    match(server.log(), /ERROR a KMIP operation failed reason=".*was altered.*" operation=Get/)
     await kmip.call('Get', { uniqueIdentifier: ids[0] })
   })
 

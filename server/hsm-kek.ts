@@ -118,7 +118,8 @@ export async function kekAtStart(house: House, { name, kek }: Pkcs11Keystore): P
       const missing = present ? [] : [`it is not in ${token}`]
       return [...missing, ...all, ...warnings]
     })
-    if (copy === 'none') problems.unshift('there is no copy of it')
+    const hint = `"claviger hsm kek generate ${name}" makes one, "import" brings yours`
+    if (copy === 'none') problems.unshift(`there is no copy of it; ${hint}`)
     const details = { keystore: name, label: kek.label, checkValue }
     if (problems.length === 0) log.info(details, 'key-encrypting key of the HSM is the copy’s')
     else log.warn({ ...details, problems }, 'key-encrypting key of the HSM')

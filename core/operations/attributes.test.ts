@@ -12,10 +12,11 @@ import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   CryptographicAlgorithm,
   LinkType,
+  NameType,
   ObjectType,
   UsageLimitsUnit,
 } from '#spec/kmip/enumerations.ts'
-import { addAttribute, deleteAttribute } from './attributes.ts'
+import { addAttribute, deleteAttribute, modifyAttribute } from './attributes.ts'
 import { create } from './create.ts'
 
 const LIMITS = { usageLimitsTotal: 5n, usageLimitsUnit: UsageLimitsUnit.Object }
@@ -64,5 +65,38 @@ describe('Part of a structure', { timeout: 30_000 }, () => {
     const wish = { id, attribute: 'usageLimits' } as const
     const { attribute } = await deleteAttribute(own.context('DeleteAttribute'), wish)
     deepEqual(attribute.value, whole)
+  })
+})
+
+describe('A name', { timeout: 30_000 }, () => {
+  let own: OwnToken
+  before(async () => {
+    own = await newOwnToken()
+  })
+  after(() => own.close())
+
+  const name = (nameValue: string) =>
+    ({ id: 'name', value: { nameValue, nameType: NameType.UninterpretedTextString } }) as const
+
+  it('is given to one object once', async () => {
+    const given = {
+      attributes: [
+        { id: 'cryptographicAlgorithm', value: CryptographicAlgorithm.AES },
+        { id: 'cryptographicLength', value: 256 },
+        { id: 'cryptographicUsageMask', value: 12 },
+        name('first'),
+        name('second'),
+      ],
+    } as const
+    const objectType = ObjectType.SymmetricKey
+    const { id } = await create(own.context('Create'), { objectType, given })
+    const modified = (attribute: ListedAttribute) =>
+      modifyAttribute(own.context('ModifyAttribute'), { id, attribute })
+    const inUse = { code: 'nameInUseByAttribute' }
+    const again = addAttribute(own.context('AddAttribute'), id, name('first'))
+    await rejects(again, inUse)
+    await rejects(modified({ ...name('first'), index: 1 }), inUse)
+    const { object } = await modified({ ...name('first'), index: 0 })
+    deepEqual(object.attributes.all('name'), [name('first').value, name('second').value])
   })
 })

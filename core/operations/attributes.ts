@@ -229,6 +229,7 @@ async function changed(
     const attributes = withUsageCount(wished)
     const isCounted = attributes !== wished && given.id === 'usageLimits'
     const attribute = isCounted ? { ...given, value: attributes.get('usageLimits') } : given
+    assertOnce(object.attributes, attributes, attribute)
     assertDates(attributes, object.attributes)
     assertSize(object.attributes, attributes, context.services.limits.attributeBytesMax)
     const after = withConsequences(attributes, context.now)
@@ -238,6 +239,17 @@ async function changed(
       attribute,
     }
   })
+}
+
+/** A name that the object has already is as little free as one of another object. */
+function assertOnce(before: AttributeBag, after: AttributeBag, { id, value }: ListedAttribute) {
+  if (id !== 'name' || value === undefined) return
+  const { nameValue } = value as Name
+  const times = (bag: AttributeBag): number =>
+    bag.all('name').filter((name) => name.nameValue === nameValue).length
+  if (times(after) < 2 || times(after) <= times(before)) return
+  const what = `Cannot give the name "${nameValue}": the object has it already`
+  throw new KmsError('nameInUseByAttribute', what)
 }
 
 /** What is too large already, because the limit was lowered, may still shrink. */

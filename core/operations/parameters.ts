@@ -77,8 +77,12 @@ function cipherFor(key: UsableKey, parameters: CryptographicParameters): Cipher 
 
 function noSuchCipher(object: ManagedObject, parameters: CryptographicParameters): KmsError {
   const { blockCipherMode, paddingMethod } = parameters
-  const algorithm = algorithmLabel(object.attributes.get('cryptographicAlgorithm'))
+  const number = object.attributes.get('cryptographicAlgorithm')
   const what = `Cannot use ${labelOf(object)}`
+  if (number === undefined) {
+    return new KmsError('parametersUnsupported', `${what}: it has no Cryptographic Algorithm`)
+  }
+  const algorithm = algorithmLabel(number)
   if (blockCipherMode === undefined && (algorithm === 'AES' || algorithm === 'DES3')) {
     const where = 'give them with the request, or as the attribute Cryptographic Parameters'
     return new KmsError('parametersMissing', `${what}: the Block Cipher Mode is missing; ${where}`)
@@ -252,6 +256,11 @@ function schemeFor(key: UsableKey, { paddingMethod }: CryptographicParameters): 
   })
   const scheme = wanted ?? (paddingMethod === undefined || type !== 'rsa' ? schemes[0] : undefined)
   if (scheme !== undefined) return scheme
+  if (spec === undefined) {
+    const why =
+      'only a key of an algorithm that signs does that; take the public key of a certificate'
+    throw new KmsError('parametersUnsupported', `Cannot use ${labelOf(key.object)}: ${why}`)
+  }
   const algorithm = algorithmLabel(key.object.attributes.get('cryptographicAlgorithm'))
   const how =
     paddingMethod === undefined ? '' : ` with padding ${nameOf(PaddingMethod, paddingMethod)}`

@@ -31,6 +31,19 @@ export function openForReading(path: string): DatabaseSync {
   return database
 }
 
+/** SQLite's result codes of a file that is no database, or was one. */
+const DAMAGED = [11, 26]
+
+/** What SQLite says of the file, with the way out; what is not SQLite's stays as it is. */
+export function explained(what: string, cause: unknown): unknown {
+  const { errcode, message } = cause as { errcode?: number; message: string }
+  if (errcode === undefined) return cause
+  const way = DAMAGED.includes(errcode & 0xff)
+    ? 'keep a copy of it and of what stands beside it, and restore the backup'
+    : 'it needs a disk with room, and to be owned by the user who runs this'
+  return new KmsError('storageUnavailable', `${what}: ${message}; ${way}`, { cause })
+}
+
 /**
  * Brings the tables to their newest shape, each step in a transaction of its own.
  *

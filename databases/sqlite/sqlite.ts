@@ -25,7 +25,7 @@ import type {
   StoredRecord,
 } from '#core/database.ts'
 import { isTampered, KmsError } from '#core/errors.ts'
-import { migrate, openForReading, openForWriting } from './connection.ts'
+import { explained, migrate, openForReading, openForWriting } from './connection.ts'
 import { countPart, findRecords, type Looking, type RecordRow } from './find.ts'
 import { LedgerReader } from './ledger.ts'
 import { chainCode, type WriteRequest } from './writer.ts'
@@ -52,7 +52,7 @@ export function openSqlite(path: string): LockedDatabase {
   try {
     return openFile(path)
   } catch (error) {
-    throw notOpened(path, error)
+    throw explained(`Cannot open the database ${path}`, error)
   }
 }
 
@@ -71,20 +71,6 @@ function openFile(path: string): LockedDatabase {
   } finally {
     database.close()
   }
-}
-
-/** SQLite's result codes of a file that is no database, or was one. */
-const DAMAGED = [11, 26]
-
-/** What SQLite says of the file, with the way out. */
-function notOpened(path: string, cause: unknown): unknown {
-  const { errcode, message } = cause as { errcode?: number; message: string }
-  if (errcode === undefined) return cause
-  const way = DAMAGED.includes(errcode & 0xff)
-    ? 'keep a copy of it and of what stands beside it, and restore the backup'
-    : 'it needs a disk with room, and to be owned by the user who runs this'
-  const what = `Cannot open the database ${path}: ${message}; ${way}`
-  return new KmsError('storageUnavailable', what, { cause })
 }
 
 function initialise(path: string, keys: readonly SealedDataKey[], rootName: string): void {
@@ -247,9 +233,8 @@ class SqliteDatabase implements Database {
 
   async due(kind: RecordKind, now: number, limit: number): Promise<readonly string[]> {
     const sql = 'SELECT id FROM records WHERE kind = ? AND due <= ? ORDER BY due LIMIT ?'
-    return this.#prepared(sql)
-      .all(kind, now, limit)
-      .map((row) => row['id'] as string)
+    const rows = this.#snapshot(() => this.#prepared(sql).all(kind, now, limit))
+    return rows.map((row) => row['id'] as string)
   }
 
   commit(changes: readonly RecordChange[], entries: readonly AuditEntry[]): Promise<void> {
@@ -315,7 +300,8 @@ class SqliteDatabase implements Database {
     const sql = `SELECT time, last, count, principal, front, operation, object, outcome, detail
       FROM audit ${where} ORDER BY seq DESC LIMIT ?`
     const values = given.map(([, value]) => value as number | string)
-    return this.#prepared(sql).all(...values, query.limit) as unknown as readonly AuditEntry[]
+    const rows = this.#snapshot(() => this.#prepared(sql).all(...values, query.limit))
+    return rows as unknown as readonly AuditEntry[]
   }
 
   /** On a connection of its own: it sees one state throughout, and requests go on meanwhile. */
@@ -334,6 +320,19 @@ class SqliteDatabase implements Database {
     progress: ((checked: number, total: number) => void) | undefined,
   ): Promise<readonly string[]> {
     const problems: string[] = []
+    try {
+      await this.#verifyRecords(problems, progress)
+    } catch (error) {
+      // The file itself is damaged: what can be read behind that place is read all the same.
+      problems.push(messageOf(error))
+    }
+    return [...problems, ...(await this.#verifyCount()), ...(await this.#verifyAudit())]
+  }
+
+  async #verifyRecords(
+    problems: string[],
+    progress: ((checked: number, total: number) => void) | undefined,
+  ): Promise<void> {
     const total = Number(this.#prepared('SELECT count(*) AS n FROM records').get()?.['n'])
     let checked = 0
     for (const row of this.#prepared('SELECT kind, id FROM records').iterate()) {
@@ -341,12 +340,11 @@ class SqliteDatabase implements Database {
       try {
         this.#readOne(kind, id)
       } catch (error) {
-        problems.push((error as Error).message)
+        problems.push(messageOf(error))
       }
       if (++checked % 1_000 === 0) progress?.(checked, total)
       if (checked % VERIFY_ROWS === 0) await pause()
     }
-    return [...problems, ...(await this.#verifyCount()), ...(await this.#verifyAudit())]
   }
 
   /** A row that is gone cannot be walked over: the ledger knows how many there must be. */
@@ -360,7 +358,7 @@ class SqliteDatabase implements Database {
       if (gone <= 0) return []
       return [`${gone} ${gone === 1 ? 'record is' : 'records are'} gone that the ledger has`]
     } catch (error) {
-      return [(error as Error).message]
+      return [messageOf(error)]
     }
   }
 
@@ -403,7 +401,7 @@ class SqliteDatabase implements Database {
       if (last >= end) return []
       return [`Audit entries ${last + 1} to ${end} were removed: the ledger has them`]
     } catch (error) {
-      return [(error as Error).message]
+      return [messageOf(error)]
     }
   }
 
@@ -451,6 +449,14 @@ class SqliteDatabase implements Database {
 
   /** Everything `read` sees belongs to one state of the database. */
   #snapshot<T>(read: () => T): T {
+    try {
+      return this.#inTransaction(read)
+    } catch (error) {
+      throw explained(NOT_READ, error)
+    }
+  }
+
+  #inTransaction<T>(read: () => T): T {
     this.#prepared('BEGIN').run()
     try {
       // Another number after every commit of another connection.
@@ -477,6 +483,12 @@ class SqliteDatabase implements Database {
     return statement
   }
 }
+
+function messageOf(error: unknown): string {
+  return (explained(NOT_READ, error) as Error).message
+}
+
+const NOT_READ = 'Cannot read the database'
 
 function mismatch(found: number | undefined, last: number | undefined): string {
   if (found === undefined) return `its row is gone; the ledger has revision ${last}`

@@ -12,7 +12,13 @@
 import { type Awaitable, after } from '#core/awaitable.ts'
 import { finishChanges, undoChanges } from '#core/change.ts'
 import type { Context, Principal, Services } from '#core/context.ts'
-import { type FailureCode, failureCode, KmsError, resultReason } from '#core/errors.ts'
+import {
+  type FailureCode,
+  failureCode,
+  isServersOwn,
+  KmsError,
+  resultReason,
+} from '#core/errors.ts'
 import type { Meter } from '#core/meter.ts'
 import type { ObjectChange } from '#core/store.ts'
 import {
@@ -377,10 +383,11 @@ class Batch {
     this.#code = code
     const label =
       operation === undefined ? UNKNOWN : (operationName(operation) ?? String(operation))
-    if (code === 'internal') {
-      this.#services.log.error({ err: error, operation: label }, 'a KMIP operation failed')
-    }
     const resultMessage = messageOf(error)
+    if (isServersOwn(code)) {
+      const why = code === 'internal' ? { err: error } : { reason: resultMessage }
+      this.#services.log.error({ ...why, operation: label }, 'a KMIP operation failed')
+    }
     this.#room = this.#journal(label, undefined, code, resultMessage)
     return {
       operation,

@@ -330,7 +330,18 @@ function handshakeReason(
     return 'the certificate of the client is not from an authority that this server trusts'
   }
   if (code.includes('NO_SHARED_CIPHER')) return 'client and server have no cipher suite in common'
+  if (code.includes('UNSUPPORTED_PROTOCOL')) {
+    return 'the client speaks no version of TLS that this server allows; see kmip.tls.minVersion'
+  }
+  if (/ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN)/.test(code)) {
+    return 'the client does not trust the certificate of this server; it needs the authority ca.pem'
+  }
+  if (/HTTP_REQUEST|WRONG_VERSION_NUMBER|PACKET_LENGTH|RECORD_TOO/.test(code)) {
+    return 'what the client has sent is no TLS'
+  }
   if (refused !== undefined) return `the certificate of the client is refused: ${code}`
   if (code === 'ECONNRESET') return 'the client has hung up'
+  // OpenSSL's own message has places in its source as well.
+  if (code.startsWith('ERR_SSL_')) return code.slice(8).toLowerCase().replaceAll('_', ' ')
   return message
 }

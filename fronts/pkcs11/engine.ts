@@ -11,7 +11,7 @@
  */
 
 import type { Services } from '#core/context.ts'
-import { FAILURES, failureCode, failureMessage } from '#core/errors.ts'
+import { FAILURES, failureCode, failureMessage, isServersOwn } from '#core/errors.ts'
 import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import type { FunctionName } from '#spec/pkcs11/functions.ts'
 import type { Handlers } from '#spec/pkcs11/types.ts'
@@ -155,6 +155,7 @@ export class Pkcs11Engine implements Engine<Application> {
     const { ckr } = FAILURES[code]
     const details = { function: name, rv: rvName(ckr) }
     if (code === 'internal') log.error({ ...details, err: error }, 'an internal error')
+    else if (isServersOwn(code)) log.error(details, failureMessage(error))
     else log.info(details, failureMessage(error))
     return new CryptokiError(ckr, failureMessage(error), { cause: error })
   }

@@ -16,7 +16,9 @@ import type { HostDevice } from './host-device.ts'
 import type { Verb } from './quick.ts'
 import type { Quirks } from './quirks.ts'
 
+/** How often a member looks for a key that it does not know, and how long that takes. */
 const LEARN_MILLISECONDS = 5_000
+const TAKES_MILLISECONDS = 100
 const LOOKED_MAX = 10_000
 
 export class GroupDevice implements Device {
@@ -115,7 +117,8 @@ export class GroupDevice implements Device {
   #mayLearn({ name }: HostDevice, reference: string): boolean {
     const key = `${name} ${reference}`
     const now = performance.now()
-    if (now - (this.#looked.get(key) ?? -LEARN_MILLISECONDS) < LEARN_MILLISECONDS) return false
+    const since = now - (this.#looked.get(key) ?? -LEARN_MILLISECONDS)
+    if (since < LEARN_MILLISECONDS) return since < TAKES_MILLISECONDS
     if (this.#looked.size >= LOOKED_MAX) this.#looked.clear()
     this.#looked.set(key, now)
     return true

@@ -118,6 +118,19 @@ export function ofLength(value: Uint8Array, bytes: number | undefined): Uint8Arr
   return own
 }
 
+const SEQUENCE = 0x30
+const LONG_FORM = 0x80
+
+/** How long what DER begins is: PKCS#8 says it itself. Undefined where it is none. */
+export function derBytes(value: Uint8Array): number | undefined {
+  const [tag, first = 0] = value
+  if (tag !== SEQUENCE) return undefined
+  const count = first & ~LONG_FORM
+  if (first < LONG_FORM) return 2 + first
+  if (count < 1 || count > 3 || value.length < 2 + count) return undefined
+  return 2 + count + Buffer.from(value).readUIntBE(2, count)
+}
+
 const AES_BYTES = [16, 24, 32]
 const BEGIN = Buffer.from('-----BEGIN')
 

@@ -13,6 +13,7 @@
 import { type FailureCode, KmsError } from '#core/errors.ts'
 import type { Foundling } from '#core/keystore.ts'
 import { Secret } from '#core/secret.ts'
+import type { KeyAlgorithm } from '#spec/algorithms.ts'
 import { CKA, CKF, CKO, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { ulongBytes } from '#spec/pkcs11/memory.ts'
@@ -20,7 +21,7 @@ import type { Attribute, Mechanism } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession } from './device.ts'
 import { isStale } from './failures.ts'
 import { GroupDevice } from './group-device.ts'
-import { fits, newIv, ofLength, openWrapped, type Unwrapping } from './kek-forms.ts'
+import { derBytes, fits, newIv, ofLength, openWrapped, type Unwrapping } from './kek-forms.ts'
 import { mechanismName } from './mechanisms.ts'
 
 export interface KekOptions {
@@ -46,6 +47,8 @@ export interface KekWrap {
   readonly unwrap: Unwrapping
 }
 
+/** As good as any: no multiple of 8, which some mechanisms want. */
+const UNKNOWN_BYTES = 1
 /** Longest wrapped value that is asked for at once. */
 const WRAPPED_BYTES = 1_024
 /** Longest CKA_ID that a key of ours has. */
@@ -91,6 +94,20 @@ export class Kek {
     return this.#options.copy()
   }
 
+  /** Whether the device wraps private keys of this algorithm so. */
+  takesPrivate(algorithm: KeyAlgorithm | undefined): boolean {
+    return this.#device.quirks.kekPrivate.some((one) => one === algorithm)
+  }
+
+  /**
+   * A private key of the device, as PKCS#8. How long it is shows only when it is open.
+   *
+   * @throws `KmsError` as {@link take}.
+   */
+  takePrivate(session: DeviceSession, id: string, hKey: number): Promise<Secret> {
+    return this.#open(session, id, hKey, UNKNOWN_BYTES, derBytes)
+  }
+
   /**
    * The value of a key of the device.
    *
@@ -105,6 +122,16 @@ export class Kek {
     hKey: number,
     bytes: number | undefined,
   ): Promise<Secret> {
+    return this.#open(session, id, hKey, bytes, () => bytes)
+  }
+
+  async #open(
+    session: DeviceSession,
+    id: string,
+    hKey: number,
+    bytes: number | undefined,
+    lengthOf: (value: Uint8Array) => number | undefined,
+  ): Promise<Secret> {
     const what = `Cannot give "${id}"`
     const wrap = this.wrapFor(bytes, what)
     using kek = await this.copy()
@@ -112,7 +139,7 @@ export class Kek {
     const pMechanism = { type: wrap.mechanism, parameter: iv }
     const wrapped = await this.#wrapped(session, pMechanism, hKey, what)
     const value = openWrapped(wrap.unwrap, kek.expose(), wrapped, iv)
-    const own = value && ofLength(value, bytes)
+    const own = value && ofLength(value, lengthOf(value))
     if (own !== undefined) return new Secret(own)
     throw new KmsError('cryptographicFailure', `${what}: ${this.#differs(wrap)}`)
   }

@@ -46,8 +46,8 @@ export interface MakerOptions {
   /** Name of the keystore. */
   readonly name: string
   readonly extractable: boolean
-  /** Whether secret keys leave the device through a key-encrypting key only. */
-  readonly viaKek: boolean
+  /** Whether such keys leave the device through a key-encrypting key only. */
+  readonly viaKek: (kind: 'secret' | 'private', spec: KeySpec) => boolean
   readonly makings?: MakingsHere | undefined
 }
 
@@ -142,7 +142,7 @@ export class Maker {
     const { extractable, viaKek } = this.#options
     const id = place === undefined ? randomBytes(ID_BYTES) : Buffer.from(place)
     const refer = place === undefined ? madeReference : namedReference
-    const isReadable = extractable && (kind === 'private' || !viaKek)
+    const isReadable = extractable && !viaKek(kind, spec)
     const attributes: Attribute[] = [
       { type: CKA.CLASS, value: ulongBytes(CLASSES[kind]) },
       { type: CKA.KEY_TYPE, value: ulongBytes(ckkOf(spec)) },

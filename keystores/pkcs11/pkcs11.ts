@@ -65,7 +65,7 @@ import { DeviceKeys, nameOf } from './device-keys.ts'
 import { failureOf, isNoSeed, isStale } from './failures.ts'
 import { inventory } from './inventory.ts'
 import { Kek, type KekOptions } from './kek.ts'
-import { Maker, type MakingsHere } from './making.ts'
+import { Maker, type MakerOptions, type MakingsHere } from './making.ts'
 import { macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { endingObjects } from './own-objects.ts'
 import { generic } from './quirks.ts'
@@ -125,7 +125,8 @@ export class Pkcs11Keystore implements Keystore {
     this.kek = kek && new Kek(name, kek, device, (id) => this.#keys.isReserved(id))
     const { makings } = options
     this.#makings = makings
-    this.#maker = new Maker({ name, extractable, viaKek: kek !== undefined, makings }, this.#keys)
+    const viaKek: MakerOptions['viaKek'] = (kind, spec) => this.#isViaKek(kind, spec)
+    this.#maker = new Maker({ name, extractable, viaKek, makings }, this.#keys)
     this.can = {
       exports: extractable,
       protectionStorageMask: ProtectionStorageMask.Hardware,
@@ -191,7 +192,7 @@ export class Pkcs11Keystore implements Keystore {
 
   /** With the digest of the material, where that may be read anyway. */
   async #digested(kind: 'secret' | 'private', spec: KeySpec, made: Made): Promise<Made> {
-    if (!this.#extractable || (kind === 'secret' && this.kek !== undefined)) return made
+    if (!this.#extractable || this.#isViaKek(kind, spec)) return made
     try {
       using value = await this.export({ id: 'new key', kind, spec, ...made })
       return { ...made, sha256: nodeHash('sha256', value.expose(), 'buffer') }
@@ -221,6 +222,9 @@ export class Pkcs11Keystore implements Keystore {
     const kept = this.#kept(key)
     if (kept !== undefined) return this.#beside.export(kept, format)
     if (key.kind === 'secret' && this.kek !== undefined) return this.#taken(this.kek, key, format)
+    if (this.kek?.takesPrivate(key.spec?.algorithm)) {
+      return this.#takenPrivate(this.kek, key, format)
+    }
     const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
     if (!this.#extractable) {
       throw new KmsError('notExtractable', `${what}; with "extractable: true" it lets new keys`)
@@ -250,6 +254,20 @@ export class Pkcs11Keystore implements Keystore {
       await session.call('C_GetSessionInfo', {})
       await session.assertToken()
     })
+  }
+
+  #isViaKek(kind: 'secret' | 'private', { algorithm }: KeySpec): boolean {
+    if (this.kek === undefined) return false
+    return kind === 'secret' || this.kek.takesPrivate(algorithm)
+  }
+
+  /** A private key through the key-encrypting key. */
+  async #takenPrivate(kek: Kek, key: KeyInUse, format: KeyFormatType): Promise<Secret> {
+    using der = await this.#keys.keyed('give key', key, (session, hKey) => {
+      return kek.takePrivate(session, key.id, hKey)
+    })
+    const read = readKey('private', KeyFormatType.PKCS_8, der.expose(), key.spec)
+    return new Secret(writeKey('private', format, read))
   }
 
   /** A secret key through the key-encrypting key. */

@@ -82,6 +82,10 @@ export const QUIRKS = z.strictObject({
       { mechanism: CKM.AES_KEY_WRAP, unwrap: 'rfc3394' },
     ])
     .describe('How keys are got through a key-encrypting key; the first that is offered counts.'),
+  kekPrivate: z
+    .array(z.enum(['RSA', 'EC', 'Ed25519', 'Ed448']))
+    .default([])
+    .describe('Private keys that are got so as well, as PKCS#8.'),
   broken: z.array(mechanism).default([]).describe('Mechanisms that are listed and do not work.'),
   ecdhPoint: z
     .enum(['raw', 'octets'])

@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -1432,6 +1434,49 @@ static void fuzz(void)
     printf("%lu calls\n", calls);
 }
 
+/* --- signals --- */
+
+static int interruptions;
+
+/* What the module finds instead of the system's: a signal ends it before it has begun. */
+int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    if (interruptions > 0) {
+        interruptions--;
+        errno = EINTR;
+        return -1;
+    }
+    int (*real)(int, const struct sockaddr *, socklen_t) = NULL;
+    *(void **)&real = dlsym(RTLD_NEXT, "connect");
+    return real(fd, address, length);
+}
+
+static volatile sig_atomic_t signals;
+
+static void count_signal(int number)
+{
+    (void)number;
+    signals++;
+}
+
+/* A profiler's timer, or the garbage collector of a language: calls do not fail for them. */
+static void interrupted(void)
+{
+    interruptions = 3;
+    OK(f->C_Initialize(NULL));
+    CHECK(interruptions == 0);
+    const struct sigaction counts = {.sa_handler = count_signal};
+    const struct itimerval often = {{0, 500}, {0, 500}}, never = {0};
+    CHECK(sigaction(SIGALRM, &counts, NULL) == 0);
+    CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+    CK_SESSION_HANDLE session = open_session();
+    for (const double began = now(); now() - began < 0.5;)
+        sign(session);
+    CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+    CHECK(signals > 10);
+    OK(f->C_Finalize(NULL));
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -1447,6 +1492,7 @@ static const struct {
     {"finding", finding},
     {"closing_all", closing_all},
     {"bad_arguments", bad_arguments},
+    {"interrupted", interrupted},
 };
 
 int main(int count, char **arguments)
