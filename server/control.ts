@@ -334,8 +334,7 @@ async function answer(
 ): Promise<void> {
   const called = (incoming.url ?? '').slice(1)
   try {
-    const text = await body(incoming)
-    const input: unknown = text === '' ? {} : JSON.parse(text)
+    const input = inputOf(called, await body(incoming))
     reply(response, 200, { result: await runCommand(controlled, called, input) })
   } catch (thrown) {
     const error = explained(called, thrown)
@@ -343,6 +342,16 @@ async function answer(
       controlled.log?.error({ command: called, err: error }, 'a command of the operator failed')
     }
     reply(response, 400, { error: { code: failureCode(error), message: failureMessage(error) } })
+  }
+}
+
+function inputOf(called: string, text: string): unknown {
+  if (text === '') return {}
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const what = `Cannot run "${called}": its body is no JSON, an object of its fields is`
+    throw new KmsError('invalidField', what, { cause })
   }
 }
 
@@ -364,7 +373,10 @@ async function body(incoming: IncomingMessage): Promise<string> {
   let bytes = 0
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > BODY_BYTES_MAX) throw new KmsError('limitExceeded', 'Cannot run command: too long')
+    if (bytes > BODY_BYTES_MAX) {
+      const what = `Cannot run command: its body has more than the ${BODY_BYTES_MAX} bytes allowed`
+      throw new KmsError('limitExceeded', what)
+    }
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString()

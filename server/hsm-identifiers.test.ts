@@ -22,6 +22,7 @@ import {
   CryptographicUsageMask as Mask,
   ObjectType,
   PaddingMethod,
+  ProtectionStorageMask,
   RecommendedCurve,
   ResultReason,
   RevocationReasonCode,
@@ -291,6 +292,26 @@ describe('keys in an HSM by their identifiers', { timeout: 150_000, skip }, () =
     equal(many.filter(({ status }) => status === 'fulfilled').length, 1)
     equal(pkcs11Tool('first', '--list-objects').match(/label:\s+race/g)?.length, 1)
     equal(await opened('hsm::4::race', GCM, await seal('hsm::4::race', GCM)), LETTER.toString())
+  })
+
+  it('alone are the administrators’: a key without one is its maker’s, also in the HSM', async () => {
+    const attributes: ListedAttribute[] = [
+      { id: 'cryptographicAlgorithm', value: CryptographicAlgorithm.AES },
+      { id: 'cryptographicLength', value: 256 },
+      { id: 'cryptographicUsageMask', value: SECRET },
+      { id: 'activationDate', value: 1 },
+    ]
+    const { uniqueIdentifier } = await bob.call('Create', {
+      objectType: ObjectType.SymmetricKey,
+      attributes: { attributes },
+      protectionStorageMasks: { protectionStorageMask: [ProtectionStorageMask.Hardware] },
+    })
+    const id = String(uniqueIdentifier)
+    match(pkcs11Tool('first', '--list-objects', '--type', 'secrkey'), new RegExp(`label: +${id}`))
+    equal(await opened(id, GCM, await seal(id, GCM, bob), { client: bob }), LETTER.toString())
+    await refused('ObjectNotFound', seal(id, GCM))
+    await refused('ObjectNotFound', admin.call('GetAttributeList', { uniqueIdentifier: id }))
+    await refused('ObjectNotFound', admin.call('Destroy', { uniqueIdentifier: id }))
   })
 
   it('stay where they are, and are used by those who were granted it', async () => {
