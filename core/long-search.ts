@@ -26,8 +26,8 @@ export interface Searcher {
   readonly front: string
   /** `Cannot locate`, `Cannot find objects`. */
   readonly what: string
-  /** What no index decides, for people. */
-  readonly undecided: readonly string[]
+  /** What no index decides, for people; asked for where there is something to say. */
+  readonly undecided: () => readonly string[]
 }
 
 export class LongSearch {
@@ -57,7 +57,7 @@ export class LongSearch {
     if (this.#objects > 0 && this.#milliseconds() > searchMilliseconds) {
       const limit = `${searchMilliseconds} ms (limits.searchMilliseconds)`
       const why = `${this.#objects} objects were read in ${limit}, and there are more`
-      const way = `no index decides ${undecided.join(', ')}; ask for a name or a group as well`
+      const way = `no index decides ${undecided().join(', ')}; ask for a name or a group as well`
       throw new KmsError('limitExceeded', `${what}: ${why}; ${way}, or raise the limit`)
     }
     this.#objects += objects
@@ -70,7 +70,7 @@ export class LongSearch {
     const isLong = milliseconds >= services.limits.searchMilliseconds / LONG_PART
     // What waits for others while it reads one object is not the search's fault.
     if (!isLong || this.#objects < SEARCH_STRIDE) return
-    const undecided = this.#searcher.undecided.join(', ')
+    const undecided = this.#searcher.undecided().join(', ')
     const details = { principal, front, undecided, objects: this.#objects, milliseconds }
     services.log.warn(details, 'a search took long: no index decides what it asks for')
   }

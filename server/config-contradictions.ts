@@ -15,12 +15,18 @@ export interface Contradiction {
 }
 
 export function contradictions(config: Config): readonly Contradiction[] {
-  return [...ofTls(config.kmip.tls), ...ofKeystores(config), ...ofTokens(config)]
+  return [...contradictionsOfTls(config.kmip.tls), ...ofKeystores(config), ...ofTokens(config)]
 }
 
 type Tls = Config['kmip']['tls']
 
-function* ofTls({ cert, key, clientCa, ciphers }: Tls): Generator<Contradiction> {
+/** What is wrong with the files and ciphers, as they are now. */
+export function* contradictionsOfTls({
+  cert,
+  key,
+  clientCa,
+  ciphers,
+}: Tls): Generator<Contradiction> {
   const path = ['kmip', 'tls']
   if ((cert === undefined) !== (key === undefined)) {
     const [there, missing] = cert === undefined ? ['key', 'cert'] : ['cert', 'key']

@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -76,6 +76,28 @@ describe('certificates that end', { timeout: 120_000 }, () => {
     await asks(options)
     await before.call('Query', QUERY)
     assert.match(server?.log() ?? '', /new certificates for connections from now on/)
+  })
+
+  it('of yours stay where the new files cannot be used, and the log says which and why', async () => {
+    await start()
+    const [cert, key] = ['cert', 'key'].map((name) => join(dataDir, `own.${name}`)) as [
+      string,
+      string,
+    ]
+    copyFileSync(join(dataDir, 'pki', 'server.pem'), cert)
+    copyFileSync(join(dataDir, 'pki', 'server.key'), key)
+    const own = { CLAVIGER_KMIP_TLS_CERT: cert, CLAVIGER_KMIP_TLS_KEY: key }
+    const running = await start(own)
+    writeFileSync(cert, 'no certificate')
+    running.process.kill('SIGHUP')
+    const why =
+      /ERROR a regular task failed.* reason="?Cannot renew certificates: kmip\.tls\.cert: /
+    const end = Date.now() + 10_000
+    while (!why.test(running.log()) && Date.now() < end) await sleep(20)
+    assert.match(running.log(), why)
+    assert.match(running.log(), /own\.cert cannot be used: .*the ones before stay in use/)
+    assert.doesNotMatch(running.log(), /\n {4}at /)
+    await asks(running.client('admin'))
   })
 
   it('are replaced when the server starts, and only then', async () => {

@@ -6,12 +6,14 @@
 
 import { readFileSync } from 'node:fs'
 import type { Server } from 'node:http'
+import { KmsError } from '#core/errors.ts'
 import { ObjectCounts } from '#core/object-counts.ts'
 import { sweep } from '#core/sweep.ts'
 import { Offer } from '#fronts/kmip/offer.ts'
 import { KmipServer, type ServerIdentity } from '#fronts/kmip/server.ts'
 import { Streams } from '#fronts/kmip/streams.ts'
 import { WireLog } from '#fronts/kmip/wire-log.ts'
+import { contradictionsOfTls } from './config-contradictions.ts'
 import { serveControl } from './control.ts'
 import { watchDescriptors } from './descriptors.ts'
 import type { House } from './house.ts'
@@ -218,6 +220,11 @@ class Renewal {
   }
 
   async #look(): Promise<void> {
+    const [wrong] = contradictionsOfTls(this.#house.config.kmip.tls)
+    if (wrong !== undefined) {
+      const what = `Cannot renew certificates: ${wrong.path.join('.')}: ${wrong.what}`
+      throw new KmsError('storageUnavailable', `${what}; the ones before stay in use`)
+    }
     const shown = await identities(this.#house)
     const trusted = this.#house.clientAuthorities()
     const all = JSON.stringify([shown, trusted])
@@ -240,8 +247,10 @@ class Renewal {
 async function attempt(log: Logger, work: () => Promise<void>): Promise<void> {
   try {
     await work()
-  } catch (err) {
-    log.error({ err }, 'a regular task failed; it will be tried again')
+  } catch (error) {
+    // Where a refusal came from helps nobody; where a defect did, does.
+    const why = error instanceof KmsError ? { reason: error.message } : { err: error }
+    log.error(why, 'a regular task failed; it will be tried again')
   }
 }
 

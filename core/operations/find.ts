@@ -161,14 +161,12 @@ async function lookThrough(look: Look): Promise<Located> {
 async function* matchesThrough(look: Look) {
   const { context, page, undecided, isNamed } = look
   const { services, principal, front } = context
-  const labels = undecided.map(({ id }) => attributeLabel(id))
-  const what = 'Cannot locate'
   const search = new LongSearch({
     services,
     principal: principal.name,
     front,
-    what,
-    undecided: labels,
+    what: 'Cannot locate',
+    undecided: () => undecided.map(({ id }) => attributeLabel(id)),
   })
   const all = { ...page, offset: 0, limit: PAGE, count: false }
   try {

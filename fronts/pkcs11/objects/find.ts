@@ -65,8 +65,9 @@ export class Search implements Operation {
   private constructor(session: Session, template: readonly Attribute[]) {
     this.#session = session
     this.#template = template
-    this.#queries = queriesFor(session, template)
-    this.#isNamed = namedBy(template).length > 0
+    const named = namedBy(template)
+    this.#queries = queriesFor(session, template, named)
+    this.#isNamed = named.length > 0
     this.#shared = sharedWith(session)
     const seesAll =
       session.seesPrivate && session.application.chosenKeystore(session.token) === undefined
@@ -162,8 +163,10 @@ export class Search implements Operation {
 
   #searcher(): Searcher {
     const { principal, ...asked } = this.#asked()
-    const read = this.#template.filter((one) => one.type !== CKA.CLASS && !isIndexed(one))
-    const undecided = (read.length > 0 ? read : this.#template).map(({ type }) => ckaName(type))
+    const undecided = (): readonly string[] => {
+      const read = this.#template.filter((one) => one.type !== CKA.CLASS && !isIndexed(one))
+      return (read.length > 0 ? read : this.#template).map(({ type }) => ckaName(type))
+    }
     return { ...asked, principal: principal.name, what: 'Cannot find objects', undecided }
   }
 
@@ -279,12 +282,14 @@ function namedBy(template: readonly Attribute[]): readonly Condition[] {
  * Queries that together find every object that may match. Where an attribute says nearly all, it is
  * asked for alone, and the rest compared on the objects; to weigh conditions against each other
  * costs more than to look at an object.
+ *
+ * @param named What {@link namedBy} says of the template.
  */
 function queriesFor(
   session: Session,
   template: readonly Attribute[],
+  named: readonly Condition[],
 ): readonly (readonly Condition[])[] {
-  const named = namedBy(template)
   if (named.length > 0) return named.map((one) => [one])
   const { value } = template.find(({ type }) => type === CKA.CLASS) ?? {}
   const kind = value instanceof Uint8Array ? kindOfClass(ulongOf(value) ?? -1) : undefined
