@@ -94,6 +94,8 @@ export class Connection {
     this.#options = options
     this.#closed = closed
     socket.setNoDelay(true)
+    // Who has said all that there is to say still gets the answers.
+    socket.allowHalfOpen = true
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('drain', () => this.#resume())
     socket.on('end', () => this.end())
