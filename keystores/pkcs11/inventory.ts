@@ -189,6 +189,8 @@ function foundling(
 ): Foundling | undefined {
   const spec = one.kind === 'data' ? undefined : specOf(one)
   if (spec === undefined && one.kind !== 'data') return undefined
+  // By its class alone, any other key would be found for it.
+  if (one.id.length === 0 && one.label.length === 0) return undefined
   const isAlone = one.id.length > 0 && counts.get(nameOf(one)) === 1
   // Nothing tells it from another object: it could not be found again.
   if (!isAlone && counts.get(fullNameOf(one)) !== 1) return undefined

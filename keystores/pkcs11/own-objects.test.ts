@@ -140,6 +140,16 @@ describe('a token that others can reach', { skip, timeout: 180_000 }, () => {
     notDeepEqual(before, BLOCK)
   })
 
+  it('has no foundling that has neither CKA_ID nor label', async () => {
+    const before = (await hsm.foundlings()).length
+    await makeBeside(new Uint8Array(0), '')
+    await reopened()
+    equal((await hsm.foundlings()).length, before)
+    await makeBeside(new Uint8Array(0), 'label alone')
+    await reopened()
+    equal((await hsm.foundlings()).length, before + 1)
+  })
+
   it('that is away is not one without keys, and is there again by itself', async () => {
     const key = await made('away')
     const before = await encrypted(key)
