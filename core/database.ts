@@ -78,7 +78,7 @@ export interface Found {
   readonly records?: readonly StoredRecord[] | undefined
   /** Present when it was asked for. */
   readonly total?: number | undefined
-  /** Where the page ends, for the next one; undefined where it is empty. */
+  /** Where the page ends, for the next one; undefined where it is not full: there is none. */
   readonly place?: number | undefined
 }
 

@@ -84,7 +84,8 @@ export class MemoryDatabase implements Database {
     const left = rows.filter(({ seq }) => behind === undefined || sign * (seq - behind) > 0)
     const page = left.slice(offset, offset + limit)
     const ids = page.map(({ id }) => id)
-    return { ids, place: page.at(-1)?.seq, ...(query.count && { total: rows.length }) }
+    const place = page.length < limit ? undefined : page.at(-1)?.seq
+    return { ids, place, ...(query.count && { total: rows.length }) }
   }
 
   #matching({ kind, conditions }: Query): Row[] {

@@ -66,12 +66,18 @@ export function findRecords(query: Query, looking: Looking): FoundPage {
   const offset = query.offset ?? 0
   const rows = prepare(sql).all(...values, query.limit, offset)
   const ids = rows.map((row) => row['id'] as string)
-  const found = { ids, place: rows.at(-1)?.['seq'] as number | undefined }
+  const place = endOf(rows, query)?.['seq'] as number | undefined
+  const found = { ids, place }
   if (!query.count) return found
   // A page that is not full tells the total by itself.
   const isLast = ids.length < query.limit && (ids.length > 0 || offset === 0)
   if (isLast && query.behind === undefined) return { ...found, total: offset + ids.length }
   return { ...found, isUncounted: true }
+}
+
+/** The last of a page behind which there may be others. */
+function endOf<T>(page: readonly T[], { limit }: Query): T | undefined {
+  return page.length < limit ? undefined : page.at(-1)
 }
 
 /** Records that are counted in one go: others have their turn in between. */
@@ -176,7 +182,7 @@ function pageOfFew(seqs: readonly number[], query: Query, { prepare, checked }: 
   })
   const ids = rows.map(({ id }) => id)
   const records = rows.filter(({ id }) => query.wants?.(id)).flatMap((row) => checked(row) ?? [])
-  return { ids, records, place: page.at(-1), ...(query.count && { total: seqs.length }) }
+  return { ids, records, place: endOf(page, query), ...(query.count && { total: seqs.length }) }
 }
 
 /**
