@@ -91,11 +91,18 @@ export class GroupDevice implements Device {
     throw unavailable(this.#name, reasons.join('; '))
   }
 
-  /** In all that run; at least in one. */
+  /**
+   * In all that run, at least in one; one after the other, because two that are ways to one token
+   * would fail over the same object.
+   */
   async each(work: (session: DeviceSession) => Promise<void>): Promise<void> {
     const running = this.#members.filter((member) => member.isRunning)
     if (running.length === 0) return this.use(work, true)
-    await Promise.all(running.map((member) => member.use(work, true)))
+    const failures: unknown[] = []
+    for (const member of running) {
+      await member.use(work, true).catch((error: unknown) => failures.push(error))
+    }
+    if (failures.length > 0) throw failures[0]
   }
 
   quick(
