@@ -15,8 +15,8 @@ export interface BenchOptions {
   /** Connections, or threads, at a time. */
   readonly crowds: readonly number[]
   readonly objects: number
-  /** Objects that a peer has which looks at one after the other; undefined: it has few. */
-  readonly peerObjects?: number | undefined
+  /** What was given of the benchmark's own options, by name. */
+  readonly own: Readonly<Record<string, string>>
   readonly json: boolean
 }
 
@@ -28,8 +28,8 @@ export interface BenchShape {
   /** What there are several of at a time, and how many usually. */
   readonly crowd: 'connections' | 'threads'
   readonly crowds: string
-  /** Help for `--peer-objects`, where a peer can have more objects than few. */
-  readonly peerObjects?: string
+  /** Options that no other has: what they take, and what they are for. */
+  readonly own?: Readonly<Record<string, { readonly argument: string; readonly help: string }>>
   readonly examples: readonly string[]
 }
 
@@ -78,6 +78,7 @@ async function measured<Report extends object>(
 }
 
 function optionsOf(shape: BenchShape, args: readonly string[]): BenchOptions | undefined {
+  const ownNames = Object.keys(shape.own ?? {})
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -86,7 +87,7 @@ function optionsOf(shape: BenchShape, args: readonly string[]): BenchOptions | u
       rounds: { type: 'string', default: '1' },
       [shape.crowd]: { type: 'string', default: shape.crowds },
       objects: { type: 'string', default: '100000' },
-      'peer-objects': { type: 'string' },
+      ...Object.fromEntries(ownNames.map((name) => [name, { type: 'string' } as const])),
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     } as const,
@@ -96,30 +97,31 @@ function optionsOf(shape: BenchShape, args: readonly string[]): BenchOptions | u
   if (unknown !== undefined) {
     throw new Error(`Cannot measure "${unknown}": see --help for the names`)
   }
-  const crowds = String(values[shape.crowd]).split(',')
-  const peer = values['peer-objects']
-  if (peer !== undefined && shape.peerObjects === undefined) {
-    throw new Error(`Cannot use --peer-objects: ${shape.file} has no peer for it`)
-  }
+  const all: Readonly<Record<string, unknown>> = values
+  const crowds = String(all[shape.crowd]).split(',')
+  const given = Object.entries(all).filter(([name]) => ownNames.includes(name))
   return {
     names: positionals.length === 0 ? shape.names : positionals,
     milliseconds: positive('--seconds', values.seconds) * 1_000,
     rounds: positive('--rounds', values.rounds),
     crowds: crowds.map((text) => positive(`--${shape.crowd}`, text)),
     objects: positive('--objects', values.objects),
-    ...(peer !== undefined && { peerObjects: positive('--peer-objects', peer) }),
+    own: Object.fromEntries(given.map(([name, value]) => [name, String(value)])),
     json: values.json,
   }
 }
 
-function positive(option: string, text: string): number {
+/** @throws Error where it is none. */
+export function positive(option: string, text: string): number {
   const value = Number(text)
   if (value > 0) return value
   throw new Error(`Cannot use ${option} "${text}": it is a number above 0`)
 }
 
-function usage({ file, about, names, crowd, crowds, peerObjects, examples }: BenchShape): string {
-  const peer = peerObjects === undefined ? '' : `\n  --peer-objects N    ${peerObjects}`
+function usage({ file, about, names, crowd, crowds, own = {}, examples }: BenchShape): string {
+  const further = Object.entries(own).map(([name, { argument, help }]) => {
+    return `\n  ${`--${name} ${argument}`.padEnd(18)}  ${help}`
+  })
   return `Usage: node ${file} [options] [NAME…]
 
 ${about}
@@ -129,7 +131,7 @@ Options:
   --seconds N         time for each measurement (default 2)
   --rounds N          measure so many times in turn; medians count (default 1)
   ${`--${crowd} LIST`.padEnd(18)}  default ${crowds}
-  --objects N         how many are many (default 100000)${peer}
+  --objects N         how many are many (default 100000)${further.join('')}
   --json              the results as a JSON object
   --help
 

@@ -14,6 +14,7 @@ import {
   type BenchOptions,
   type BenchShape,
   note,
+  positive,
   runBenchmark,
 } from './options.ts'
 import {
@@ -21,6 +22,7 @@ import {
   compile,
   type Job,
   type Module,
+  p11KitIn,
   startClaviger,
   startSoftHsm,
 } from './pkcs11/modules.ts'
@@ -63,8 +65,14 @@ SoftHSM2 behind p11-kit, and node:crypto alone. Needs a C compiler.`,
   names: OPERATIONS.map(({ name }) => name),
   crowd: 'threads',
   crowds: '1,8',
-  peerObjects: "SoftHSM2's for find-many (default 1000; 10000 take it four minutes)",
-  examples: ['', ' sign-ec gcm-1k --threads 1 --objects 1000'],
+  own: {
+    'peer-objects': {
+      argument: 'N',
+      help: "SoftHSM2's for find-many (default 1000; 10000 take it four minutes)",
+    },
+    'p11-kit': { argument: 'FOLDER', help: 'where another p11-kit is installed (--prefix)' },
+  },
+  examples: ['', ' sign-ec gcm-1k --threads 1 --objects 1000', ' gcm-1k --p11-kit /opt/p11-kit'],
 }
 
 /** What one run works with. */
@@ -101,7 +109,7 @@ class Bench implements Benchmark<Report> {
       cores: cpus().length,
       objects,
       few: FEW,
-      peerObjects: this.#options.peerObjects ?? FEW,
+      peerObjects: this.#peerObjects,
       without: [...new Set(this.#without)],
       rows,
     }
@@ -113,21 +121,27 @@ class Bench implements Benchmark<Report> {
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
+  get #peerObjects(): number {
+    const given = this.#options.own['peer-objects']
+    return given === undefined ? FEW : positive('--peer-objects', given)
+  }
+
   /** SoftHSM2, and SoftHSM2 behind p11-kit. */
   async #peers(program: string): Promise<readonly (Module | undefined)[]> {
     if (!this.#has('SoftHSM2', absentOnes.softhsm2())) return []
     note(`making ${FEW} objects in SoftHSM2`)
     const { direct, remote } = await startSoftHsm(program, FEW)
     this.#modules.push(direct)
-    if (!this.#has('p11-kit', absentOnes.p11kit())) return [direct]
-    const behind = await remote()
+    const p11Kit = p11KitIn(this.#options.own['p11-kit'])
+    if (!this.#has('p11-kit', absentOnes.p11kit(p11Kit))) return [direct]
+    const behind = await remote(p11Kit)
     this.#modules.push(behind)
     return [direct, behind]
   }
 
   /** SoftHSM2 takes longer for each object than for the one before. */
   async #grow(softHsm: Module | undefined): Promise<void> {
-    const { peerObjects = FEW } = this.#options
+    const peerObjects = this.#peerObjects
     if (softHsm?.grow === undefined) return
     for (let from = FEW; from < peerObjects; from += FEW) {
       note(`making more objects in SoftHSM2: ${from} of ${peerObjects}`)

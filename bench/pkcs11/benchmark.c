@@ -212,7 +212,9 @@ static ulong_t encrypt(struct work *work, ulong_t bytes)
 {
     byte_t iv[12] = {0};
     memcpy(iv, &work->turn, sizeof work->turn);
-    struct gcm_parameters gcm = {iv, sizeof iv, 8 * sizeof iv, NULL, 0, 8 * TAG_BYTES};
+    /* p11-kit 0.25 and 0.26 take a NULL for 2^64 - 1 bytes, with any length. */
+    unsigned char none[1] = {0};
+    struct gcm_parameters gcm = {iv, sizeof iv, 8 * sizeof iv, none, 0, 8 * TAG_BYTES};
     struct mechanism mechanism = {CKM_AES_GCM, &gcm, sizeof gcm};
     ulong_t length = sizeof work->out;
     ulong_t rv = module->encrypt_init(work->session, &mechanism, work->key);

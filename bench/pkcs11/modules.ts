@@ -17,7 +17,6 @@ import { CLIENT, fill } from '../fill.ts'
 
 const SOURCE = fileURLToPath(new URL('benchmark.c', import.meta.url))
 const SOFTHSM = library('softhsm/libsofthsm2.so')
-const CLIENT_MODULE = library('pkcs11/p11-kit-client.so')
 
 const TOKEN = 'bench'
 const PIN = '24681357'
@@ -54,6 +53,28 @@ export interface Module {
   stop(): Promise<void>
 }
 
+/** An installed p11-kit. */
+export interface P11Kit {
+  /** `p11-kit-client.so`. */
+  readonly module: string
+  readonly program: string
+  /** So that both find their own library, and not the system's. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** @param folder Its `--prefix`; Debian's where none is given. */
+export function p11KitIn(folder: string | undefined): P11Kit {
+  if (folder === undefined) {
+    return { module: library('pkcs11/p11-kit-client.so'), program: '/usr/bin/p11-kit', env: {} }
+  }
+  const libraries = join(folder, 'lib')
+  return {
+    module: join(libraries, 'pkcs11', 'p11-kit-client.so'),
+    program: join(folder, 'bin', 'p11-kit'),
+    env: { LD_LIBRARY_PATH: libraries },
+  }
+}
+
 /** Compiles the benchmark. @returns Path of the program. */
 export function compile(folder: string): string {
   const program = join(folder, 'benchmark')
@@ -67,7 +88,8 @@ export function compile(folder: string): string {
 export const absentOnes = {
   claviger: () => absentFiles('npm run build:module brings it', CLAVIGER),
   softhsm2: () => absentFiles('the package softhsm2 brings it', SOFTHSM),
-  p11kit: () => absentFiles('packages p11-kit and p11-kit-modules', CLIENT_MODULE, SOFTHSM),
+  p11kit: ({ module, program }: P11Kit) =>
+    absentFiles('packages p11-kit and p11-kit-modules', module, SOFTHSM, program),
 } as const
 
 /** Our server with a token of many objects, made through the core. */
@@ -98,7 +120,7 @@ export async function startClaviger(program: string, objects: number): Promise<M
 export async function startSoftHsm(
   program: string,
   objects: number,
-): Promise<{ readonly direct: Module; remote(): Promise<Module> }> {
+): Promise<{ readonly direct: Module; remote(p11Kit: P11Kit): Promise<Module> }> {
   const folder = mkdtempSync(join(tmpdir(), 'claviger-bench-softhsm-'))
   mkdirSync(join(folder, 'tokens'))
   const config = join(folder, 'softhsm2.conf')
@@ -120,10 +142,11 @@ export async function startSoftHsm(
     run: (job) => measure(program, SOFTHSM, env, job, made),
     stop: async () => rmSync(folder, { recursive: true, force: true }),
   }
-  return { direct, remote: () => startP11Kit(program, folder, env, () => made) }
+  return { direct, remote: (p11Kit) => startP11Kit(p11Kit, program, folder, env, () => made) }
 }
 
 async function startP11Kit(
+  p11Kit: P11Kit,
   program: string,
   folder: string,
   softHsm: Readonly<Record<string, string>>,
@@ -131,14 +154,14 @@ async function startP11Kit(
 ): Promise<Module> {
   const path = join(folder, 'p11-kit.sock')
   const args = ['server', '-f', '-n', path, '--provider', SOFTHSM, `pkcs11:token=${TOKEN}`]
-  const server: ChildProcess = spawn('p11-kit', args, {
-    env: { ...process.env, ...softHsm },
+  const server: ChildProcess = spawn(p11Kit.program, args, {
+    env: { ...process.env, ...softHsm, ...p11Kit.env },
     stdio: 'ignore',
   })
   await until(() => existsSync(path), 'p11-kit server listens')
-  const env = { P11_KIT_SERVER_ADDRESS: `unix:path=${path}` }
+  const env = { ...p11Kit.env, P11_KIT_SERVER_ADDRESS: `unix:path=${path}` }
   return {
-    run: (job) => measure(program, CLIENT_MODULE, env, job, objects()),
+    run: (job) => measure(program, p11Kit.module, env, job, objects()),
     stop: async () => {
       server.kill()
     },
