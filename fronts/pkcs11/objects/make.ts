@@ -57,6 +57,15 @@ const MAKING: Readonly<Record<Origin, Making>> = {
   encapsulated: 'derive',
 }
 
+/** Where a key comes from that is not generated. */
+export interface Provenance {
+  readonly origin: Origin
+  /** What it demands is done, what it was is remembered. */
+  readonly base?: Base | undefined
+  /** Further keys that it comes from: what they were is remembered as well. */
+  readonly others?: readonly ManagedObject[] | undefined
+}
+
 /** Which template of the base all that comes from it has to fit. */
 function templateTypes(origin: Origin): readonly number[] {
   switch (origin) {
@@ -72,7 +81,7 @@ function templateTypes(origin: Origin): readonly number[] {
 }
 
 /** A template with what the base demands. @throws `CryptokiError` `TEMPLATE_INCONSISTENT`. */
-function demanded(list: readonly Attribute[], origin: Origin, base: Base | undefined): Template {
+function demanded(list: readonly Attribute[], { origin, base }: Provenance): Template {
   const template = new Template(list)
   if (base === undefined) return template
   return templateTypes(origin).reduce((all, type) => all.and(templateOf(base, type)), template)
@@ -81,9 +90,7 @@ function demanded(list: readonly Attribute[], origin: Origin, base: Base | undef
 /**
  * A secret key of bytes that are at hand: imported, unwrapped, derived or encapsulated.
  *
- * @param base The key that it comes from: what it demands is done, what it was is remembered.
  * @param fallback Key type where the template does not say it.
- * @param others Further keys that it comes from: what they were is remembered as well.
  * @returns The handle.
  * @throws `CryptokiError` for whatever the template does not allow.
  */
@@ -91,13 +98,11 @@ export async function makeSecret(
   session: Session,
   list: readonly Attribute[],
   bytes: Secret,
-  origin: Origin,
-  base?: Base,
+  provenance: Provenance,
   fallback?: number,
-  others: readonly ManagedObject[] = [],
 ): Promise<number> {
   using material = bytes
-  const template = demanded(list, origin, base)
+  const template = demanded(list, provenance)
   assertAgrees(template, CKA.CLASS, CKO.SECRET_KEY)
   const keyType = template.number(CKA.KEY_TYPE) ?? fallback
   if (keyType === undefined) {
@@ -111,7 +116,7 @@ export async function makeSecret(
     keyType,
   } as const
   // What a derivation gives is checked by its own rules, and the value is ours.
-  assertFits(template, 'secret', subject.family, MAKING[origin])
+  assertFits(template, 'secret', subject.family, MAKING[provenance.origin])
   const bits = assertLength(template, keyType, material.length)
   const plan = planOf(session, subject, template)
   const given: ListedAttribute[] = [
@@ -132,7 +137,7 @@ export async function makeSecret(
     objectType: isKey ? ObjectType.SymmetricKey : ObjectType.SecretData,
     object: secretObject(isKey, material.expose()),
     given,
-    internal: internalOf(plan, origin, base, keyTypeAttributes(saidKeyType(keyType, bits)), others),
+    internal: internalOf(plan, provenance, keyTypeAttributes(saidKeyType(keyType, bits))),
   })
 }
 
@@ -179,14 +184,13 @@ export async function makePrivate(
   session: Session,
   list: readonly Attribute[],
   pkcs8: Secret,
-  origin: Origin,
-  base?: Base,
+  provenance: Provenance,
 ): Promise<number> {
   using material = pkcs8
   const spec = specOfPkcs8(material.expose())
-  const template = demanded(list, origin, base)
+  const template = demanded(list, provenance)
   const subject = pairSubject('private', spec, template)
-  assertFits(template, 'private', subject.family, MAKING[origin])
+  assertFits(template, 'private', subject.family, MAKING[provenance.origin])
   const plan = planOf(session, subject, template)
   return await entered(session, plan, template, {
     objectType: ObjectType.PrivateKey,
@@ -195,7 +199,7 @@ export async function makePrivate(
       value: { keyBlock: keyBlockOf(KeyFormatType.PKCS_8, material.expose()) },
     },
     given: [...plan.given, ...specAttributes(spec)],
-    internal: internalOf(plan, origin, base),
+    internal: internalOf(plan, provenance),
   })
 }
 
@@ -265,17 +269,15 @@ export async function makePublic(
     objectType: ObjectType.PublicKey,
     object: { tag: Tag.PublicKey, value: { keyBlock: keyBlockOf(KeyFormatType.X_509, der) } },
     given: [...plan.given, ...specAttributes(spec)],
-    internal: internalOf(plan, 'imported', undefined, owned),
+    internal: internalOf(plan, { origin: 'imported' }, owned),
   })
 }
 
 /** What is remembered of where the material was before. */
 export function internalOf(
   plan: Plan,
-  origin: Origin,
-  base: Base | undefined,
+  { origin, base, others = [] }: Provenance,
   more: readonly ListedAttribute[] = [],
-  others: readonly ManagedObject[] = [],
 ): Internal {
   const inherits = origin === 'derived' && base !== undefined
   const bases = base === undefined ? others : [base.object, ...others]
