@@ -119,19 +119,12 @@ export async function makeSecret(
   assertFits(template, 'secret', subject.family, MAKING[provenance.origin])
   const bits = assertLength(template, keyType, material.length)
   const plan = planOf(session, subject, template)
-  const given: ListedAttribute[] = [
-    ...plan.given,
-    { id: 'cryptographicLength', value: bits },
-    ...(secretKind.algorithm === undefined
-      ? []
-      : [
-          {
-            id: 'cryptographicAlgorithm',
-            value: secretKeyRow(secretKind.algorithm).kmip[0],
-          } as const,
-        ]),
-  ]
-  const isKey = secretKind.algorithm !== undefined
+  const given: ListedAttribute[] = [...plan.given, { id: 'cryptographicLength', value: bits }]
+  const { algorithm } = secretKind
+  if (algorithm !== undefined) {
+    given.push({ id: 'cryptographicAlgorithm', value: secretKeyRow(algorithm).kmip[0] })
+  }
+  const isKey = algorithm !== undefined
   // Awaited: the material is zeroed at the end of this function.
   return await entered(session, plan, template, {
     objectType: isKey ? ObjectType.SymmetricKey : ObjectType.SecretData,
