@@ -46,6 +46,8 @@ export interface GetWish {
   readonly wrappedAttributes?: readonly ListedAttribute[] | undefined
   /** How the protocol encodes a key value before it is wrapped. */
   readonly encodeKeyValue: (value: KeyValue) => Uint8Array
+  /** Refuses what the protocol cannot carry, before the object counts as given. */
+  readonly assertCarried?: (got: Got) => void
 }
 
 export interface Got {
@@ -76,6 +78,7 @@ export function get(context: Context, wish: GetWish): Awaitable<Got> {
       : plainValue(context, object)
     return after(given, (value) => {
       const got = { object, value }
+      wish.assertCarried?.(got)
       if (object.attributes.get('fresh') !== true) return got
       return markStale(context, object.id).then(() => got)
     })
