@@ -137,15 +137,4 @@ describe('A search in parts', { timeout: 120_000 }, () => {
       ok(turns >= 2, `${name}: ${turns} turns`)
     }
   })
-
-  it('asks for a range once, and not for every record that the other conditions find', async () => {
-    const conditions = [is('even'), days(0, RECORDS / 2), STORED]
-    // 2,500 records by 2,500 entries took seconds; a range gone through once takes milliseconds.
-    const start = performance.now()
-    for (let times = 0; times < 5; times++) {
-      await database.find({ kind: 'object', scopes: [SCOPE], conditions, limit: 10 })
-    }
-    const milliseconds = performance.now() - start
-    ok(milliseconds < 2_000, `${milliseconds} ms`)
-  })
 })
