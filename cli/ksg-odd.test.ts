@@ -1,6 +1,6 @@
 /**
- * Configurations of a gateway as people have them: values that contradict each other, or are none, or
- * stand in the wrong place; and a server that starts with what came of one.
+ * Configurations of a gateway as people have them: values that contradict each other, that are none
+ * or in the wrong place; and a server that starts with what came of one.
  *
  * @module
  */
