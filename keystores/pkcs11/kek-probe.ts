@@ -45,8 +45,8 @@ const GOT = [CKA.SENSITIVE, CKA.EXTRACTABLE]
 const ANY_BYTES = 1
 
 /**
- * Algorithms whose private keys come out as PKCS#8, each with a pair of its own: what is opened must
- * be the other half of its public key. A refusal means that it does not.
+ * Algorithms whose private keys come out as PKCS#8, each with a pair of its own: what is opened
+ * must be the other half of its public key. A refusal means that it does not.
  */
 export async function kekPrivateOf(
   session: DeviceSession,
