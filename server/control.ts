@@ -24,7 +24,7 @@ import type { WireLog } from '#fronts/kmip/wire-log.ts'
 import { type Token, USER } from '#fronts/pkcs11/token.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { House } from './house.ts'
-import { adoptKeys, hsmStatus } from './hsm.ts'
+import { adoptKeys, hsmList } from './hsm.ts'
 import { generateKek, importKek, showKek } from './hsm-kek.ts'
 import type { Logger } from './log.ts'
 import { pkiPaths } from './pki.ts'
@@ -178,7 +178,7 @@ export const COMMANDS = {
       return describeToken(token)
     },
   ),
-  'hsm.list': command(z.strictObject({}), async ({ house }) => hsmStatus(house)),
+  'hsm.list': command(z.strictObject({}), async ({ house }) => hsmList(house)),
   'hsm.adopt': command(z.strictObject({ name: name.optional() }), async ({ house }, input) =>
     adoptKeys(house, input.name),
   ),

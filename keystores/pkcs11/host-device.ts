@@ -130,6 +130,12 @@ export class HostDevice implements Device {
     return this.#options.name
   }
 
+  /** What tells it from the others of its group, also after the next start. */
+  get place(): string {
+    const [[key, value] = []] = Object.entries(this.#options.token)
+    return `${this.name} (${key} ${value})`
+  }
+
   /** For `claviger status` and tests; undefined while none runs. */
   get processId(): number | undefined {
     return this.#host?.pid
@@ -201,8 +207,9 @@ export class HostDevice implements Device {
     return max > 0 && size > max ? `its ${mechanismName(type)} goes up to ${max}` : undefined
   }
 
-  each(work: (session: DeviceSession) => Promise<void>): Promise<void> {
-    return this.use(work, true)
+  async each(work: (session: DeviceSession) => Promise<void>): Promise<readonly string[]> {
+    await this.use(work, true)
+    return []
   }
 
   async use<T>(work: (session: DeviceSession) => Promise<T>, repeatable = false): Promise<T> {

@@ -35,6 +35,7 @@ import type {
   Made,
   MakePairRequest,
   MakeRequest,
+  Remains,
   SignatureMechanism,
   WrapMechanism,
 } from '#core/keystore.ts'
@@ -60,7 +61,7 @@ import { Abilities, cannotMake } from './abilities.ts'
 import { assertScheme, bytesOf } from './checks.ts'
 import { Ciphering } from './ciphering.ts'
 import { agree, assertDerives, deriveHere, firstBytes, ingredientsOf } from './derivation.ts'
-import type { Device, DeviceStatus } from './device.ts'
+import type { Device, DeviceSession, DeviceStatus } from './device.ts'
 import { DeviceKeys, nameOf } from './device-keys.ts'
 import { failureOf, isNoSeed, isStale } from './failures.ts'
 import { inventory } from './inventory.ts'
@@ -285,13 +286,13 @@ export class Pkcs11Keystore implements Keystore {
   }
 
   /** Keys that are made here share their CKA_ID with their public half; others are alone. */
-  async destroy(handle: Uint8Array): Promise<void> {
+  async destroy(handle: Uint8Array, places?: readonly string[]): Promise<Remains> {
     const inner = innerOf(handle)
     if (inner !== undefined) return this.#beside.destroy(inner)
     const reference = this.#keys.reference({ id: 'key', handle })
     const { isMade } = reference
     // What is gone already is as it should be: it may be done twice.
-    await this.#keys.each('destroy key', async (session) => {
+    const end = async (session: DeviceSession): Promise<void> => {
       session.handles.delete(nameOf(handle))
       for (const hObject of await endingObjects(session, this.name, reference)) {
         await session.call('C_DestroyObject', { hObject }).catch(unlessStale)
@@ -301,8 +302,10 @@ export class Pkcs11Keystore implements Keystore {
       for (const hObject of await session.find(publicHalf)) {
         await session.call('C_DestroyObject', { hObject }).catch(unlessStale)
       }
-    })
-    await this.#makings?.withdraw(handle)
+    }
+    const left = await this.#keys.each('destroy key', end, places)
+    if (left.length === 0) await this.#makings?.withdraw(handle)
+    return left
   }
 
   /**
