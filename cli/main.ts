@@ -4,6 +4,7 @@
  * @module
  */
 import { CommanderError } from 'commander'
+import { withHelpOn } from './help.ts'
 import { fail, UsageError } from './output.ts'
 import { program, wantsJson } from './program.ts'
 
@@ -21,7 +22,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.stderr.on('error', () => {})
 
 try {
-  await program.parseAsync()
+  await program.parseAsync(withHelpOn(program, process.argv.slice(2)), { from: 'user' })
 } catch (error) {
   if (error instanceof CommanderError) misused(error)
   else fail(error, wantsJson())

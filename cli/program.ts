@@ -18,6 +18,7 @@ import { credential } from './credential.ts'
 import { decrypt, encrypt, hash, mac, random, sign, verify } from './cryptography.ts'
 import { DEFAULT_DATA } from './environment.ts'
 import { families } from './families.ts'
+import { DESCRIPTION_COLUMNS, folded } from './help.ts'
 import { hsm } from './hsm.ts'
 import { importCommand } from './import.ts'
 import { keys } from './keys.ts'
@@ -90,15 +91,18 @@ export function wantsJson(): boolean {
 
 /** For machines, `main.ts` says what was wrong, and nothing else does. */
 const OUTPUT = {
+  writeOut: (text: string): void => {
+    process.stdout.write(folded(text))
+  },
   writeErr: (text: string): void => {
-    if (!wantsJson()) process.stderr.write(text)
+    if (!wantsJson()) process.stderr.write(folded(text))
   },
 }
 
 /** Wrong usage is told in one way everywhere, and does not end the process by itself. */
 function agree(command: Command): void {
   command.exitOverride().showHelpAfterError('(see --help)').showSuggestionAfterError()
-  command.configureOutput(OUTPUT)
+  command.configureOutput(OUTPUT).configureHelp({ minWidthToWrap: DESCRIPTION_COLUMNS })
   for (const inner of command.commands) agree(inner)
 }
 agree(program)
