@@ -272,7 +272,7 @@ async function wrap(
   const { encodingOption } = wrapping
   const keyWrappingData: KeyWrappingData = {
     wrappingMethod: wrapping.wrappingMethod,
-    encryptionKeyInformation: { ...information, cryptographicParameters: parameters },
+    encryptionKeyInformation: { ...information, cryptographicParameters: mechanism.said },
     ...(mechanism.iv && mechanism.ivGenerated && { ivCounterNonce: mechanism.iv }),
     encodingOption,
   }

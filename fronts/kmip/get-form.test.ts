@@ -17,6 +17,7 @@ import {
   KeyFormatType,
   KeyWrapType,
   ObjectType,
+  RecommendedCurve,
   ResultReason,
   WrappingMethod,
 } from '#spec/kmip/enumerations.ts'
@@ -127,6 +128,48 @@ describe('Get', { timeout: 60_000 }, () => {
         const { object } = await client.call('Get', { uniqueIdentifier, keyWrapType }, { version })
         equal(object.tag, kind.object.tag)
       }
+    }
+  })
+
+  it('gives what came wrapped as it was registered, and not unwrapped', async () => {
+    const uniqueIdentifier = await registered(WRAPPED, 14)
+    for (const [version, reason] of [
+      [14, ResultReason.FeatureNotSupported],
+      [21, ResultReason.KeyWrapTypeNotSupported],
+    ] as readonly (readonly [Version, ResultReason])[]) {
+      const get = (keyWrapType: KeyWrapType) => {
+        return client.call('Get', { uniqueIdentifier, keyWrapType }, { version })
+      }
+      equal((await get(KeyWrapType.AsRegistered)).object.tag, Tag.SymmetricKey)
+      await rejects(get(KeyWrapType.NotWrapped), { reason })
+    }
+  })
+
+  it('gives a plain key in each of its forms, uncompressed', async () => {
+    const attributes = [
+      { id: 'cryptographicAlgorithm', value: CryptographicAlgorithm.EC },
+      { id: 'cryptographicDomainParameters', value: { recommendedCurve: RecommendedCurve.P_256 } },
+    ] as const
+    const mask = (value: number) => ({
+      attributes: [{ id: 'cryptographicUsageMask', value } as const],
+    })
+    const { publicKeyUniqueIdentifier: uniqueIdentifier } = await client.call('CreateKeyPair', {
+      commonAttributes: { attributes },
+      privateKeyAttributes: mask(1),
+      publicKeyAttributes: mask(2),
+    })
+    const formats = [KeyFormatType.X_509, KeyFormatType.TransparentECPublicKey]
+    const { ECPublicKeyTypeUncompressed: plain, ...compressed } = KeyCompressionType
+    for (const keyFormatType of formats) {
+      const request = { uniqueIdentifier, keyFormatType, keyCompressionType: plain }
+      const { object } = await client.call('Get', request)
+      const { keyBlock } = object.value as { keyBlock: { keyFormatType: KeyFormatType } }
+      equal(keyBlock.keyFormatType, keyFormatType)
+    }
+    for (const keyCompressionType of Object.values(compressed)) {
+      await rejects(client.call('Get', { uniqueIdentifier, keyCompressionType }), {
+        reason: ResultReason.KeyCompressionTypeNotSupported,
+      })
     }
   })
 })
