@@ -142,7 +142,6 @@ function assertFormat(object: ManagedObject, wish: GetWish): void {
 }
 
 function onlyFormat({ body, attributes }: ManagedObject): KeyFormatType | undefined {
-  if (isKeyed(body)) return body.value.keyBlock.keyFormatType
   return body.tag === Tag.Template ? undefined : attributes.get('keyFormatType')
 }
 
