@@ -156,10 +156,9 @@ export const COMMANDS = {
     }),
     async ({ house }, input) => {
       const token = await tokenNamed(house, input.token)
-      await onToken(async () => {
-        await token.initialise(Buffer.from(input.soPin), input.label ?? token.label)
-        await token.setPin({ name: USER }, Buffer.from(input.pin))
-      })
+      const user = { name: USER, pin: Buffer.from(input.pin) }
+      const label = input.label ?? token.label
+      await onToken(() => token.initialise(Buffer.from(input.soPin), label, user))
       await noted(house, 'InitToken', token.options.name)
       return describeToken(token)
     },

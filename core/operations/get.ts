@@ -142,7 +142,6 @@ function assertFormat(object: ManagedObject, wish: GetWish): void {
 }
 
 function onlyFormat({ body, attributes }: ManagedObject): KeyFormatType | undefined {
-  if (isKeyed(body)) return body.value.keyBlock.keyFormatType
   return body.tag === Tag.Template ? undefined : attributes.get('keyFormatType')
 }
 
@@ -272,7 +271,7 @@ async function wrap(
   const { encodingOption } = wrapping
   const keyWrappingData: KeyWrappingData = {
     wrappingMethod: wrapping.wrappingMethod,
-    encryptionKeyInformation: { ...information, cryptographicParameters: parameters },
+    encryptionKeyInformation: { ...information, cryptographicParameters: mechanism.said },
     ...(mechanism.iv && mechanism.ivGenerated && { ivCounterNonce: mechanism.iv }),
     encodingOption,
   }

@@ -10,6 +10,7 @@ import { deepEqual, equal, rejects } from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { KmipClient } from '#clients/kmip/client.ts'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   CryptographicAlgorithm,
   EncodingOption,
@@ -17,11 +18,13 @@ import {
   KeyFormatType,
   KeyWrapType,
   ObjectType,
+  RecommendedCurve,
   ResultReason,
   WrappingMethod,
 } from '#spec/kmip/enumerations.ts'
 import type { RequestOf } from '#spec/kmip/operations.ts'
 import { Tag } from '#spec/kmip/tags.ts'
+import { ItemType } from '#wire/ttlv/item.ts'
 import type { Version } from '#wire/ttlv/version.ts'
 
 type Registered = Pick<RequestOf<'Register'>, 'objectType' | 'object'>
@@ -128,5 +131,82 @@ describe('Get', { timeout: 60_000 }, () => {
         equal(object.tag, kind.object.tag)
       }
     }
+  })
+
+  it('gives what came wrapped as it was registered, and not unwrapped', async () => {
+    const uniqueIdentifier = await registered(WRAPPED, 14)
+    for (const [version, reason] of [
+      [14, ResultReason.FeatureNotSupported],
+      [21, ResultReason.KeyWrapTypeNotSupported],
+    ] as readonly (readonly [Version, ResultReason])[]) {
+      const get = (keyWrapType: KeyWrapType) => {
+        return client.call('Get', { uniqueIdentifier, keyWrapType }, { version })
+      }
+      equal((await get(KeyWrapType.AsRegistered)).object.tag, Tag.SymmetricKey)
+      await rejects(get(KeyWrapType.NotWrapped), { reason })
+    }
+  })
+
+  it('gives a plain key in each of its forms, uncompressed', async () => {
+    const attributes = [
+      { id: 'cryptographicAlgorithm', value: CryptographicAlgorithm.EC },
+      { id: 'cryptographicDomainParameters', value: { recommendedCurve: RecommendedCurve.P_256 } },
+    ] as const
+    const mask = (value: number) => ({
+      attributes: [{ id: 'cryptographicUsageMask', value } as const],
+    })
+    const { publicKeyUniqueIdentifier: uniqueIdentifier } = await client.call('CreateKeyPair', {
+      commonAttributes: { attributes },
+      privateKeyAttributes: mask(1),
+      publicKeyAttributes: mask(2),
+    })
+    const formats = [KeyFormatType.X_509, KeyFormatType.TransparentECPublicKey]
+    const { ECPublicKeyTypeUncompressed: plain, ...compressed } = KeyCompressionType
+    for (const keyFormatType of formats) {
+      const request = { uniqueIdentifier, keyFormatType, keyCompressionType: plain }
+      const { object } = await client.call('Get', request)
+      const { keyBlock } = object.value as { keyBlock: { keyFormatType: KeyFormatType } }
+      equal(keyBlock.keyFormatType, keyFormatType)
+    }
+    for (const keyCompressionType of Object.values(compressed)) {
+      await rejects(client.call('Get', { uniqueIdentifier, keyCompressionType }), {
+        reason: ResultReason.KeyCompressionTypeNotSupported,
+      })
+    }
+  })
+
+  const algorithmOf = async (request: RequestOf<'Register'>) => {
+    const { uniqueIdentifier } = await client.call('Register', request)
+    const { object } = await client.call('Get', { uniqueIdentifier })
+    const { keyBlock } = object.value as { keyBlock: Record<string, unknown> }
+    return [keyBlock['cryptographicAlgorithm'], keyBlock['cryptographicLength']]
+  }
+
+  it('says algorithm and length beside a key: both or none, and none beside Secret Data', async () => {
+    const mask = { id: 'cryptographicUsageMask', value: 0 } as const
+    const aes = { id: 'cryptographicAlgorithm', value: CryptographicAlgorithm.AES } as const
+    const bits = { id: 'cryptographicLength', value: 128 } as const
+    const keyMaterial = { tag: Tag.KeyMaterial, type: ItemType.ByteString, value: Buffer.alloc(16) }
+    const plain = { keyFormatType: KeyFormatType.Raw, keyValue: { keyMaterial, attributes: [] } }
+    const secret = {
+      objectType: ObjectType.SecretData,
+      object: { tag: Tag.SecretData, value: { secretDataType: 1, keyBlock: plain } },
+    }
+    const key = {
+      objectType: ObjectType.SymmetricKey,
+      object: { tag: Tag.SymmetricKey, value: { keyBlock: plain } },
+    }
+    const { keyBlock: block } = WRAPPED.object.value as { keyBlock: Record<string, unknown> }
+    const bare = { ...block, cryptographicAlgorithm: undefined, cryptographicLength: undefined }
+    const wrapped = { ...key, object: { ...key.object, value: { keyBlock: bare } } }
+    const asked = async (what: unknown, ...more: readonly ListedAttribute[]) => {
+      const attributes = { attributes: [mask, ...more] }
+      return algorithmOf({ ...(what as RequestOf<'Register'>), attributes })
+    }
+    deepEqual(await asked(key, aes, bits), [CryptographicAlgorithm.AES, 128])
+    deepEqual(await asked(wrapped, aes, bits), [CryptographicAlgorithm.AES, 128])
+    deepEqual(await asked(wrapped, aes), [undefined, undefined])
+    deepEqual(await asked(wrapped, bits), [undefined, undefined])
+    deepEqual(await asked(secret, aes, bits), [undefined, undefined])
   })
 })
