@@ -18,7 +18,7 @@
 import { createHash, createSecretKey, hash as nodeHash } from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
 import { isPlaced } from '#core/identifiers.ts'
-import { defaultFormat, readKey, writeKey } from '#core/key-formats.ts'
+import { defaultFormat, writeKey } from '#core/key-formats.ts'
 import type {
   Ability,
   Address,
@@ -52,13 +52,12 @@ import {
   secretKeyRow,
 } from '#spec/algorithms.ts'
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
-import { CKA } from '#spec/pkcs11/constants.ts'
 import { signatureOfRaw } from '#wire/der.ts'
 import { unwrapHybridWith } from '../software/hybrid.ts'
 import { mac } from '../software/macs.ts'
 import { verify } from '../software/signatures.ts'
 import { Abilities, cannotMake } from './abilities.ts'
-import { assertScheme, bytesOf } from './checks.ts'
+import { assertScheme } from './checks.ts'
 import { Ciphering } from './ciphering.ts'
 import { agree, assertDerives, deriveHere, firstBytes, ingredientsOf } from './derivation.ts'
 import type { Device, DeviceSession, DeviceStatus } from './device.ts'
@@ -71,8 +70,8 @@ import { macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { endingObjects } from './own-objects.ts'
 import { generic } from './quirks.ts'
 import { besideReference, innerOf, templateOf } from './references.ts'
-import { CLASSES, privateKeyOf, privateParts } from './templates.ts'
-import { attributesOf } from './temporaries.ts'
+import { Taking } from './taking.ts'
+import { CLASSES } from './templates.ts'
 
 export interface HsmKeystoreOptions {
   readonly name: string
@@ -104,6 +103,7 @@ export class Pkcs11Keystore implements Keystore {
   readonly #abilities: Abilities
   readonly #keys: DeviceKeys
   readonly #maker: Maker
+  readonly #taking: Taking
   readonly #ciphering: Ciphering
   readonly #makings: MakingsHere | undefined
   /** References of what lies beside, without their first byte. */
@@ -126,7 +126,8 @@ export class Pkcs11Keystore implements Keystore {
     this.kek = kek && new Kek(name, kek, device, (id) => this.#keys.isReserved(id))
     const { makings } = options
     this.#makings = makings
-    const viaKek: MakerOptions['viaKek'] = (kind, spec) => this.#isViaKek(kind, spec)
+    this.#taking = new Taking({ name, extractable, kek: this.kek }, this.#keys)
+    const viaKek: MakerOptions['viaKek'] = (kind, spec) => this.#taking.isViaKek(kind, spec)
     this.#maker = new Maker({ name, extractable, viaKek, makings }, this.#keys)
     this.can = {
       exports: extractable,
@@ -193,7 +194,7 @@ export class Pkcs11Keystore implements Keystore {
 
   /** With the digest of the material, where that may be read anyway. */
   async #digested(kind: 'secret' | 'private', spec: KeySpec, made: Made): Promise<Made> {
-    if (!this.#extractable || this.#isViaKek(kind, spec)) return made
+    if (!this.#extractable || this.#taking.isViaKek(kind, spec)) return made
     try {
       using value = await this.export({ id: 'new key', kind, spec, ...made })
       return { ...made, sha256: nodeHash('sha256', value.expose(), 'buffer') }
@@ -221,31 +222,7 @@ export class Pkcs11Keystore implements Keystore {
 
   async export(key: KeyInUse, format: KeyFormatType = key.format): Promise<Secret> {
     const kept = this.#kept(key)
-    if (kept !== undefined) return this.#beside.export(kept, format)
-    if (key.kind === 'secret' && this.kek !== undefined) return this.#taken(this.kek, key, format)
-    if (this.kek?.takesPrivate(key.spec?.algorithm)) {
-      return this.#takenPrivate(this.kek, key, format)
-    }
-    const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
-    if (!this.#extractable) {
-      throw new KmsError('notExtractable', `${what}; with "extractable: true" it lets new keys`)
-    }
-    const { spec } = key
-    const isBytes = key.kind === 'secret' && format === KeyFormatType.Raw
-    if (spec === undefined && !isBytes) {
-      throw new KmsError('keyFormat', `Cannot give "${key.id}": its algorithm is not known`)
-    }
-    const types = spec === undefined || key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
-    const values = await this.#keys.keyed('give key', key, async (session, hObject) => {
-      return attributesOf(session, hObject, types, `${what}: it is CKA_SENSITIVE there`)
-    })
-    if (spec === undefined || isBytes) return new Secret(values[0] as Uint8Array)
-    const read =
-      key.kind === 'secret'
-        ? readKey(key.kind, KeyFormatType.Raw, values[0] as Uint8Array, spec)
-        : privateKeyOf(spec, values)
-    for (const value of values) value.fill(0)
-    return new Secret(writeKey(key.kind, format, read))
+    return kept === undefined ? this.#taking.take(key, format) : this.#beside.export(kept, format)
   }
 
   /** A device may have gone without anybody having noticed: it is asked. */
@@ -255,34 +232,6 @@ export class Pkcs11Keystore implements Keystore {
       await session.call('C_GetSessionInfo', {})
       await session.assertToken()
     })
-  }
-
-  #isViaKek(kind: 'secret' | 'private', { algorithm }: KeySpec): boolean {
-    if (this.kek === undefined) return false
-    return kind === 'secret' || this.kek.takesPrivate(algorithm)
-  }
-
-  /** A private key through the key-encrypting key. */
-  async #takenPrivate(kek: Kek, key: KeyInUse, format: KeyFormatType): Promise<Secret> {
-    using der = await this.#keys.keyed('give key', key, (session, hKey) => {
-      return kek.takePrivate(session, key.id, hKey)
-    })
-    const read = readKey('private', KeyFormatType.PKCS_8, der.expose(), key.spec)
-    return new Secret(writeKey('private', format, read))
-  }
-
-  /** A secret key through the key-encrypting key. */
-  async #taken(kek: Kek, key: KeyInUse, format: KeyFormatType): Promise<Secret> {
-    const { id, spec } = key
-    const bytes = spec && bytesOf(spec)
-    const value = await this.#keys.keyed('give key', key, (session, hKey) => {
-      return kek.take(session, id, hKey, bytes)
-    })
-    if (format === KeyFormatType.Raw) return value
-    using raw = value
-    return new Secret(
-      writeKey('secret', format, readKey('secret', KeyFormatType.Raw, raw.expose())),
-    )
   }
 
   /** Keys that are made here share their CKA_ID with their public half; others are alone. */
