@@ -111,7 +111,9 @@ function cipherOptions(command: Command): Command {
 
 const LAYOUT = `
 The output is "CLV1", one byte each with the lengths of IV and tag, the IV, the tag, the ciphertext.
-It holds all that decrypt needs but the key and the options --mode, --padding, --hash and --aad.`
+It holds all that decrypt needs but the key and the options --mode, --padding, --hash and --aad.
+Before a server decrypts data with a tag it gathers all of it, up to its limits.bufferedBytesMax
+(16 MiB); encrypt takes more.`
 
 export const encrypt = cipherOptions(new Command('encrypt'))
   .description('encrypt data with a key')
