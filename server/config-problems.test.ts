@@ -55,7 +55,7 @@ describe('a configuration that cannot be used', { timeout: 60_000 }, () => {
     [
       'an HSM whose token is not named',
       'keystores:\n  - { name: h, type: pkcs11, module: m.so }',
-      /yaml:2:5: keystores\.0: "h" must name its token by one of slot, label, serial; none is there/,
+      /yaml:2:5: keystores\.0: "h" must name its token by one of slot, .*; none is there/,
     ],
     [
       'an HSM whose token is named twice',

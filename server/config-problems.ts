@@ -42,7 +42,7 @@ export function describe(issue: z.core.$ZodIssue, places: Places): readonly stri
   })
 }
 
-/** What is not seen from the type alone: how a list is written in a variable, and that 0600 is a number. */
+/** What the type alone does not say: how a list is written in a variable, that 0600 is a number. */
 function hint(issue: z.core.$ZodIssue, { variables, source }: Places): string {
   const type = issue.code === 'invalid_type' ? issue.expected : undefined
   const isGiven = variables.has(issue.path.join('.'))
