@@ -11,7 +11,7 @@ import type { KmipClient } from '#clients/kmip/client.ts'
 import { KmipError } from '#clients/kmip/errors.ts'
 import { ResultReason } from '#spec/kmip/enumerations.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
-import { list, print, table, UsageError } from './output.ts'
+import { date, list, print, table, UsageError } from './output.ts'
 import { isHardware, locate, nameAttribute } from './references.ts'
 
 interface ObjectOptions extends ClientOptions {
@@ -108,7 +108,11 @@ function show(options: ClientOptions, all: readonly Shown[]): void {
   print(options.json, all, () => {
     return all.length === 0
       ? 'none'
-      : table(all.map(({ rights, ...rest }) => ({ ...rest, rights: rights.join(', ') })))
+      : table(
+          all.map(({ rights, since, ...rest }) => {
+            return { ...rest, since: date(Date.parse(since) / 1_000), rights: rights.join(', ') }
+          }),
+        )
   })
 }
 

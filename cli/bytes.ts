@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
-import type { Command } from 'commander'
-import { UsageError } from './output.ts'
+import { type Command, Option } from 'commander'
+import { print, UsageError } from './output.ts'
 
 export interface InputOptions {
   readonly in?: string | undefined
@@ -28,17 +28,26 @@ export function withInput(command: Command): Command {
 export function withOutput(command: Command): Command {
   return command
     .option('--out <file>', 'where the result goes; default: standard output')
-    .option('--hex', 'write the result as hexadecimal text')
+    .addOption(new Option('--hex', 'write the result as hexadecimal text').conflicts('base64'))
     .option('--base64', 'write the result as Base64 text')
 }
 
 /** The data of a command. @throws `UsageError` when nobody would type it. */
 export async function readInput({ in: path }: InputOptions): Promise<Buffer> {
-  if (path !== undefined && path !== '-') return readFileSync(path)
+  if (path !== undefined && path !== '-') return readFile(path)
   if (process.stdin.isTTY && path === undefined) {
     throw new UsageError('There is no data: name a file with --in, or send it through a pipe')
   }
   return buffer(process.stdin)
+}
+
+/** Reads a file; reading a folder would fail without saying which. */
+export function readFile(path: string | number): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw Object.assign(error as Error, { path })
+  }
 }
 
 /** Fails where the result could not be shown, before anything is done. */
@@ -57,7 +66,37 @@ export function writeOutput(bytes: Uint8Array, { out, hex, base64 }: OutputOptio
   const result = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   const content = encoding === undefined ? result : `${result.toString(encoding)}\n`
   if (out === undefined || out === '-') process.stdout.write(content)
-  else writeFileSync(out, content, { mode: PRIVATE_FILE })
+  else writePrivate(out, content)
+}
+
+/** Also where the file is there already, and others could read it. A device stays as it is. */
+function writePrivate(path: string, content: string | Buffer): void {
+  const file = openSync(path, 'w', PRIVATE_FILE)
+  try {
+    if (fstatSync(file).isFile()) fchmodSync(file, PRIVATE_FILE)
+    writeFileSync(file, content)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/**
+ * Gives a result: bytes for people and pipes; for machines JSON, which has the bytes where they do
+ * not go to a file, and else the name of the file.
+ *
+ * @param known What JSON says beside the bytes.
+ * @param texts The bytes in JSON.
+ */
+export function giveOutput(
+  bytes: Uint8Array,
+  options: OutputOptions & { readonly json: boolean },
+  known: object,
+  texts: object,
+): void {
+  const { json, out } = options
+  const isFile = out !== undefined && out !== '-'
+  if (isFile || !json) writeOutput(bytes, options)
+  if (json) print(true, { ...known, ...(isFile ? { file: out } : texts) }, () => '')
 }
 
 /** Bytes in hexadecimal. @throws `UsageError`. */

@@ -3,17 +3,19 @@
  *
  * @module
  */
-import { strictEqual, throws } from 'node:assert/strict'
+import { deepStrictEqual, strictEqual, throws } from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { ConfigError, readConfig, variables } from '#server/config.ts'
-import { schemaText } from './config.ts'
+import { OTHER_VARIABLES, schemaText } from './config.ts'
 
 const LAUNCHER = fileURLToPath(new URL('../bin/claviger', import.meta.url))
+/** Of `bin/claviger` and the agent alone. */
+const OWN = 'CLAVIGER_FLAT'
 const SCHEMA = new URL('../docs/claviger.schema.json', import.meta.url)
 
 describe('the configuration on the command line', () => {
@@ -43,6 +45,22 @@ describe('the configuration on the command line', () => {
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
+  })
+
+  it('lists every variable that a command reads', () => {
+    const folder = fileURLToPath(new URL('.', import.meta.url))
+    const files = readdirSync(folder).filter((name) => /(?<!\.test)\.ts$/.test(name))
+    // The gateway's PIN is asked for by a configuration that import writes, under a name of its own.
+    const read = files
+      .filter((name) => name !== 'ksg.ts')
+      .flatMap((name) => {
+        const text = readFileSync(join(folder, name), 'utf8')
+        return [...text.matchAll(/'(CLAVIGER_[A-Z0-9_]+)'/g)].map(([, variable]) => variable)
+      })
+    const known = new Set([...variables(), ...OTHER_VARIABLES].map(({ name }) => name))
+    strictEqual(read.includes('CLAVIGER_SO_PIN'), true)
+    const unlisted = read.filter((name) => name !== OWN && !known.has(name as string))
+    deepStrictEqual(unlisted, [])
   })
 
   it('is no server that cannot be, and no data directory without a name', () => {

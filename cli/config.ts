@@ -15,6 +15,11 @@ export const OTHER_VARIABLES = [
   { name: 'CLAVIGER_SERVER', description: 'The KMIP server of client commands, as --server.' },
   { name: 'CLAVIGER_PASSPHRASE', description: 'Passphrase of the root key.' },
   { name: 'CLAVIGER_NEW_PASSPHRASE', description: 'The new one, for rootkey rotate.' },
+  { name: 'CLAVIGER_PIN', description: "The user's PIN, for token init, token pin, hsm probe." },
+  {
+    name: 'CLAVIGER_SO_PIN',
+    description: "The security officer's, for token init, token pin --so.",
+  },
 ]
 
 /** The JSON Schema as it is written to a file. */

@@ -20,6 +20,7 @@ import type { CryptographicParameters } from '#spec/kmip/structures.ts'
 import { chosen } from './algorithms.ts'
 import {
   assertOutput,
+  giveOutput,
   hexBytes,
   type InputOptions,
   type OutputOptions,
@@ -28,7 +29,6 @@ import {
   wholeNumber,
   withInput,
   withOutput,
-  writeOutput,
 } from './bytes.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
 import { callInParts } from './in-parts.ts'
@@ -111,14 +111,17 @@ function cipherOptions(command: Command): Command {
 
 const LAYOUT = `
 The output is "CLV1", one byte each with the lengths of IV and tag, the IV, the tag, the ciphertext.
-It holds all that decrypt needs but the key and the options --mode, --padding, --hash and --aad.`
+It holds all that decrypt needs but the key and the options --mode, --padding, --hash and --aad.
+Before a server decrypts data with a tag it gathers all of it, up to its limits.bufferedBytesMax
+(16 MiB); encrypt takes more.`
 
 export const encrypt = cipherOptions(new Command('encrypt'))
   .description('encrypt data with a key')
   .addHelpText(
     'after',
     `${LAYOUT}
-With --json: an object with key, iv, tag and data, the last three in Base64.
+With --json: an object with key, iv, tag and data, the last three in Base64; with --out as well, the
+file has the output, and the object key and file.
 
 Examples:
   claviger encrypt --key first < letter.txt > letter.clv
@@ -147,10 +150,9 @@ Examples:
         tag: answer.authenticatedEncryptionTag ?? NOTHING,
         data: answer.data ?? NOTHING,
       }
-      if (!options.json) return writeOutput(packSealed(sealed), options)
       const { iv: usedIv, tag, data } = sealed
       const texts = { iv: base64(usedIv), tag: base64(tag), data: base64(data) }
-      print(true, { key: found.id, ...texts }, () => '')
+      giveOutput(packSealed(sealed), options, { key: found.id }, texts)
     })
   })
 
@@ -190,8 +192,7 @@ Examples:
         authenticatedEncryptionTag: orNone(sealed.tag),
         authenticatedEncryptionAdditionalData: aad,
       })
-      if (options.json) print(true, { key: found.id, data: base64(data) }, () => '')
-      else writeOutput(data, options)
+      giveOutput(data, options, { key: found.id }, { data: base64(data) })
     })
   })
 
@@ -250,9 +251,7 @@ Examples:
         cryptographicParameters: signParameters(options),
         ...signed(data, options.digested),
       })
-      const result = { key: found.id, signature: base64(signatureData) }
-      if (options.json) print(true, result, () => '')
-      else writeOutput(signatureData, options)
+      giveOutput(signatureData, options, { key: found.id }, { signature: base64(signatureData) })
     })
   })
 
@@ -329,8 +328,7 @@ Examples:
         return sayValid(answer.validityIndicator === ValidityIndicator.Valid, found, options.json)
       }
       const { macData = NOTHING } = await callInParts(client, 'MAC', request)
-      if (options.json) print(true, { key: found.id, mac: base64(macData) }, () => '')
-      else writeOutput(macData, options)
+      giveOutput(macData, options, { key: found.id }, { mac: base64(macData) })
     })
   })
 
@@ -364,8 +362,8 @@ Examples:
     const digest = await withClient(options, async (client) => {
       return callInParts(client, 'Hash', { cryptographicParameters: { hashingAlgorithm }, data })
     })
-    if (options.json) print(true, { hash: base64(digest.data ?? NOTHING) }, () => '')
-    else writeOutput(digest.data ?? NOTHING, options)
+    const { data: bytes = NOTHING } = digest
+    giveOutput(bytes, options, {}, { hash: base64(bytes) })
   })
 
 /** Most bytes of one command; the server gives them in parts. */
@@ -388,8 +386,7 @@ Examples:
     const options = command.optsWithGlobals<DataOptions>()
     assertOutput(options, options.json)
     const result = await withClient(options, (client) => randomBytes(client, bytes))
-    if (options.json) print(true, { random: base64(result) }, () => '')
-    else writeOutput(result, options)
+    giveOutput(result, options, {}, { random: base64(result) })
   })
 
 async function randomBytes(client: KmipClient, bytes: number): Promise<Buffer> {

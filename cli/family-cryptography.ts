@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { readFileSync } from 'node:fs'
 import { basename, join, parse } from 'node:path'
 import { Command } from 'commander'
 import type { KmipClient } from '#clients/kmip/client.ts'
@@ -20,7 +19,7 @@ import {
 } from '#spec/kmip/enumerations.ts'
 import type { CryptographicParameters } from '#spec/kmip/structures.ts'
 import { chosen } from './algorithms.ts'
-import { hexBytes, writeOutput } from './bytes.ts'
+import { hexBytes, readFile, writeOutput } from './bytes.ts'
 import { withClient, withServer } from './environment.ts'
 import { type Family, findIn, type KeyOptions, withKey } from './family.ts'
 import { type Envelope, KEY_ENCRYPTIONS, openEnvelope, sealEnvelope } from './family-envelope.ts'
@@ -47,7 +46,7 @@ export function fileCommand(name: string, what: string): Command {
 const STANDARD_INPUT = 0
 
 export function dataOf(file: string): Buffer {
-  return readFileSync(file === '-' ? STANDARD_INPUT : file)
+  return readFile(file === '-' ? STANDARD_INPUT : file)
 }
 
 /** As ckms has it: `secret.pem` becomes `secret.enc`, and that `secret.plain`. */
@@ -373,7 +372,7 @@ Examples:
     )
     .action(async (file: string, signature: string, _options, command: Command) => {
       const options = command.optsWithGlobals<SignOptions>()
-      const [data, signatureData] = [dataOf(file), readFileSync(signature)]
+      const [data, signatureData] = [dataOf(file), readFile(signature)]
       const { id, valid } = await withClient(options, async (client) => {
         const found = await findIn(client, family, options, 'public')
         const { validityIndicator } = await callInParts(client, 'SignatureVerify', {

@@ -6,7 +6,6 @@
  * @module
  */
 import { createPrivateKey, createPublicKey } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import type { KmipClient } from '#clients/kmip/client.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
@@ -16,6 +15,7 @@ import { OBJECT_CODERS, type ObjectInMessage, TAG_OF_OBJECT_TYPE } from '#spec/k
 import { parseJson } from '#wire/ttlv/json.ts'
 import { VERSION_MAX } from '#wire/ttlv/version.ts'
 import { chosen } from './algorithms.ts'
+import { readFile } from './bytes.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
 import { belongs, type Family, gathering, tagAttributes, withTags } from './family.ts'
 import {
@@ -77,7 +77,7 @@ Examples:
     )
     .action(async (file: string, id: string | undefined, _options, command: Command) => {
       const options = command.optsWithGlobals<ImportOptions>()
-      const key = keyIn(readFileSync(file === '-' ? 0 : file), options)
+      const key = keyIn(readFile(file === '-' ? 0 : file), options)
       const made = await withClient(options, (client) => register(client, family, key, id, options))
       print(options.json, made, () => list(made))
     })

@@ -6,10 +6,9 @@
  * @module
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { BlockCipherMode } from '#spec/kmip/enumerations.ts'
-import { writeOutput } from './bytes.ts'
+import { readFile, writeOutput } from './bytes.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
 import type { Family } from './family.ts'
 import { print, RefusedError, UsageError } from './output.ts'
@@ -67,7 +66,7 @@ Examples:
         keyB64: all[`${verb}KeyB64`],
         keyFile: all[`${verb}KeyFile`],
       }
-      const data = readFileSync(from)
+      const data = readFile(from)
       const result = await transformed(data, options, verb, operation)
       const out = to ?? `${from}.${verb}ped`
       writeOutput(result, { out })
@@ -86,7 +85,7 @@ async function transformed(
     throw new UsageError(`Give one of --${verb}-key-id, --${verb}-key-b64, --${verb}-key-file`)
   }
   if (keyB64 !== undefined) return kwp(Buffer.from(keyB64, 'base64'), data, verb)
-  if (keyFile !== undefined) return kwp(readFileSync(keyFile), data, verb)
+  if (keyFile !== undefined) return kwp(readFile(keyFile), data, verb)
   return withClient(options, async (client) => {
     const { id } = await findHalf(client, keyId as string, 'private')
     const answer = await client.call(operation, {

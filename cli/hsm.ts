@@ -29,6 +29,7 @@ Examples:
     const options = command.optsWithGlobals<GlobalOptions>()
     const all = (await control(options, 'hsm.list', {})) as readonly Row[]
     print(options.json, all, () => {
+      if (all.length === 0) return 'There are none.'
       return table(
         all.map(({ name, model, state, token, slot, sessions, sessionsIdle, starts, ...rest }) => {
           const failure = rest['lastFailure'] ?? ''

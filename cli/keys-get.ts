@@ -12,9 +12,9 @@ import { nameOf } from '#spec/kmip/table.ts'
 import { Tag } from '#spec/kmip/tags.ts'
 import { ItemType } from '#wire/ttlv/item.ts'
 import { chosen } from './algorithms.ts'
-import { assertOutput, type OutputOptions, withOutput, writeOutput } from './bytes.ts'
+import { assertOutput, giveOutput, type OutputOptions, withOutput } from './bytes.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
-import { print, RefusedError } from './output.ts'
+import { RefusedError } from './output.ts'
 import { type Found, findKey, KEY_HELP, valueIn } from './references.ts'
 
 interface GetOptions extends ClientOptions, OutputOptions {
@@ -69,15 +69,12 @@ Examples:
       if (pem === undefined) assertOutput(options, options.json)
       const keyFormatType = wanted === undefined || wanted === 'pem' ? pem?.format : FORMATS[wanted]
       const value = await valueOfObject(client, found, keyFormatType)
-      if (options.json) return sayValue(found, value)
-      if (pem === undefined || options.hex || options.base64) return writeOutput(value, options)
-      writeOutput(Buffer.from(pemText(pem.label, value)), options)
+      const isPlain = pem === undefined || options.hex || options.base64
+      const bytes = isPlain ? value : Buffer.from(pemText(pem.label, value))
+      const texts = { value: Buffer.from(value).toString('base64') }
+      giveOutput(bytes, options, { id: found.id }, texts)
     })
   })
-
-function sayValue(found: Found, value: Uint8Array): void {
-  print(true, { id: found.id, value: Buffer.from(value).toString('base64') }, () => '')
-}
 
 export function pemText(label: string, der: Uint8Array): string {
   const text = Buffer.from(der)

@@ -12,6 +12,7 @@ import { KmipConnectionError, KmipError } from '#clients/kmip/errors.ts'
 import { KmsError } from '#core/errors.ts'
 import { ConfigError } from '#server/config.ts'
 import { LockedError } from '#server/lock.ts'
+import { fileTrouble } from './system-errors.ts'
 
 /** A row of a table: columns by title. */
 export type Row = Readonly<Record<string, string | number | undefined>>
@@ -90,7 +91,7 @@ export class RefusedError extends Error {
 /** Prints an error and sets the exit code: 2 for wrong usage, 1 for everything else. */
 export function fail(error: unknown, json: boolean): void {
   const known = expected(error)
-  const message = known ? (error as Error).message : ((error as Error).stack ?? String(error))
+  const message = known ? messageOf(error as Error) : ((error as Error).stack ?? String(error))
   const reason = error instanceof KmipError ? error.reasonName : undefined
   if (json) process.stderr.write(`${JSON.stringify({ error: { message, reason } })}\n`)
   else {
@@ -113,6 +114,11 @@ function expected(error: unknown): boolean {
     RefusedError,
   ]
   return kinds.some((kind) => error instanceof kind) || isSystemError(error)
+}
+
+/** Of the system in words where they are known. */
+function messageOf(error: Error): string {
+  return (isSystemError(error) && fileTrouble(error)) || error.message
 }
 
 /** A file that is not there, an address in use. */

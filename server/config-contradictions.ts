@@ -39,7 +39,8 @@ export function* contradictionsOfTls({
     if (why !== undefined) yield { path: [...path, 'clientCa', index], what: unusable(file, why) }
   }
   const why = ciphers === undefined ? undefined : whyNot(() => createSecureContext({ ciphers }))
-  if (why !== undefined) yield { path: [...path, 'ciphers'], what: why }
+  const names = 'must be names of OpenSSL for cipher suites, separated by colons'
+  if (why !== undefined) yield { path: [...path, 'ciphers'], what: `${names}: ${why}` }
 }
 
 function* ofIdentity(certFile: string, keyFile: string): Generator<Contradiction> {
@@ -61,6 +62,43 @@ function* ofKeystores({ keystores }: Config): Generator<Contradiction> {
   if (new Set(keystores.map(({ name }) => name)).size < keystores.length) {
     yield { path: ['keystores'], what: 'two of them have the same name' }
   }
+  for (const [index, keystore] of keystores.entries()) {
+    if (keystore.type === 'pkcs11') yield* ofHsm(keystore, ['keystores', index])
+  }
+}
+
+type Hsm = Extract<Config['keystores'][number], { type: 'pkcs11' }>
+type Path = Contradiction['path']
+
+function* ofHsm(hsm: Hsm, path: Path): Generator<Contradiction> {
+  yield* ofTokenName(hsm, path, hsm.name)
+  for (const [index, other] of hsm.others.entries()) {
+    yield* ofTokenName(other, [...path, 'others', index], `${hsm.name} ${index + 2}`)
+  }
+  const { name, pinFile, pinVariable, pinPrompt, pinObject } = hsm
+  const given = { pinFile, pinVariable, pinPrompt: pinPrompt || undefined, pinObject }
+  const [first, second] = namesOf(given)
+  if (first !== undefined && second !== undefined) {
+    yield { path: [...path, second], what: `"${name}" has ${first} and ${second}; one is enough` }
+  }
+  const why = pinFile === undefined ? undefined : whyNot(() => readFileSync(pinFile))
+  if (why !== undefined) yield { path: [...path, 'pinFile'], what: `"${name}": ${why}` }
+}
+
+type TokenName = Partial<Pick<Hsm, 'slot' | 'label' | 'serial'>>
+
+function* ofTokenName(token: TokenName, path: Path, name: string): Generator<Contradiction> {
+  const { slot, label, serial } = token
+  const given = namesOf({ slot, label, serial })
+  if (given.length === 1) return
+  const found = given.length === 0 ? 'none is there' : `there are ${given.join(' and ')}`
+  const what = `"${name}" must name its token by one of slot, label, serial; ${found}`
+  yield { path: given[1] === undefined ? path : [...path, given[1]], what }
+}
+
+/** Of what is there. */
+function namesOf(values: object): readonly string[] {
+  return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : name))
 }
 
 function* ofTokens({ pkcs11, keystores }: Config): Generator<Contradiction> {

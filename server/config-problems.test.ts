@@ -53,6 +53,36 @@ describe('a configuration that cannot be used', { timeout: 60_000 }, () => {
       /yaml:1:1: keystores: two of them have the same name/,
     ],
     [
+      'an HSM whose token is not named',
+      'keystores:\n  - { name: h, type: pkcs11, module: m.so }',
+      /yaml:2:5: keystores\.0: "h" must name its token by one of slot, .*; none is there/,
+    ],
+    [
+      'an HSM whose token is named twice',
+      'keystores:\n  - { name: h, type: pkcs11, module: m.so,\n      slot: 1, label: a }',
+      /yaml:3:16: keystores\.0\.label: "h" must name .*; there are slot and label/,
+    ],
+    [
+      'another HSM of a group whose token is not named',
+      'keystores:\n- {name: h, type: pkcs11, module: m.so, slot: 0,\n   others: [{reserved: a}]}',
+      /yaml:3:13: keystores\.0\.others\.0: "h 2" must name its token/,
+    ],
+    [
+      'an HSM with two PINs',
+      'keystores: [{name: h, type: pkcs11, module: m.so, slot: 0, pinPrompt: true, pinVariable: P}]',
+      /keystores\.0\.pinPrompt: "h" has pinVariable and pinPrompt; one is enough/,
+    ],
+    [
+      'an HSM whose PIN is not there',
+      'keystores: [{name: h, type: pkcs11, module: m.so, slot: 0, pinFile: FOLDER/no.pin}]',
+      /yaml:1:60: keystores\.0\.pinFile: "h": ENOENT.*no\.pin/,
+    ],
+    [
+      'a mode that YAML takes for a number',
+      'pkcs11: { socketMode: 0600 }',
+      /socketMode: .*"0600"\|"0660"; 600 is a number in YAML, and text in quotes/,
+    ],
+    [
       'tokens of one slot',
       'pkcs11: {tokens: [{name: a, slot: 1}, {name: b, slot: 1}]}',
       /pkcs11\.tokens: two of them have the same slot; slots are: 1, 1/,
@@ -82,7 +112,11 @@ describe('a configuration that cannot be used', { timeout: 60_000 }, () => {
       'kmip: {tls: {clientCa: [FOLDER/claviger.yaml]}}',
       /kmip\.tls\.clientCa\.0: \S+ cannot be used/,
     ],
-    ['no cipher suite', 'kmip: {tls: {ciphers: NONE}}', /kmip\.tls\.ciphers: .*no cipher match/],
+    [
+      'no cipher suite',
+      'kmip: {tls: {ciphers: NONE}}',
+      /kmip\.tls\.ciphers: must be names of OpenSSL .*no cipher match/,
+    ],
   ] as const
   for (const [what, text, message] of CASES) {
     it(`for ${what} is refused with its place`, () => {

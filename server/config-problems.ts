@@ -42,10 +42,15 @@ export function describe(issue: z.core.$ZodIssue, places: Places): readonly stri
   })
 }
 
-/** How a list is written in a variable is not seen from the type alone. */
-function hint(issue: z.core.$ZodIssue, { variables }: Places): string {
-  const isList = issue.code === 'invalid_type' && issue.expected === 'array'
-  return isList && variables.has(issue.path.join('.')) ? '; a list is written [one, two]' : ''
+/** What the type alone does not say: how a list is written in a variable, that 0600 is a number. */
+function hint(issue: z.core.$ZodIssue, { variables, source }: Places): string {
+  const type = issue.code === 'invalid_type' ? issue.expected : undefined
+  const isGiven = variables.has(issue.path.join('.'))
+  if (isGiven) return type === 'array' ? '; a list is written [one, two]' : ''
+  const wantsText = type === 'string' || issue.code === 'invalid_value'
+  const found = wantsText ? source?.document.getIn(issue.path) : undefined
+  const isOther = typeof found === 'number' || typeof found === 'boolean'
+  return isOther ? `; ${found} is a ${typeof found} in YAML, and text in quotes` : ''
 }
 
 export function where(path: readonly PropertyKey[], { source, variables }: Places): string {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { deepStrictEqual, strictEqual } from 'node:assert/strict'
+import { deepStrictEqual, rejects, strictEqual } from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,15 +53,23 @@ describe('control commands', () => {
     deepStrictEqual(await audited('RotateRootKey'), before)
   })
 
+  it('switch on the wire log of nobody whom there is not, and leave no entry of it', async () => {
+    const wireLog = new WireLog(() => {})
+    const mistyped = runCommand({ house, wireLog }, 'wirelog.on', { name: 'admni' })
+    await rejects(mistyped, /there is no credential of this name; see: claviger credential list/)
+    deepStrictEqual([...wireLog.list()], [])
+    deepStrictEqual(await audited('WireLogOn'), [])
+  })
+
   it('leave an entry when the wire log is switched, with the name of the credential', async () => {
     const wireLog = new WireLog(() => {})
-    await runCommand({ house, wireLog }, 'wirelog.on', { name: 'app1' })
-    await runCommand({ house, wireLog }, 'wirelog.off', { name: 'app1' })
+    await runCommand({ house, wireLog }, 'wirelog.on', { name: 'admin' })
+    await runCommand({ house, wireLog }, 'wirelog.off', { name: 'admin' })
     for (const operation of ['WireLogOn', 'WireLogOff']) {
       const entries = await audited(operation)
       deepStrictEqual(
         entries.map(({ object }) => object),
-        ['app1'],
+        ['admin'],
       )
     }
   })

@@ -64,6 +64,13 @@ const name = z.string().min(1).max(64)
 /** Its length is the token's affair. */
 const pin = z.string().min(1).max(1_024)
 
+/** A name that is mistyped would be waited for in vain. */
+async function assertCredential({ credentials }: House, called: string): Promise<void> {
+  if ((await credentials.named(called)) !== undefined) return
+  const what = `Cannot log messages of "${called}": there is no credential of this name`
+  throw new KmsError('notFound', `${what}; see: claviger credential list`)
+}
+
 export const COMMANDS = {
   'credential.create': command(
     z.strictObject({
@@ -117,7 +124,9 @@ export const COMMANDS = {
   'wirelog.on': command(
     z.strictObject({ name, format: z.enum(['hex', 'json', 'xml']).default('xml') }),
     async (controlled, input) => {
-      running(controlled).switchOn(input.name, input.format)
+      const wireLog = running(controlled)
+      await assertCredential(controlled.house, input.name)
+      wireLog.switchOn(input.name, input.format)
       await noted(controlled.house, 'WireLogOn', input.name)
       return input
     },

@@ -290,8 +290,9 @@ function gathered(
     async update(_context, data) {
       length += data.length
       if (length > bufferedBytesMax) {
-        const what = `they must be gathered and have ${length} bytes, ${bufferedBytesMax} are allowed`
-        throw new KmsError('limitExceeded', `Cannot take data in parts: ${what}`)
+        const what = `they must be gathered and have ${length} bytes or more`
+        const allowed = `${bufferedBytesMax} are allowed (limits.bufferedBytesMax)`
+        throw new KmsError('limitExceeded', `Cannot take data in parts: ${what}, ${allowed}`)
       }
       // A copy: what came from the network is overwritten.
       chunks.push(Uint8Array.from(data))
