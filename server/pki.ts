@@ -19,7 +19,7 @@ import {
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { KmsError } from '#core/errors.ts'
 import { Secret } from '#core/secret.ts'
 import type { Settings } from '#core/settings.ts'
@@ -56,6 +56,19 @@ export function pkiPaths(dataDir: string): PkiPaths {
     key: join(folder, `${name}.key`),
   })
   return { folder, ca: join(folder, 'ca.pem'), server: [pair('server'), pair('server-rsa')] }
+}
+
+/**
+ * The files of a credential are called as it is, and stand beside ours.
+ *
+ * @throws `KmsError` `invalidField` when they would take the place of one of ours.
+ */
+function assertNotOurs(name: string): void {
+  const { ca, server } = pkiPaths('')
+  const ours = [ca, ...server.map(({ cert }) => cert)].map((path) => basename(path, '.pem'))
+  if (!ours.includes(name.toLowerCase())) return
+  const what = `pki/${name}.pem is the server's own; choose another name`
+  throw new KmsError('invalidField', `Cannot create credential "${name}": ${what}`)
 }
 
 /** A certificate with its private key. */
@@ -152,8 +165,14 @@ export class Authority {
     return Math.floor(Date.parse(new X509Certificate(this.certificate).validTo) / 1000)
   }
 
-  /** A certificate for a client. @param days From now. */
-  issueClient(name: string, days: number): Promise<Issued> {
+  /**
+   * A certificate for a client.
+   *
+   * @param days From now.
+   * @throws `KmsError` `invalidField` when its files would be called as ours are.
+   */
+  async issueClient(name: string, days: number): Promise<Issued> {
+    assertNotOurs(name)
     return this.#issue(name, EC, days, (lib) => [
       new lib.ExtendedKeyUsageExtension([lib.ExtendedKeyUsage.clientAuth], false),
     ])
