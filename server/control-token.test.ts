@@ -65,6 +65,11 @@ describe('token.init', { timeout: 60_000 }, () => {
     equal(await initialisations(), 1)
     await run('token.init', { ...wish, pin: '4321' })
     equal((await shown()).label, 'other')
+    for (const label of ['x'.repeat(33), 'ü'.repeat(17)]) {
+      const long = run('token.init', { ...wish, pin: '4321', label })
+      await rejects(long, /label has up to 32 bytes/)
+    }
+    equal((await shown()).label, 'other')
     equal(await initialisations(), 2)
   })
 })

@@ -61,6 +61,12 @@ const AUDIT_MAX = 10_000
 const CERTIFICATE_CHARACTERS_MAX = 32_768
 const name = z.string().min(1).max(64)
 
+/** CK_TOKEN_INFO has so many bytes for it. */
+const LABEL_BYTES_MAX = 32
+const label = z.string().refine((text) => Buffer.byteLength(text) <= LABEL_BYTES_MAX, {
+  error: `has up to ${LABEL_BYTES_MAX} bytes in UTF-8`,
+})
+
 /** Its length is the token's affair. */
 const pin = z.string().min(1).max(1_024)
 
@@ -159,7 +165,7 @@ export const COMMANDS = {
   'token.init': command(
     z.strictObject({
       token: name.optional(),
-      label: z.string().max(32).optional(),
+      label: label.optional(),
       soPin: pin,
       pin,
     }),

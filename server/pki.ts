@@ -63,7 +63,7 @@ export function pkiPaths(dataDir: string): PkiPaths {
  *
  * @throws `KmsError` `invalidField` when they would take the place of one of ours.
  */
-export function assertNotOurs(name: string): void {
+function assertNotOurs(name: string): void {
   const { ca, server } = pkiPaths('')
   const ours = [ca, ...server.map(({ cert }) => cert)].map((path) => basename(path, '.pem'))
   if (!ours.includes(name.toLowerCase())) return
@@ -165,8 +165,14 @@ export class Authority {
     return Math.floor(Date.parse(new X509Certificate(this.certificate).validTo) / 1000)
   }
 
-  /** A certificate for a client. @param days From now. */
-  issueClient(name: string, days: number): Promise<Issued> {
+  /**
+   * A certificate for a client.
+   *
+   * @param days From now.
+   * @throws `KmsError` `invalidField` when its files would be called as ours are.
+   */
+  async issueClient(name: string, days: number): Promise<Issued> {
+    assertNotOurs(name)
     return this.#issue(name, EC, days, (lib) => [
       new lib.ExtendedKeyUsageExtension([lib.ExtendedKeyUsage.clientAuth], false),
     ])

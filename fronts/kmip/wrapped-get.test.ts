@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { deepEqual, equal } from 'node:assert/strict'
+import { deepEqual, equal, rejects } from 'node:assert/strict'
 import {
   constants,
   createDecipheriv,
@@ -24,6 +24,7 @@ import {
   KeyFormatType,
   ObjectType,
   PaddingMethod,
+  ResultReason,
   WrappingMethod,
 } from '#spec/kmip/enumerations.ts'
 import type { RequestOf } from '#spec/kmip/operations.ts'
@@ -147,4 +148,20 @@ describe('Get with a Key Wrapping Specification', { timeout: 60_000 }, () => {
       }
     })
   }
+
+  it('wraps without encoding bytes alone: no attributes, and no structure', async () => {
+    const get = (more: object, attributeName: readonly string[] = []) => {
+      const keyWrappingSpecification = {
+        wrappingMethod: WrappingMethod.Encrypt,
+        encryptionKeyInformation: { uniqueIdentifier: aes },
+        attributeName,
+        encodingOption: EncodingOption.NoEncoding,
+      }
+      return client.call('Get', { uniqueIdentifier: target, keyWrappingSpecification, ...more })
+    }
+    const refused = { reason: ResultReason.EncodingOptionError }
+    await rejects(get({}, ['Cryptographic Usage Mask']), refused)
+    await rejects(get({ keyFormatType: KeyFormatType.TransparentSymmetricKey }), refused)
+    equal((await get({})).object.tag, Tag.SymmetricKey)
+  })
 })
