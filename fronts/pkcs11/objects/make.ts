@@ -39,6 +39,7 @@ import {
 import { flagOf } from './flags.ts'
 import { chosenIdentifier } from './placed.ts'
 import { type Plan, planOf } from './plan.ts'
+import { isPrivate } from './private.ts'
 import { templateOf } from './rules.ts'
 import { ckaName } from './table.ts'
 import { assertAgrees, assertFits, type Making, sameTemplateValue, Template } from './template.ts'
@@ -339,8 +340,22 @@ async function saidOtherwise(
   return undefined
 }
 
+/**
+ * The handle of an object that has just been made. A session object ends with its session, and a
+ * private one with the login, also where that was while it was made.
+ *
+ * @throws `CryptokiError` `SESSION_CLOSED`, `USER_NOT_LOGGED_IN`.
+ */
 export function handleFor(session: Session, object: ManagedObject, lasting: boolean): number {
-  return session.application.handleOf(session.token, object.id, lasting ? undefined : session)
+  const { application, token } = session
+  const handle = application.handleOf(token, object.id, lasting ? undefined : session)
+  if (lasting) return handle
+  const isHidden = isPrivate(object) && !session.seesPrivate
+  if (application.has(session) && !isHidden) return handle
+  application.forget(handle)
+  const what = 'while a session object was made for it'
+  if (isHidden) throw new CryptokiError(CKR.USER_NOT_LOGGED_IN, `the user logged out ${what}`)
+  throw new CryptokiError(CKR.SESSION_CLOSED, `the session was closed ${what}`)
 }
 
 /** @throws `CryptokiError` `DEVICE_MEMORY` where there are too many session objects. */
