@@ -15,7 +15,7 @@ describe('a call that is too long', { timeout: 60_000 }, () => {
   let session: number
   let hKey: number
   before(async () => {
-    bench = await Workbench.open()
+    bench = await Workbench.open('none', { CLAVIGER_METRICS_LISTEN: '127.0.0.1:0' })
     session = await bench.session()
     const uses = { ENCRYPT: true, DECRYPT: true, SIGN: true, VERIFY: true }
     hKey = await bench.generate(session, CKM.AES_KEY_GEN, { VALUE_LEN: 16, ...uses })
@@ -55,5 +55,10 @@ describe('a call that is too long', { timeout: 60_000 }, () => {
   it('is told of a session that is none', () => {
     equal(tooLong('C_Digest', 77), CKR.SESSION_HANDLE_INVALID)
     equal(tooLong('C_CreateObject', 77), CKR.DATA_LEN_RANGE)
+  })
+
+  it('is counted with its return value', () => {
+    const tally = bench.house.services.meter?.pkcs11.of('C_SignUpdate')
+    equal(tally?.outcomes.get('CKR_DATA_LEN_RANGE')?.count, 1)
   })
 })
