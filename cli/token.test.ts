@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { deepEqual, equal, rejects } from 'node:assert/strict'
+import { deepEqual, equal, match, rejects } from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -62,7 +62,9 @@ describe('users of a token by name', { timeout: 60_000 }, () => {
 
   it('log in with their own PINs, and what they do is done in their name', async () => {
     await claviger('token pin', '00000000')
-    await claviger('token pin --user alice', '11112222')
+    const said = await claviger('token pin --user alice', '11112222')
+    match(said, /^user +alice$/m)
+    match(said, /^pinOfUser +set, \d+ attempts left$/m)
     await claviger('token pin --user bob', '33334444')
     const { client, hSession, login } = await application()
     await rejects(login('carol', '11112222'), isRv(CKR.USER_PIN_NOT_INITIALIZED))

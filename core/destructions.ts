@@ -146,6 +146,10 @@ export class Destructions {
    * @throws `KmsError` `exists`.
    */
   async assertGone(services: Services, what: string, objects: readonly string[]): Promise<void> {
+    if (services.makings?.isLeft(objects)) {
+      const where = 'one that became no object is still to be destroyed there'
+      throw new KmsError('exists', `Cannot ${what}: ${where}; the log says why it is not`)
+    }
     for (const { object, places = [] } of await this.owed(services)) {
       if (places.length === 0 || !objects.includes(object)) continue
       const where = `a key that was called so is still to be destroyed in ${places.join(', ')}`

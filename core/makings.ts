@@ -50,6 +50,8 @@ export interface Makings {
   abandon(services: Services, objects: readonly string[]): Promise<void>
   /** Destroys what has been left. A keystore that is away is asked the next time. */
   finish(services: Services, keystore?: string): Promise<void>
+  /** Whether something that was made for one of these identifiers may still be there. */
+  isLeft(objects: readonly string[]): boolean
 }
 
 export class AnnouncedMakings implements Makings {
@@ -101,6 +103,10 @@ export class AnnouncedMakings implements Makings {
       const isHalf = found.label !== '' && `::${one.object}`.endsWith(`::${found.label}`)
       return isHalf || found.isAt(Buffer.from(one.handle, 'hex'))
     })
+  }
+
+  isLeft(objects: readonly string[]): boolean {
+    return [...this.#left.values()].some((one) => one !== undefined && objects.includes(one.object))
   }
 
   #at(keystore: string, handle: Uint8Array): Announced | undefined {
@@ -219,6 +225,7 @@ export function heldMakings(makings: Makings): Makings {
     entered: () => undefined,
     abandon: (services, objects) => makings.abandon(services, objects),
     finish: (services, keystore) => makings.finish(services, keystore),
+    isLeft: (objects) => makings.isLeft(objects),
   }
 }
 

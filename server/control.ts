@@ -189,7 +189,9 @@ export const COMMANDS = {
       const token = await tokenNamed(house, wanted)
       await onToken(() => token.setPin(so ? 'so' : { name: user }, Buffer.from(next)))
       await noted(house, 'SetPin', token.options.name)
-      return describeToken(token)
+      // The PIN of one who logs in by name is none of those that the token has for all.
+      const own = !so && user !== USER && { user, pinOfUser: pinState(token.pinOf({ name: user })) }
+      return { ...describeToken(token), ...own }
     },
   ),
   'hsm.list': command(z.strictObject({}), async ({ house }) => hsmList(house)),
