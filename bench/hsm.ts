@@ -1,15 +1,15 @@
 /**
- * `node bench/hsm.ts [--seconds N] [--rounds N] [--json]`: KMIP on keys in SoftHSM2, beside a C
- * program that calls SoftHSM2 itself, in the same run, one after the other; how many calls of
- * PKCS#11 each request makes; and the processor time of each operation, which a busy machine
- * changes less than it changes how many there are in a second.
+ * `node bench/hsm.ts [--seconds N] [--rounds N] [--awake] [--json]`: KMIP on keys in SoftHSM2,
+ * beside a C program that calls SoftHSM2 itself, in the same run, one after the other; how many
+ * calls of PKCS#11 each request makes; and the processor time of each operation, which a busy
+ * machine changes less than it changes how many there are in a second.
  *
  * Answers of KMIP differ in length where signatures do (ECDSA): such are not measured here.
  *
  * @module
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { KmipClient } from '#clients/kmip/client.ts'
@@ -18,6 +18,7 @@ import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
 import { newSoftHsmToken, SOFTHSM, SOFTHSM_PIN } from '#keystores/pkcs11/softhsm.ts'
 import { askServer } from '#server/control.ts'
 import { decodeItem, encodeItem } from '#wire/ttlv/binary.ts'
+import { keepAwake, machineOf, machineText } from './machine.ts'
 import { compile, type Module, type Result, startSoftHsm } from './pkcs11/modules.ts'
 import { Load, type LoadJob, processorSeconds, type Target } from './processes.ts'
 import { medianOf, middle, quotient } from './rounds.ts'
@@ -64,6 +65,7 @@ async function main(args: readonly string[]): Promise<void> {
   const options = {
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '1' },
+    awake: { type: 'boolean', default: false },
     json: { type: 'boolean' },
   } as const
   const { values } = parseArgs({ args: [...args], options })
@@ -73,6 +75,7 @@ async function main(args: readonly string[]): Promise<void> {
   const { direct } = await startSoftHsm(compile(folder), OBJECTS)
   const server = await startServer(folder)
   const load = new Load()
+  const letSleep = values.awake ? await keepAwake() : () => undefined
   try {
     const rows: Row[] = []
     for (const one of ROWS) {
@@ -81,11 +84,12 @@ async function main(args: readonly string[]): Promise<void> {
       }
     }
     const wrapped = await wrappedRows(server, load, CROWDS, settings.milliseconds)
-    const all = { cpus: cpus().length, rows, wrapped }
-    process.stdout.write(
-      values.json ? `${JSON.stringify(all)}\n` : `${text(rows)}${wrappedText(wrapped)}`,
-    )
+    const machine = machineOf(values)
+    const shown = `${machineText(machine)}\n${text(rows)}${wrappedText(wrapped)}`
+    const all = { machine, rows, wrapped }
+    process.stdout.write(values.json ? `${JSON.stringify(all)}\n` : shown)
   } finally {
+    letSleep()
     load.stop()
     await server.stop()
     await direct.stop()

@@ -8,7 +8,7 @@
  * @module
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KmipClient } from '#clients/kmip/client.ts'
 import { KmipConnection } from '#clients/kmip/connection.ts'
@@ -17,6 +17,7 @@ import { askServer } from '#server/control.ts'
 import { pkiPaths } from '#server/pki.ts'
 import { decodeItem, encodeItem } from '#wire/ttlv/binary.ts'
 import { CLIENT, fill } from './fill.ts'
+import { machineOf } from './machine.ts'
 import {
   type Benchmark,
   type BenchOptions,
@@ -80,8 +81,7 @@ class Bench implements Benchmark<Report> {
     const fillSeconds = await fill(dataDir, objects)
     const figures = await this.#crowd(dataDir, this.#of('many'), objects)
     return {
-      processor: cpus()[0]?.model ?? 'unknown',
-      cores: cpus().length,
+      machine: machineOf(this.#options),
       objects,
       few: FEW,
       fillSeconds,

@@ -4,6 +4,7 @@
  * @module
  */
 import { parseArgs } from 'node:util'
+import { keepAwake } from './machine.ts'
 import type { Verdict } from './report.ts'
 
 export interface BenchOptions {
@@ -17,6 +18,8 @@ export interface BenchOptions {
   readonly objects: number
   /** What was given of the benchmark's own options, by name. */
   readonly own: Readonly<Record<string, string>>
+  /** Whether no processor may sleep: `machine.ts`. */
+  readonly awake: boolean
   readonly json: boolean
 }
 
@@ -53,7 +56,7 @@ export async function runBenchmark<Report extends object>(
   try {
     const options = optionsOf(shape, process.argv.slice(2))
     if (options === undefined) console.log(usage(shape))
-    else await measured(open(options), options.json, presented)
+    else await measured(open(options), options, presented)
   } catch (error) {
     console.error((error as Error).message)
     process.exitCode = 1
@@ -62,9 +65,10 @@ export async function runBenchmark<Report extends object>(
 
 async function measured<Report extends object>(
   bench: Benchmark<Report>,
-  json: boolean,
+  { awake, json }: BenchOptions,
   { text, targets }: Presented<Report>,
 ): Promise<void> {
+  const letSleep = awake ? await keepAwake() : () => undefined
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => void bench.stop().finally(() => process.exit(1)))
   }
@@ -73,6 +77,7 @@ async function measured<Report extends object>(
     const whole = { ...report, targets: targets(report) }
     process.stdout.write(json ? `${JSON.stringify(whole, null, 2)}\n` : text(report))
   } finally {
+    letSleep()
     await bench.stop()
   }
 }
@@ -88,6 +93,7 @@ function optionsOf(shape: BenchShape, args: readonly string[]): BenchOptions | u
       [shape.crowd]: { type: 'string', default: shape.crowds },
       objects: { type: 'string', default: '100000' },
       ...Object.fromEntries(ownNames.map((name) => [name, { type: 'string' } as const])),
+      awake: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     } as const,
@@ -107,6 +113,7 @@ function optionsOf(shape: BenchShape, args: readonly string[]): BenchOptions | u
     crowds: crowds.map((text) => positive(`--${shape.crowd}`, text)),
     objects: positive('--objects', values.objects),
     own: Object.fromEntries(given.map(([name, value]) => [name, String(value)])),
+    awake: values.awake,
     json: values.json,
   }
 }
@@ -132,6 +139,7 @@ Options:
   --rounds N          measure so many times in turn; medians count (default 1)
   ${`--${crowd} LIST`.padEnd(18)}  default ${crowds}
   --objects N         how many are many (default 100000)${further.join('')}
+  --awake             let no processor sleep between two operations (Linux)
   --json              the results as a JSON object
   --help
 

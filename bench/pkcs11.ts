@@ -7,8 +7,9 @@
  * @module
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { machineOf } from './machine.ts'
 import {
   type Benchmark,
   type BenchOptions,
@@ -105,8 +106,7 @@ class Bench implements Benchmark<Report> {
       await ours?.stop()
     }
     return {
-      processor: cpus()[0]?.model ?? 'unknown',
-      cores: cpus().length,
+      machine: machineOf(this.#options),
       objects,
       few: FEW,
       peerObjects: this.#peerObjects,

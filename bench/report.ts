@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Machine, machineText } from './machine.ts'
 import type { AloneResult, LoadResult } from './processes.ts'
 import { medianOf, middle, quotient } from './rounds.ts'
 
@@ -59,8 +60,7 @@ export function rowOf(
 }
 
 export interface Report {
-  readonly processor: string
-  readonly cores: number
+  readonly machine: Machine
   readonly objects: number
   readonly few: number
   /** Time to make the objects; to start with them; memory after the start and at the end. */
@@ -166,7 +166,7 @@ const HEADS = [
 ].flat()
 
 export function tableText(report: Report): string {
-  const { processor, cores, objects, few, fillSeconds } = report
+  const { machine, objects, few, fillSeconds } = report
   const lines = report.rows.map(({ server, echo, pykmip, ...row }) => [
     row.title,
     String(row.connections),
@@ -182,7 +182,7 @@ export function tableText(report: Report): string {
     row.ofPyKmip?.toFixed(0) ?? '',
   ])
   const notes = [
-    `${processor}, ${cores} cores, Node ${process.versions.node}`,
+    machineText(machine),
     `many: ${objects} objects, made in ${fillSeconds.toFixed(1)} s; few: ${few}`,
     `start ${report.startSeconds.toFixed(2)} s; memory ${report.startMebibytes.toFixed(0)} MiB ` +
       `after the start, ${report.endMebibytes.toFixed(0)} MiB at the end`,

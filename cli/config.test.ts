@@ -50,7 +50,7 @@ describe('the configuration on the command line', () => {
   it('lists every variable that a command reads', () => {
     const folder = fileURLToPath(new URL('.', import.meta.url))
     const files = readdirSync(folder).filter((name) => /(?<!\.test)\.ts$/.test(name))
-    // The gateway's PIN has a variable of its own, in the configuration that import writes.
+    // The gateway's PIN has a name of its own, in a configuration that import writes.
     const read = files
       .filter((name) => name !== 'ksg.ts')
       .flatMap((name) => {

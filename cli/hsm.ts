@@ -36,11 +36,18 @@ Examples:
           const busy = Number(sessions) - Number(sessionsIdle)
           const inUse = state === 'running' ? `${busy} of ${sessions}` : `0 of ${sessions}`
           const columns = { name, model, state, token: token ?? '', slot: slot ?? '' }
-          return { ...columns, sessions: inUse, starts, 'last failure': failure }
+          const owed = { 'to destroy': toDestroy(rest) }
+          return { ...columns, sessions: inUse, starts, ...owed, 'last failure': failure }
         }),
       )
     })
   })
+
+/** How many keys are still to be destroyed there, and in which of a group. */
+function toDestroy({ owed, owedIn }: Row): string {
+  const places = (owedIn ?? []) as readonly string[]
+  return places.length === 0 ? String(owed) : `${owed} in ${places.join(', ')}`
+}
 
 const adopt = new Command('adopt')
   .description('make objects of the keys and certificates that are in an HSM')

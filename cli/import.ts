@@ -4,7 +4,7 @@
  * @module
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { stringify } from 'yaml'
 import type { GlobalOptions } from './environment.ts'
@@ -61,12 +61,20 @@ function assertNew(path: string): void {
 const PIN_LOST =
   'the PIN is not written into the configuration; set CLAVIGER_HSM_PIN, or give --pin-file'
 
+function pinAbsent(pinFile: string | undefined): string {
+  const where = pinFile === undefined ? 'set CLAVIGER_HSM_PIN to it' : `write it into ${pinFile}`
+  return `no PIN stands there; ${where}, unless the token needs none`
+}
+
 function translated(folder: string, options: KsgOptions): Translation {
   const { module, principal, pinFile } = options
   try {
-    const result = translateKsg(readFiles(folder), { module, principal, pinFile })
-    if (result.pin === undefined || pinFile !== undefined) return result
-    const parameter = { file: 'ksg.conf', parameter: 'HSM_pin', reason: PIN_LOST } as const
+    // A server may be started in another folder.
+    const at = pinFile === undefined ? undefined : resolve(pinFile)
+    const result = translateKsg(readFiles(folder), { module, principal, pinFile: at })
+    if (!result.hasHsm || (result.pin !== undefined && pinFile !== undefined)) return result
+    const reason = result.pin === undefined ? pinAbsent(at) : PIN_LOST
+    const parameter = { file: 'ksg.conf', parameter: 'HSM_pin', reason } as const
     return { ...result, lost: [parameter, ...result.lost] }
   } catch (error) {
     throw error instanceof KsgError ? new UsageError(error.message, { cause: error }) : error

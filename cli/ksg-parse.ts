@@ -31,15 +31,21 @@ export function parseKsg(file: string, content: string): readonly Given[] {
     if (head !== null) section = head[1] as string
     else if (pair === null) {
       throw new KsgError(`${file}:${index + 1}: "${line}" is neither [section] nor name=value`)
-    } else found.push({ section, name: pair[1] as string, text: unquoted(pair[2] as string) })
+    } else {
+      const text = unquoted(pair[2] as string)
+      if (text === undefined) {
+        throw new KsgError(`${file}:${index + 1}: "${line}" does not end with its string`)
+      }
+      found.push({ section, name: pair[1] as string, text })
+    }
   }
   return found
 }
 
-/** In quotes as it stands; else without what follows a `;` or `#`. */
-function unquoted(text: string): string {
-  const quoted = /^"([^"]*)"/.exec(text)
-  return quoted === null ? text.replace(/\s[;#].*$/, '').trim() : (quoted[1] as string)
+/** In quotes as it stands; else without a comment. Undefined where the quotes are not a pair. */
+function unquoted(text: string): string | undefined {
+  if (text.startsWith('"')) return /^"([^"]*)"\s*([;#].*)?$/.exec(text)?.[1]
+  return text.replace(/(^|\s)[;#].*$/, '').trim()
 }
 
 /** As a shell takes it for one word. */

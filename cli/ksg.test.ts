@@ -62,7 +62,9 @@ unheardOf=1
 `
 
 function lostOf(lost: readonly { readonly parameter: string; readonly reason: string }[]) {
-  return Object.fromEntries(lost.map(({ parameter, reason }) => [parameter, reason]))
+  const of = Map.groupBy(lost, ({ parameter }) => parameter)
+  const reasons = (some: typeof lost): string => some.map(({ reason }) => reason).join('; ')
+  return Object.fromEntries([...of].map(([parameter, some]) => [parameter, reasons(some)]))
 }
 
 describe('a configuration of KSG', () => {

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { isIP } from 'node:net'
 import { PROFILE_NAMES } from '#fronts/kmip/offer.ts'
 import {
   DestroyAction,
@@ -22,26 +23,22 @@ import {
   UnwrapMode,
 } from '#spec/kmip/enumerations.ts'
 import { type Given, KsgError, parseKsg, shellWord } from './ksg-parse.ts'
+import {
+  type Carried,
+  KSG_FILES,
+  type KsgFile,
+  type Lost,
+  mask,
+  namesIn,
+  numberIn,
+  type Outcome,
+  type Row,
+  Target,
+  type Tree,
+  UNREAD,
+} from './ksg-target.ts'
 
-export { KsgError, parseKsg }
-
-/** Files by name, as they lie in the folder of a gateway. */
-export const KSG_FILES = ['ksg.conf', 'p6kmipserver.conf', 'p6kmip_auxiliary_ksg.conf'] as const
-export type KsgFile = (typeof KSG_FILES)[number]
-
-/** A parameter without a counterpart, or with less of one. */
-export interface Lost {
-  readonly file: KsgFile
-  readonly parameter: string
-  readonly reason: string
-}
-
-export interface Carried {
-  readonly file: KsgFile
-  readonly parameter: string
-  /** Key of `claviger.yaml`. */
-  readonly key: string
-}
+export { KSG_FILES, KsgError, type KsgFile, type Lost, parseKsg }
 
 export interface Translation {
   /** What `claviger.yaml` holds. */
@@ -50,6 +47,8 @@ export interface Translation {
   readonly lost: readonly Lost[]
   /** The user PIN of the HSM; it does not stand in the configuration. */
   readonly pin: string | undefined
+  /** Whether keys are to be in one. */
+  readonly hasHsm: boolean
 }
 
 export interface TranslateOptions {
@@ -61,109 +60,13 @@ export interface TranslateOptions {
   readonly pinFile?: string | undefined
 }
 
-interface Tree {
-  [key: string]: unknown
-}
-
-/** Where a row puts what it has. */
-class Target {
-  readonly config: Tree = {}
-  readonly hsm: Tree = {}
-  readonly carried: Carried[] = []
-  readonly lost: Lost[] = []
-  pin: string | undefined
-  isSoftware = false
-  host = '0.0.0.0'
-  port = 65_524
-
-  /** The row that is at work. */
-  row: Row | undefined
-  /** Its name as the file spells it; undefined where KSG's default counts. */
-  spelled: string | undefined
-
-  put(key: string, value: unknown): void {
-    let place = this.config
-    const path = key.split('.')
-    for (const name of path.slice(0, -1)) {
-      place[name] ??= {}
-      place = place[name] as Tree
-    }
-    place[path.at(-1) as string] = value
-    this.carry(key)
-  }
-
-  putHsm(key: string, value: unknown): void {
-    this.hsm[key] = value
-    this.carry(`keystores[].${key}`)
-  }
-
-  carry(key: string): void {
-    if (this.row === undefined || this.spelled === undefined) return
-    this.carried.push({ file: this.row.file, parameter: this.spelled, key })
-  }
-
-  /** Defaults that are lost are nobody's loss. */
-  lose(reason: string): void {
-    if (this.row === undefined || this.spelled === undefined) return
-    this.lost.push({ file: this.row.file, parameter: this.spelled, reason })
-  }
-}
-
-/** What KSG knows of a parameter. */
-interface Row {
-  readonly file: KsgFile
-  readonly section: string
-  /** The spellings that its documents use, the right one first. */
-  readonly names: readonly [string, ...string[]]
-  /** KSG's default, where the absent parameter must be said to us. */
-  readonly absent?: string
-  readonly carry: (text: string, target: Target) => void
-}
-
-type Bits = readonly (readonly [bit: number, carry: (target: Target) => void])[]
-
-/** Each bit of a mask by itself; what is no bit of it is told. */
-function mask(bits: Bits) {
-  return (text: string, target: Target): void => {
-    const value = numberIn(text, target)
-    if (value === undefined) return
-    let left = value
-    for (const [bit, carry] of bits) {
-      if ((value & bit) === 0) continue
-      left &= ~bit
-      carry(target)
-    }
-    if (left !== 0) target.lose(`the bits 0x${left.toString(16)} are none that KSG documents`)
-  }
-}
-
-function numberIn(text: string, target: Target): number | undefined {
-  if (/^(\d+|0x[0-9a-f]+)$/i.test(text)) return Number(text)
-  target.lose(`"${text}" is no number`)
-  return undefined
-}
-
-/** The names of a list of numbers; what has none is told. */
-function namesIn(
-  text: string,
-  members: Readonly<Record<string, number>>,
-  target: Target,
-): readonly string[] {
-  const words = text.split(',').map((word) => word.trim())
-  return words
-    .filter((word) => word !== '')
-    .flatMap((word) => {
-      const name = Object.keys(members).find((one) => members[one] === Number(word))
-      if (name === undefined) target.lose(`KMIP gives the number ${word} to nothing`)
-      return name ?? []
-    })
-}
-
 /** A value of an enumeration, by its number. */
 function member(key: string, members: Readonly<Record<string, number>>) {
-  return (text: string, target: Target): void => {
-    const [name] = namesIn(text, members, target)
-    if (name !== undefined) target.put(key, name)
+  return (text: string, target: Target): Outcome => {
+    const number = numberIn(text)
+    const name = Object.keys(members).find((one) => members[one] === number)
+    if (name === undefined) return target.unread(`"${text}" is no number of a value of KMIP`)
+    target.put(key, name)
   }
 }
 
@@ -180,12 +83,43 @@ const OWN_KEYSTORE = 'it protects KSG’s own keystore; Claviger makes a root ke
 const NO_BUFFERS = 'messages take the memory they need, up to limits.messageBytesMax'
 const LOG_GOES = 'the log goes to standard error; whoever starts the server keeps it'
 
-function wireLog(format: string) {
-  return (target: Target): void => {
-    const command = `claviger wirelog on NAME --format ${format}`
-    target.lose(`messages are logged for one client, while the server runs: ${command}`)
+const LEVELS = [
+  [0x0004, 'info'],
+  [0x0100, 'debug'],
+] as const
+const TRACE_OFF = 0x0002
+const TRACE_MSGS = 0x0008
+const HTTP_HEADERS = 0x0800
+const FORMATS = [
+  [0x0020, 'json'],
+  [0x0400, 'xml'],
+  [0x2000, 'hex'],
+] as const
+
+/** A format counts where messages are logged, and nothing does where it is off. */
+function logFlags(text: string, target: Target): Outcome {
+  const value = numberIn(text)
+  if (value === undefined) return target.unread(`"${text}" is no mask of bits`)
+  const has = (bit: number): boolean => (BigInt(value) & BigInt(bit)) !== 0n
+  const level = LEVELS.findLast(([bit]) => has(bit))?.[1]
+  if (has(TRACE_OFF)) target.put('log.level', 'warn')
+  else if (level !== undefined) target.put('log.level', level)
+  if (has(TRACE_OFF) && (level !== undefined || has(TRACE_MSGS))) {
+    target.lose('the bit 0x2 turns off what other bits of it turn on; it counts')
+  } else if (has(TRACE_MSGS)) {
+    const formats = FORMATS.filter(([bit]) => has(bit)).map(([, format]) => ` --format ${format}`)
+    for (const format of formats.length === 0 ? [''] : formats) {
+      const command = `claviger wirelog on NAME${format}`
+      target.lose(`messages are logged for one client, while the server runs: ${command}`)
+    }
+    if (has(HTTP_HEADERS)) target.lose('KMIP is not served over HTTPS, so there are no headers')
   }
+  mask(LOG_BITS)(text, target)
 }
+
+const LOG_BITS = [...LEVELS, ...FORMATS, [TRACE_OFF], [TRACE_MSGS], [HTTP_HEADERS]].map(
+  ([bit]) => [bit as number, () => {}] as const,
+)
 
 const MAKERS = [
   [0x1, 'aws-cloudhsm', '/opt/cloudhsm/lib/libcloudhsm_pkcs11.so'],
@@ -205,17 +139,20 @@ function kek(target: Target, more: Tree): void {
 
 /** The handle counts for the HSM that it is named for. */
 function kekHandle(model: string) {
-  return (text: string, target: Target): void => {
-    const handle = numberIn(text, target)
-    if (handle === undefined) return
-    const own = target.hsm['model'] ?? model
+  return (text: string, target: Target): Outcome => {
+    const handle = numberIn(text)
+    if (handle === undefined) return target.unread(`"${text}" is no handle`)
+    const before = (target.hsm['kek'] as Tree | undefined)?.['handle']
+    const own =
+      target.hsm['model'] ?? (before === undefined ? model : 'not said, and one is enough')
     if (own !== model) target.lose(`the type of the HSM is ${own}`)
     else if (handle >= 1) kek(target, { handle })
     else target.lose('0 is the handle of nothing')
   }
 }
 
-function kekFile(text: string, target: Target): void {
+function kekFile(text: string, target: Target): Outcome {
+  if (text === '') return target.unread('it names no file')
   kek(target, {})
   const name = shellWord(String(target.hsm['name']))
   const how = `claviger hsm kek import ${name} --file ${shellWord(text)}`
@@ -224,17 +161,33 @@ function kekFile(text: string, target: Target): void {
 
 const IDLE = { min: 5, max: 86_400 }
 
-function idle(text: string, target: Target): void {
-  const seconds = numberIn(text, target)
-  if (seconds === undefined) return
+function idle(text: string, target: Target): Outcome {
+  const seconds = numberIn(text)
+  if (seconds === undefined) return target.unread(`"${text}" is no number`)
   const within = Math.min(IDLE.max, Math.max(IDLE.min, seconds))
   target.put('limits.idleSeconds', within)
   if (within !== seconds) target.lose(`${seconds} seconds became ${within}, the nearest allowed`)
 }
 
-function operations(text: string, target: Target): void {
+/** What KSG does, whether Query says so or not. */
+const KSG_DOES = [1, 2, 3, 4, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 24, 30, 31, 32, 37, 38]
+
+function operations(text: string, target: Target): Outcome {
   const names = namesIn(text, Operation, target)
+  if (names.length === 0) return target.unread('nothing would be left; nothing is hidden')
   target.put('kmip.query.operations', names)
+  const hidden = Object.entries(Operation).flatMap(([name, number]) => {
+    return KSG_DOES.includes(number) && !names.includes(name) ? name : []
+  })
+  if (hidden.length === 0) return
+  const what = `the gateway hides ${hidden.join(', ')} from Query and does it`
+  target.lose(`${what}; here it is refused as well, unless it is added to kmip.query.operations`)
+}
+
+function objects(text: string, target: Target): Outcome {
+  const names = namesIn(text, ObjectType, target)
+  if (names.length === 0) return target.unread('nothing would be left; nothing is hidden')
+  target.put('kmip.query.objects', names)
 }
 
 function profiles(text: string, target: Target): void {
@@ -249,46 +202,64 @@ function profiles(text: string, target: Target): void {
   )
 }
 
+const VENDOR_MAX = 200
+
+function vendor(text: string, target: Target): void {
+  target.put('kmip.query.vendorIdentification', text.slice(0, VENDOR_MAX))
+  if (text.length > VENDOR_MAX) target.lose(`only its first ${VENDOR_MAX} characters are told`)
+}
+
+function streaming(text: string, target: Target): Outcome {
+  const isTrue = /^(true|1|yes|on)$/i.test(text)
+  if (!isTrue && !/^(false|0|no|off)$/i.test(text)) {
+    return target.unread(`"${text}" is neither true nor false`)
+  }
+  target.put('kmip.query.streaming', isTrue)
+}
+
+const NAME_MAX = 64
+
+function hsmName(text: string, target: Target): Outcome {
+  if (text === '') return target.unread('it is empty')
+  target.putHsm('name', text.slice(0, NAME_MAX))
+  if (text.length > NAME_MAX) target.lose(`only its first ${NAME_MAX} characters are the name`)
+}
+
+function slot(text: string, target: Target): Outcome {
+  const number = numberIn(text)
+  if (number === undefined) return target.unread(`"${text}" is no number of a slot`)
+  target.putHsm('slot', number)
+}
+
+function pin(text: string, target: Target): Outcome {
+  if (text === '') return target.unread('it is empty')
+  target.pin = text
+}
+
+function port(text: string, target: Target): Outcome {
+  const number = numberIn(text)
+  if (number === undefined || number < 1 || number > 65_535) {
+    return target.unread(`"${text}" is no port`)
+  }
+  target.port = number
+  target.carry('kmip.plain.listen')
+}
+
+function host(text: string, target: Target): Outcome {
+  const address = text.toLowerCase() === 'localhost' ? '127.0.0.1' : text
+  if (isIP(address) === 0) return target.unread(`"${text}" is no address`)
+  target.host = address
+  target.carry('kmip.plain.listen')
+}
+
 /** Every parameter of the three files. */
 const ROWS: readonly Row[] = [
   { ...GEN, names: ['baseKeyPath'], carry: lost(OWN_KEYSTORE) },
   { ...GEN, names: ['customerKeyPath'], carry: lost(OWN_KEYSTORE) },
-  {
-    ...GEN,
-    names: ['serverLogFlags'],
-    carry: mask([
-      [0x0002, (target) => target.put('log.level', 'warn')],
-      [0x0004, (target) => target.put('log.level', 'info')],
-      [0x0008, () => {}],
-      [0x0020, wireLog('json')],
-      [0x0100, (target) => target.put('log.level', 'debug')],
-      [0x0400, wireLog('xml')],
-      [0x0800, (target) => target.lose('KMIP is not served over HTTPS, so there are no headers')],
-      [0x2000, wireLog('hex')],
-    ]),
-  },
-  {
-    ...GEN,
-    names: ['HSM_pin'],
-    carry: (text, target) => {
-      target.pin = text
-    },
-  },
-  {
-    ...GEN,
-    names: ['HSM_slotid'],
-    absent: '0',
-    carry: (text, target) => {
-      const slot = numberIn(text, target)
-      if (slot !== undefined) target.putHsm('slot', slot)
-    },
-  },
-  {
-    ...GEN,
-    names: ['HSM_name'],
-    absent: 'hsm',
-    carry: (text, target) => target.putHsm('name', text.slice(0, 64)),
-  },
+  { ...GEN, names: ['serverLogFlags'], carry: logFlags },
+  { ...GEN, names: ['HSM_pin'], carry: pin },
+  { ...GEN, names: ['HSM_slotid'], absent: '0', carry: slot },
+  { ...GEN, names: ['HSM_name'], absent: 'hsm', carry: hsmName },
   {
     ...GEN,
     names: ['HSM_addr'],
@@ -301,6 +272,8 @@ const ROWS: readonly Row[] = [
       MAKERS.map(([bit, model, module]) => [
         bit,
         (target) => {
+          const other = target.hsm['model']
+          if (other !== undefined) return target.lose(`it says ${model} too; ${other} counts`)
           target.putHsm('model', model)
           if (module !== undefined) target.putHsm('module', module)
         },
@@ -331,26 +304,8 @@ const ROWS: readonly Row[] = [
   { ...GEN, names: ['KEKKeyPath'], carry: kekFile },
   { ...LOG, names: ['logDir'], carry: lost(LOG_GOES) },
   { ...LOG, names: ['errorStream'], carry: lost(LOG_GOES) },
-  {
-    ...SERVER,
-    names: ['listenPort'],
-    absent: '65524',
-    carry: (text, target) => {
-      const port = numberIn(text, target)
-      if (port === undefined) return
-      target.port = port
-      target.carry('kmip.plain.listen')
-    },
-  },
-  {
-    ...SERVER,
-    names: ['listenIPAddr'],
-    absent: '0.0.0.0',
-    carry: (text, target) => {
-      target.host = text
-      target.carry('kmip.plain.listen')
-    },
-  },
+  { ...SERVER, names: ['listenPort'], absent: '65524', carry: port },
+  { ...SERVER, names: ['listenIPAddr'], absent: '0.0.0.0', carry: host },
   { ...SERVER, names: ['maxBufSize'], carry: lost(NO_BUFFERS) },
   { ...SERVER, names: ['initialBufCount'], carry: lost(NO_BUFFERS) },
   { ...SERVER, names: ['growBufBy'], carry: lost(NO_BUFFERS) },
@@ -368,20 +323,9 @@ const ROWS: readonly Row[] = [
     ),
   },
   { ...SERVER, names: ['acceptTimeout'], carry: lost('the listener needs no waking') },
-  {
-    ...QUERY,
-    names: ['vendorId'],
-    absent: '',
-    carry: (text, target) => target.put('kmip.query.vendorIdentification', text),
-  },
+  { ...QUERY, names: ['vendorId'], absent: '', carry: vendor },
   { ...QUERY, names: ['operations'], carry: operations },
-  {
-    ...QUERY,
-    names: ['objects'],
-    carry: (text, target) => {
-      target.put('kmip.query.objects', namesIn(text, ObjectType, target))
-    },
-  },
+  { ...QUERY, names: ['objects'], carry: objects },
   { ...QUERY, names: ['profiles'], carry: profiles },
   {
     ...QUERY,
@@ -402,11 +346,7 @@ const ROWS: readonly Row[] = [
     carry: member('kmip.query.unwrapMode', UnwrapMode),
   },
   { ...QUERY, names: ['RNGMode'], absent: '1', carry: member('kmip.query.rngMode', RNGMode) },
-  {
-    ...QUERY,
-    names: ['streamingEnabled'],
-    carry: (text, target) => target.put('kmip.query.streaming', /^(true|1|yes)$/i.test(text)),
-  },
+  { ...QUERY, names: ['streamingEnabled'], carry: streaming },
 ]
 
 /**
@@ -423,13 +363,20 @@ export function translateKsg(
   for (const file of KSG_FILES) {
     const content = contents[file]
     if (content !== undefined) translateFile(file, parseKsg(file, content), target)
+    else target.lost.push({ file, parameter: '(the file)', reason: ABSENT[file] })
   }
   target.row = undefined
   target.config['keystores'] = keystores(target, options)
   if (contents['p6kmipserver.conf'] !== undefined) listen(target, options)
   const { config, carried, lost: none, pin } = target
-  if (!target.isSoftware) return { config, carried, lost: none, pin }
-  return { config, ...withoutHsm(target), pin: undefined }
+  if (!target.isSoftware) return { config, carried, lost: none, pin, hasHsm: true }
+  return { config, ...withoutHsm(target), pin: undefined, hasHsm: false }
+}
+
+const ABSENT: Readonly<Record<KsgFile, string>> = {
+  'ksg.conf': 'it is not there; nothing is known of the HSM',
+  'p6kmipserver.conf': 'it is not there; nothing listens for a TLS proxy: see kmip.plain',
+  'p6kmip_auxiliary_ksg.conf': 'it is not there; Query hides nothing',
 }
 
 const NO_HSM = 'by gateFlags 0x2 the gateway works without an HSM; so does Claviger'
@@ -453,30 +400,39 @@ function translateFile(file: KsgFile, given: readonly Given[], target: Target): 
     })
     target.row = row
     target.spelled = mine.at(-1)?.name
-    const text = mine.at(-1)?.text ?? row.absent
-    if (text !== undefined) row.carry(text, target)
+    const text = mine.at(-1)?.text
+    const outcome = text === undefined ? UNREAD : row.carry(text, target)
     if (mine.length > 1) target.lose(`it stands there ${mine.length} times; the last one counts`)
+    target.spelled = undefined
+    if (outcome === UNREAD && row.absent !== undefined) row.carry(row.absent, target)
   }
   for (const { section, name } of given) {
     if (rows.some((row) => row.section === section && row.names.includes(name))) continue
-    target.lost.push({
-      file,
-      parameter: name,
-      reason: `KSG documents no such parameter in [${section}]`,
-    })
+    const reason = `KSG documents no such parameter in [${section}]${meant(file, name)}`
+    target.lost.push({ file, parameter: name, reason })
   }
+}
+
+/** How the parameter is spelled, or where it belongs, that has nearly this name. */
+function meant(file: KsgFile, name: string): string {
+  const alike = (one: string): boolean => one.toLowerCase() === name.toLowerCase()
+  const row = ROWS.find((one) => one.file === file && one.names.some(alike))
+  return row === undefined ? '' : `; it is ${row.names.find(alike)} in [${row.section}]`
 }
 
 const PIN_VARIABLE = 'CLAVIGER_HSM_PIN'
 
 /** The HSM first, which takes new keys; certificates and data find room beside it. */
 function keystores(target: Target, options: TranslateOptions): readonly Tree[] {
-  const software = { name: 'software', type: 'software' }
+  const isTaken = !target.isSoftware && target.hsm['name'] === 'software'
+  const software = { name: isTaken ? 'beside' : 'software', type: 'software' }
   if (target.isSoftware) return [software]
   const module = options.module ?? target.hsm['module']
   if (module === undefined) {
     const what = 'The PKCS#11 module of the HSM stands in none of the files'
-    throw new KsgError(`${what}; name it with --module`)
+    const unread = target.lost.filter(({ file }) => file === 'ksg.conf')
+    const said = unread.map(({ parameter, reason }) => `\n  ${parameter}: ${reason}`).join('')
+    throw new KsgError(`${what}; name it with --module${said && `. Not carried over:${said}`}`)
   }
   const { pinFile } = options
   const pin = pinFile === undefined ? { pinVariable: PIN_VARIABLE } : { pinFile }
@@ -485,14 +441,14 @@ function keystores(target: Target, options: TranslateOptions): readonly Tree[] {
 }
 
 function listen(target: Target, { principal }: TranslateOptions): void {
-  const { host, port } = target
-  const isLoopback = /^127\./.test(host)
-  const address = isLoopback ? host : '127.0.0.1'
+  const isLoopback = /^127\./.test(target.host) || target.host === '::1'
+  const address = isLoopback ? target.host : '127.0.0.1'
+  const listenAt = `${isIP(address) === 6 ? `[${address}]` : address}:${target.port}`
   target.config['kmip'] = {
     ...(target.config['kmip'] as Tree | undefined),
-    plain: { listen: `${address}:${port}`, principal },
+    plain: { listen: listenAt, principal },
   }
   if (isLoopback) return
-  const reason = `without TLS it is 127.0.0.1 instead of ${host}; with TLS see kmip.listen`
+  const reason = `without TLS it is 127.0.0.1 instead of ${target.host}; with TLS see kmip.listen`
   target.lost.push({ file: 'p6kmipserver.conf', parameter: 'listenIPAddr', reason })
 }

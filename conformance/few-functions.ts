@@ -61,6 +61,8 @@ export class FewFunctions implements Engine<Counted> {
   waiting = 0
   /** What functions were given that a person has typed, and what it was then. */
   readonly typed: { readonly view: Uint8Array; readonly text: string }[] = []
+  /** Calls that were too long. */
+  readonly long: unknown[] = []
   #found = false
 
   open(info: ApplicationInfo): Counted {
@@ -74,6 +76,11 @@ export class FewFunctions implements Engine<Counted> {
     if (this.typed.at(-1)?.text === 'wrong') {
       throw new CryptokiError(CKR.PIN_INCORRECT, 'it is wrong')
     }
+  }
+
+  tooLong(application: Counted, name: string, hSession: number, bytes: number): CryptokiError {
+    this.long.push([application, name, hSession, bytes])
+    return new CryptokiError(CKR.DATA_LEN_RANGE, 'it is too long')
   }
 
   readonly handlers = {

@@ -119,7 +119,8 @@ export class Credentials {
     if (before.credential.revoked !== undefined) return before.credential
     const revoked = { ...before.credential, revoked: this.#seconds() }
     await this.#write(before.revision, revoked, 'RevokeCredential', by)
-    await Promise.all([...this.#listeners].map((listener) => listener(revoked)))
+    // Async: one that fails at once keeps none of the others from hearing of it.
+    await Promise.all([...this.#listeners].map(async (listener) => listener(revoked)))
     return revoked
   }
 

@@ -29,7 +29,7 @@ export const FAILURES = {
   operationNotSupported: { kmip: R.OperationNotSupported, ckr: CKR.FUNCTION_NOT_SUPPORTED,     http: 501 },
   featureNotSupported:   { kmip: R.FeatureNotSupported,   ckr: CKR.FUNCTION_NOT_SUPPORTED,     http: 501 },
   responseTooLarge:      { kmip: R.ResponseTooLarge,      ckr: CKR.BUFFER_TOO_SMALL,           http: 413 },
-  limitExceeded:         { kmip: R.PermissionDenied,      kmip2: R.ServerLimitExceeded,        ckr: CKR.HOST_MEMORY, http: 429 },
+  limitExceeded:         { kmip: R.GeneralFailure,        kmip2: R.ServerLimitExceeded,        ckr: CKR.HOST_MEMORY, http: 429 },
 
   notAuthenticated:      { kmip: R.AuthenticationNotSuccessful, ckr: CKR.USER_NOT_LOGGED_IN,   http: 401 },
   permissionDenied:      { kmip: R.PermissionDenied,      ckr: CKR.ACTION_PROHIBITED,          http: 403 },

@@ -340,6 +340,10 @@ export type Ability =
   /** From secret keys; `DH`: with the private key of a pair. */
   | { readonly derive: DerivationMechanism['kdf'] }
 
+/** Names of the HSMs of a group that keep a copy of a key until they can be reached. */
+// biome-ignore lint/suspicious/noConfusingVoidType: most keystores have nothing to say.
+export type Remains = readonly string[] | void
+
 /** What stands before the name of a key in its identifier: see `identifiers.ts`. */
 export interface Address {
   /** Undefined while nobody knows it. */
@@ -414,8 +418,13 @@ export interface Keystore {
    */
   assertDestroys?(handle: Uint8Array): Awaitable<void>
 
-  /** After the object's end has been committed. Destroying what is gone is no error. */
-  destroy(handle: Uint8Array): Awaitable<void>
+  /**
+   * After the object's end has been committed. Destroying what is gone is no error.
+   *
+   * @param places Only there, where they are still known; default: wherever the key is.
+   * @returns Where it still is, because that could not be reached; nothing where it is gone.
+   */
+  destroy(handle: Uint8Array, places?: readonly string[]): Awaitable<Remains>
 
   encrypt(key: KeyInUse, mechanism: CipherMechanism, data: Uint8Array): Awaitable<Encrypted>
 

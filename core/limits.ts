@@ -42,7 +42,7 @@ export const LIMITS = {
   auditDaysMax:           { default: 3_650,      min: 1,     max: 36_500,      unit: 'days',         what: 'Time that entries of the audit trail are kept; the oldest are removed' },
   auditEntriesMax:        { default: 10_000_000, min: 100,   max: 1_000_000_000, unit: 'count',      what: 'Entries of the audit trail that are kept; looked after every hour' },
   writeQueueMax:          { default: 10_000,     min: 10,    max: 1_000_000,   unit: 'count',        what: 'Changes that wait to be written; further ones are refused' },
-  callBytesMax:           { default: 4_194_304,  min: 65_536, max: 268_435_456, unit: 'bytes',       what: 'Size of one PKCS#11 call; a longer one ends the connection' },
+  callBytesMax:           { default: 4_194_304,  min: 65_536, max: 268_435_456, unit: 'bytes',       what: 'Size of one PKCS#11 call; a longer one is refused' },
   callConnectionsMax:     { default: 2_000,      min: 1,     max: 100_000,     unit: 'count',        what: 'Connections of PKCS#11 applications at a time; a further one is closed at once' },
   callIdleSeconds:        { default: 0,          min: 0,     max: 31_536_000,  unit: 'seconds',      what: 'Time a PKCS#11 connection may stay without a call; 0: as long as its process lives' },
   callSpinMicroseconds:   { default: 100,        min: 0,     max: 10_000,      unit: 'microseconds', what: 'Time that the next PKCS#11 call is looked for without sleeping, after one; 0: none' },

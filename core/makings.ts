@@ -190,7 +190,11 @@ export class AnnouncedMakings implements Makings {
     const { object, keystore, handle } = making
     // Its commit may have been the last thing that was done.
     if (!isMaterial((await store.object(object))?.material, making)) {
-      await keystores.named(keystore).destroy(Buffer.from(handle, 'hex'))
+      const places = await keystores.named(keystore).destroy(Buffer.from(handle, 'hex'))
+      if (places !== undefined && places.length > 0) {
+        const what = `Cannot destroy it: ${places.join(', ')} could not be reached`
+        throw new KmsError('keystoreUnavailable', what)
+      }
       log.info({ object, keystore }, 'a key that became no object is not in its keystore any more')
     }
     await this.#remove(record)

@@ -32,6 +32,12 @@ export type Altered = Map<string, KmsError>
 /** Told of every change of an object, by this process or another, once it is known here. */
 export type Watcher = (change: ObjectChange) => void
 
+/**
+ * Whether whoever reads objects uses them next, or goes through many to find a few: that puts
+ * nothing out of memory that is in use.
+ */
+export type Reading = 'for use' | 'in passing'
+
 /** Objects that are decoded before others get a turn. */
 const CHUNK = 200
 
@@ -98,13 +104,18 @@ export class Store {
    * In the order of `ids`; those that do not exist are left out.
    *
    * @param altered Takes those that are not what was written; they are left out as well.
+   * @param reading Default: for use.
    * @throws {@link KmsError} `tampered` at the first of them where nobody takes them.
    */
-  async objects(ids: readonly string[], altered?: Altered): Promise<readonly ManagedObject[]> {
+  async objects(
+    ids: readonly string[],
+    altered?: Altered,
+    reading: Reading = 'for use',
+  ): Promise<readonly ManagedObject[]> {
     const objects: ManagedObject[] = []
     for (let at = 0; at < ids.length; at += CHUNK) {
       if (at > 0) await pause()
-      objects.push(...(await this.#chunk(ids.slice(at, at + CHUNK), altered)))
+      objects.push(...(await this.#chunk(ids.slice(at, at + CHUNK), altered, reading)))
     }
     return objects
   }
@@ -112,15 +123,19 @@ export class Store {
   async #chunk(
     ids: readonly string[],
     altered: Altered | undefined,
+    reading: Reading,
   ): Promise<readonly ManagedObject[]> {
+    const inMemory = (id: string): ManagedObject | undefined => {
+      return reading === 'for use' ? this.cached(id) : this.#cache.get(id)
+    }
     // Taken before others are read, which may put them out of the cache.
-    const taken = new Map(ids.map((id) => [id, this.cached(id)]))
+    const taken = new Map(ids.map((id) => [id, inMemory(id)]))
     const missing = ids.filter((id) => taken.get(id) === undefined)
     const read = new Map<string, ManagedObject>()
     try {
       const records = missing.length === 0 ? [] : await this.#database.readAll('object', missing)
       for (const record of records) {
-        if (record !== undefined) read.set(record.id, this.#read(record))
+        if (record !== undefined) read.set(record.id, this.#read(record, reading))
       }
     } catch (error) {
       if (altered === undefined || !isTampered(error)) throw error
@@ -218,12 +233,14 @@ export class Store {
     }
   }
 
-  #read(record: StoredRecord): ManagedObject {
+  #read(record: StoredRecord, reading: Reading = 'for use'): ManagedObject {
     const object = this.#opened(record)
     const present = this.#cache.get(object.id)
     if (present !== undefined && present.revision < object.revision) {
       this.#tell({ before: present, after: object })
     }
+    const isFull = this.#cache.size >= this.#cacheMax
+    if (reading === 'in passing' && present === undefined && isFull) return object
     return this.#remember(object)
   }
 

@@ -254,6 +254,10 @@ describe('libclaviger.so', needsCompiler(), () => {
     await scenario('forking')
   })
 
+  it('leaves a child that is forked in the midst of a call no memory of that call', async () => {
+    await scenario('forking_at_free')
+  })
+
   it('initialises forked workers by itself where that is wanted', async () => {
     await scenario('workers', { CLAVIGER_FORK: 'reinitialise' })
   })

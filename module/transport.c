@@ -306,9 +306,12 @@ void connections_after_fork(bool is_child)
     if (is_child) {
         for (struct connection *one = all; one != NULL; one = one->next) {
             /* The threads that had them are not here; closing a copy is nothing to the parent. */
+            if (pthread_mutex_trylock(&one->busy) != 0) {
+                /* In the midst of a call: it may have freed what it still points to. */
+                one->request = one->answer = one->shape = (struct bytes){0};
+            }
             pthread_mutex_init(&one->busy, NULL);
             one->is_taken = false;
-            one->request.length = one->answer.length = one->shape.length = 0;
             close_links(one);
         }
         if (has_key)

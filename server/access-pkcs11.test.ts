@@ -149,13 +149,17 @@ describe('by PKCS#11', { timeout: 120_000 }, () => {
     await refuses(CKR.ACTION_PROHIBITED, () =>
       call().C_DestroyObject(app, { hSession: bob, hObject: key }),
     )
-    await grant(id, 'get')
+    // It is active: its end is a revocation as well.
+    await grant(id, 'get', 'destroy')
+    await refuses(CKR.ACTION_PROHIBITED, () =>
+      call().C_DestroyObject(app, { hSession: bob, hObject: key }),
+    )
     const shown = await call().C_GetAttributeValue(app, value)
     equal((shown as { rv: number }).rv, CKR.OK)
     deepEqual(await flags(bob, key), { sensitive: 0, extractable: 1 })
     // What has begun ends as well when the grant does.
     await call().C_EncryptInit(app, { hSession: bob, pMechanism: CBC, hKey: key })
-    const deeds = deedsOf(['encrypt', 'get'])
+    const deeds = deedsOf(['encrypt', 'get', 'destroy'])
     await revokeAccess(contextOf('admin', 'RevokeAccess'), { id, principal: 'bob', deeds })
     await refuses(CKR.KEY_HANDLE_INVALID, () =>
       call().C_Encrypt(app, { hSession: bob, pData: LETTER, pEncryptedData: 64 }),

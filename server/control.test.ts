@@ -5,11 +5,12 @@
  * @module
  */
 import { deepEqual, equal, match } from 'node:assert/strict'
-import { lstatSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import { pkiPaths } from './pki.ts'
 import { socketPath } from './sockets.ts'
 
 interface Said {
@@ -48,6 +49,17 @@ describe('the control socket', { timeout: 60_000 }, () => {
     equal(mode(dirname(path)), 0o700)
     equal(mode(path), 0o600)
     equal(mode(socketPath(server.dataDir, 'pkcs11')), 0o600)
+  })
+
+  it('makes no credential in the place of the certificates of the server itself', async () => {
+    const { folder } = pkiPaths(server.dataDir)
+    const files = () => readdirSync(folder).map((one) => [one, readFileSync(join(folder, one))])
+    const before = files()
+    for (const name of ['ca', 'server', 'server-rsa']) {
+      const body = JSON.stringify({ name })
+      await refused('credential.create', body, 'invalidField', /server's own/)
+    }
+    deepEqual(files(), before)
   })
 
   it('refuses what is no command, no JSON, no such field, and too long', async () => {

@@ -24,7 +24,7 @@ import type { WireLog } from '#fronts/kmip/wire-log.ts'
 import { type Token, USER } from '#fronts/pkcs11/token.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { House } from './house.ts'
-import { adoptKeys, hsmStatus } from './hsm.ts'
+import { adoptKeys, hsmList } from './hsm.ts'
 import { generateKek, importKek, showKek } from './hsm-kek.ts'
 import type { Logger } from './log.ts'
 import { pkiPaths } from './pki.ts'
@@ -165,10 +165,9 @@ export const COMMANDS = {
     }),
     async ({ house }, input) => {
       const token = await tokenNamed(house, input.token)
-      await onToken(async () => {
-        await token.initialise(Buffer.from(input.soPin), input.label ?? token.label)
-        await token.setPin({ name: USER }, Buffer.from(input.pin))
-      })
+      const user = { name: USER, pin: Buffer.from(input.pin) }
+      const label = input.label ?? token.label
+      await onToken(() => token.initialise(Buffer.from(input.soPin), label, user))
       await noted(house, 'InitToken', token.options.name)
       return describeToken(token)
     },
@@ -187,7 +186,7 @@ export const COMMANDS = {
       return describeToken(token)
     },
   ),
-  'hsm.list': command(z.strictObject({}), async ({ house }) => hsmStatus(house)),
+  'hsm.list': command(z.strictObject({}), async ({ house }) => hsmList(house)),
   'hsm.adopt': command(z.strictObject({ name: name.optional() }), async ({ house }, input) =>
     adoptKeys(house, input.name),
   ),

@@ -266,6 +266,7 @@ describe('a house with an HSM', { skip, timeout: 120_000 }, () => {
     equal(quirks.hmacKeyBytesMin, known?.hmacKeyBytesMin)
     equal(quirks.ecdhPoint, known?.ecdhPoint)
     deepEqual(quirks.kekWrap, known?.kekWrap)
+    deepEqual(quirks.kekPrivate, known?.kekPrivate)
     deepEqual(quirks.broken, [])
     deepEqual(quirks.ciphers, {})
   })

@@ -233,6 +233,18 @@ export async function pinOfObject(services: Services, id: string): Promise<strin
 /** An HSM of the configuration and how it does. */
 export type HsmStatus = DeviceStatus & { readonly name: string; readonly module: string }
 
+/** The same with what is still to be destroyed there. */
+export type HsmListed = HsmStatus & { readonly owed: number; readonly owedIn: readonly string[] }
+
+export async function hsmList(house: House): Promise<readonly HsmListed[]> {
+  const owed = await house.services.destructions.owed(house.services)
+  return hsmStatus(house).map((status) => {
+    const own = owed.filter(({ keystore }) => keystore === status.name)
+    const owedIn = [...new Set(own.flatMap(({ places = [] }) => places))].toSorted()
+    return { ...status, owed: own.length, owedIn }
+  })
+}
+
 export function hsmStatus(house: House): readonly HsmStatus[] {
   return hsms(house).map(([config, keystore]) => {
     return { name: config.name, module: config.module, ...keystore.status() }

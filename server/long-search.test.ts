@@ -126,7 +126,7 @@ describe('a search that no index decides', { timeout: 180_000 }, () => {
       const reason = ResultReason.ServerLimitExceeded
       await rejects(search([CHANGED], 21), { message, reason })
       await rejects(search([CHANGED], 20), { message, reason })
-      await rejects(search([CHANGED], 14), { message, reason: ResultReason.PermissionDenied })
+      await rejects(search([CHANGED], 14), { message, reason: ResultReason.GeneralFailure })
     })
 
     it('is in the log with who has asked, and for what', () => {

@@ -19,7 +19,7 @@ import {
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { KmsError } from '#core/errors.ts'
 import { Secret } from '#core/secret.ts'
 import type { Settings } from '#core/settings.ts'
@@ -56,6 +56,19 @@ export function pkiPaths(dataDir: string): PkiPaths {
     key: join(folder, `${name}.key`),
   })
   return { folder, ca: join(folder, 'ca.pem'), server: [pair('server'), pair('server-rsa')] }
+}
+
+/**
+ * The files of a credential are called as it is, and stand beside ours.
+ *
+ * @throws `KmsError` `invalidField` when they would take the place of one of ours.
+ */
+export function assertNotOurs(name: string): void {
+  const { ca, server } = pkiPaths('')
+  const ours = [ca, ...server.map(({ cert }) => cert)].map((path) => basename(path, '.pem'))
+  if (!ours.includes(name.toLowerCase())) return
+  const what = `pki/${name}.pem is the server's own; choose another name`
+  throw new KmsError('invalidField', `Cannot create credential "${name}": ${what}`)
 }
 
 /** A certificate with its private key. */

@@ -66,14 +66,17 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   const pkcs11 = await orClose(kmip, listenPkcs11(house, log))
   const watched = objects && { house, kmip, pkcs11: pkcs11?.server, wireLog, objects }
   const metrics = await orClose({ close: () => closeAll(kmip, pkcs11) }, serveMetrics(watched, log))
-  const started = Date.now()
-  const status = () => ({
-    running: true,
-    process: process.pid,
+  const where = {
     kmip: addresses.tls,
     plain: addresses.plain,
     pkcs11: pkcs11?.path,
     metrics: metrics?.url,
+  }
+  const started = Date.now()
+  const status = () => ({
+    running: true,
+    process: process.pid,
+    ...where,
     connections: kmip.connections,
     applications: pkcs11?.server.applications ?? 0,
     uptimeSeconds: Math.floor((Date.now() - started) / 1000),
@@ -83,22 +86,12 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   const serving = serveControl({ house, wireLog, status, renewed: () => renewal.look(), log })
   const opened = { close: () => closeAll(kmip, pkcs11, metrics?.server) }
   const control = await orClose(opened, serving)
-  const { destructions } = house.services
-  const timers = [
-    setInterval(() => void attempt(log, () => sweep(house.services)), SWEEP_MILLISECONDS),
-    setInterval(
-      () => void attempt(log, () => destructions.finish(house.services)),
-      SWEEP_MILLISECONDS,
-    ),
-    setInterval(() => void attempt(log, () => house.trimAudit()), TRIM_MILLISECONDS),
-    setInterval(() => void attempt(log, () => renewal.look()), renewal.interval),
-  ]
-  for (const timer of timers) timer.unref()
+  const unschedule = schedule(house, renewal, log)
   const unwatch = watchDescriptors(house.services.limits, log)
   void attempt(log, () => house.trimAudit())
   renewal.warn()
   const end = async (): Promise<void> => {
-    for (const timer of timers) clearInterval(timer)
+    unschedule()
     unwatch()
     await closeAll(kmip, pkcs11, metrics?.server)
     await closeControl(control)
@@ -106,15 +99,29 @@ export async function startServer(house: House, log: Logger): Promise<RunningSer
   }
   let ended: Promise<void> | undefined
   return {
-    kmip: addresses.tls,
-    plain: addresses.plain,
-    pkcs11: pkcs11?.path,
-    metrics: metrics?.url,
+    ...where,
     renew: () => attempt(log, () => renewal.look()),
     stop() {
       ended ??= end()
       return ended
     },
+  }
+}
+
+/** What is done again and again. @returns Ends it. */
+function schedule(house: House, renewal: Renewal, log: Logger): () => void {
+  const { services } = house
+  const every = (milliseconds: number, work: () => Promise<void>) => {
+    return setInterval(() => void attempt(log, work), milliseconds).unref()
+  }
+  const timers = [
+    every(SWEEP_MILLISECONDS, () => sweep(services)),
+    every(SWEEP_MILLISECONDS, () => services.destructions.finish(services)),
+    every(TRIM_MILLISECONDS, () => house.trimAudit()),
+    every(renewal.interval, () => renewal.look()),
+  ]
+  return () => {
+    for (const timer of timers) clearInterval(timer)
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type Machine, machineText } from '../machine.ts'
 import type { AloneResult } from '../processes.ts'
 import { atLeast, columns, type Verdict, verdictText } from '../report.ts'
 import { medianOf, middle, quotient } from '../rounds.ts'
@@ -33,8 +34,7 @@ export interface Row extends Rivals {
 }
 
 export interface Report {
-  readonly processor: string
-  readonly cores: number
+  readonly machine: Machine
   /** Objects in our token, and in SoftHSM2's. */
   readonly objects: number
   readonly few: number
@@ -115,7 +115,7 @@ const HEADS = [
 ].flat()
 
 export function tableText(report: Report): string {
-  const { processor, cores, objects, few, peerObjects, without, rows } = report
+  const { machine, objects, few, peerObjects, without, rows } = report
   const lines = rows.map(({ title, threads, ours, softHsm, p11Kit, alone, ...row }) => [
     ...[
       title,
@@ -130,7 +130,7 @@ export function tableText(report: Report): string {
     row.aloneOfSoftHsm?.toFixed(2) ?? '',
   ])
   const notes = [
-    `${processor}, ${cores} cores, Node ${process.versions.node}`,
+    machineText(machine),
     `objects: ${objects} in our token, ${few} in SoftHSM2's, which reads them one by one; ` +
       `with "many" it has ${peerObjects}`,
     'n/a: the module does not have the mechanism',

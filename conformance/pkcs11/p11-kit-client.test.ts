@@ -4,14 +4,25 @@
  *
  * @module
  */
-import { deepStrictEqual, match } from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { deepStrictEqual, match, throws } from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
+import { NativeModule } from '#keystores/pkcs11/native.ts'
+import { CKA, CKF, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
+import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import { makePair } from './key-pairs.ts'
-import { absent, LABEL, library, PIN, startToken, type TokenUnderTest } from './token-under-test.ts'
+import {
+  absent,
+  LABEL,
+  P11_KIT_CLIENT,
+  PIN,
+  startToken,
+  type TokenUnderTest,
+} from './token-under-test.ts'
 
-const NEEDS = absent(library('pkcs11/p11-kit-client.so'), 'p11-kit', 'pkcs11-tool', 'p11tool')
+const NEEDS = absent(P11_KIT_CLIENT, 'p11-kit', 'pkcs11-tool', 'p11tool')
 const PAIRS = [
   { id: '01', label: 'rsa', type: 'rsa:2048', mechanism: 'RSA-PKCS' },
   { id: '02', label: 'ec', type: 'EC:prime256v1', mechanism: 'ECDSA' },
@@ -85,4 +96,43 @@ describe('p11-kit-client.so', { skip: NEEDS, timeout: 300_000 }, () => {
   it('starts anew in a child of fork()', async () => {
     await tool('--test-fork')
   })
+
+  it('is told that a call is too long, and goes on', () => {
+    const { P11_KIT_SERVER_ADDRESS: address } = remote.env
+    process.env['P11_KIT_SERVER_ADDRESS'] = address
+    const native = new NativeModule(remote.module)
+    native.initialise()
+    try {
+      tooLong(native)
+    } finally {
+      native.finalise()
+      delete process.env['P11_KIT_SERVER_ADDRESS']
+    }
+  })
 })
+
+/** Server and connection outlive calls of 5 MiB, and so does the session, in which nothing runs. */
+function tooLong(native: NativeModule): void {
+  const { pSlotList } = native.call('C_GetSlotList', { tokenPresent: true, pSlotList: 8 })
+  const flags = CKF.SERIAL_SESSION | CKF.RW_SESSION
+  const slotID = (pSlotList as readonly number[])[0] as number
+  const { phSession: hSession } = native.call('C_OpenSession', { slotID, flags })
+  const pData = Buffer.alloc(5_242_880, 1)
+  const pMechanism = { type: CKM.SHA256, parameter: undefined }
+  for (const part of [pData, pData.subarray(0, 1_000_000)]) {
+    native.call('C_DigestInit', { hSession, pMechanism })
+    const digest = () => native.call('C_Digest', { hSession, pData: part, pDigest: 32 }).pDigest
+    if (part === pData) throws(digest, isTooLong)
+    else deepStrictEqual(digest(), createHash('sha256').update(part).digest())
+  }
+  native.call('C_DigestInit', { hSession, pMechanism })
+  throws(() => native.call('C_DigestUpdate', { hSession, pPart: pData }), isTooLong)
+  native.call('C_DigestInit', { hSession, pMechanism })
+  const value = { type: CKA.VALUE, value: pData }
+  const pTemplate = [{ type: CKA.CLASS, value: ulongBytes(CKO.DATA) }, value]
+  throws(() => native.call('C_CreateObject', { hSession, pTemplate }), isTooLong)
+}
+
+function isTooLong(error: unknown): boolean {
+  return error instanceof CryptokiError && error.rv === CKR.DATA_LEN_RANGE
+}

@@ -22,6 +22,9 @@ import { socketPath } from '#server/sockets.ts'
 export const CLAVIGER = fileURLToPath(new URL('../../module/build/libclaviger.so', import.meta.url))
 const LIBRARIES = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib']
 
+/** The distribution's, or that of another p11-kit: its folder, which is the prefix of its build. */
+export const P11_KIT_CLIENT = p11KitClient(process.env['P11_KIT_PREFIX'])
+
 /** Programs of the administrator are not on every user's path. */
 const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`
 
@@ -43,6 +46,13 @@ export const product: Product =
 export function library(name: string): string {
   const found = LIBRARIES.map((folder) => join(folder, name)).find(existsSync)
   return found ?? join(LIBRARIES[0] as string, name)
+}
+
+function p11KitClient(prefix: string | undefined): string {
+  if (prefix === undefined) return library('pkcs11/p11-kit-client.so')
+  const folders = LIBRARIES.map((folder) => join(prefix, folder.replace('/usr', '')))
+  const paths = folders.map((folder) => join(folder, 'pkcs11/p11-kit-client.so'))
+  return paths.find(existsSync) ?? (paths[0] as string)
 }
 
 const MODULES = { claviger: CLAVIGER, softhsm2: library('softhsm/libsofthsm2.so') }
@@ -203,7 +213,7 @@ function newToken(made: Made): TokenUnderTest {
     remote: async () => {
       const address = await made.address()
       const client = {
-        module: library('pkcs11/p11-kit-client.so'),
+        module: P11_KIT_CLIENT,
         env: { ...env, P11_KIT_SERVER_ADDRESS: address },
       }
       return newToken({ ...client, address: async () => address, stop: async () => {} })

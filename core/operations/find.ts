@@ -133,7 +133,7 @@ async function matching(
   ids: readonly string[],
   keepsAltered: boolean,
 ): Promise<readonly string[]> {
-  const objects = await context.services.store.objects(ids, altered)
+  const objects = await context.services.store.objects(ids, altered, 'in passing')
   const read = new Map(objects.map((object) => [object.id, object]))
   return ids.filter((id) => {
     const object = read.get(id)

@@ -1,10 +1,10 @@
 /**
  * Get: an object with its value.
  *
- * KMIP 1.4 §4.11, KMIP 2.1 §6.1.19. The registered form can always be had; other forms where the
- * key has them; wrapped with another key where asked. A sensitive object leaves only wrapped, one
- * that is not extractable does not leave at all. The first Get makes an object stale (Fresh is
- * false from then on).
+ * KMIP 1.4 §4.11, KMIP 2.1 §6.1.19. The registered form can always be had, other forms where there
+ * is a Key Block, of a key that has them; wrapped with another key where asked. A sensitive object
+ * leaves only wrapped, one that is not extractable does not leave at all. The first Get makes an
+ * object stale (Fresh is false from then on).
  *
  * @module
  */
@@ -46,6 +46,8 @@ export interface GetWish {
   readonly wrappedAttributes?: readonly ListedAttribute[] | undefined
   /** How the protocol encodes a key value before it is wrapped. */
   readonly encodeKeyValue: (value: KeyValue) => Uint8Array
+  /** Refuses what the protocol cannot carry, before the object counts as given. */
+  readonly assertCarried?: (got: Got) => void
 }
 
 export interface Got {
@@ -76,6 +78,7 @@ export function get(context: Context, wish: GetWish): Awaitable<Got> {
       : plainValue(context, object)
     return after(given, (value) => {
       const got = { object, value }
+      wish.assertCarried?.(got)
       if (object.attributes.get('fresh') !== true) return got
       return markStale(context, object.id).then(() => got)
     })
@@ -106,6 +109,7 @@ function isRegisteredWrapped({ body }: ManagedObject): boolean {
 
 function assertForm(object: ManagedObject, wish: GetWish): void {
   const { keyCompressionType, keyWrapType } = wish
+  assertFormat(object, wish)
   const compressed = KeyCompressionType.ECPublicKeyTypeUncompressed
   if (keyCompressionType !== undefined && keyCompressionType !== compressed) {
     const name = nameOf(KeyCompressionType, keyCompressionType)
@@ -120,6 +124,25 @@ function assertForm(object: ManagedObject, wish: GetWish): void {
     const what = `Cannot get ${labelOf(object)}: it was registered wrapped`
     throw new KmsError('keyWrapType', `${what} and its key cannot unwrap it here`)
   }
+}
+
+/** Without a Key Block, and wrapped by somebody else, there is one form only: that it came in. */
+function assertFormat(object: ManagedObject, wish: GetWish): void {
+  const { keyFormatType, keyCompressionType } = wish
+  const hasBlock = isKeyed(object.body)
+  if (hasBlock && !isRegisteredWrapped(object)) return
+  if (keyFormatType !== undefined && keyFormatType !== onlyFormat(object)) {
+    const name = nameOf(KeyFormatType, keyFormatType)
+    const why = hasBlock ? 'it was registered wrapped, and is given' : 'it has no Key Block, and is'
+    throw new KmsError('keyFormat', `Cannot get ${labelOf(object)} as ${name}: ${why} as it came`)
+  }
+  if (keyCompressionType === undefined || hasBlock) return
+  const what = `Cannot get ${labelOf(object)}: it has no Key Block, which alone can be compressed`
+  throw new KmsError('keyCompression', what)
+}
+
+function onlyFormat({ body, attributes }: ManagedObject): KeyFormatType | undefined {
+  return body.tag === Tag.Template ? undefined : attributes.get('keyFormatType')
 }
 
 function exported(
@@ -248,7 +271,7 @@ async function wrap(
   const { encodingOption } = wrapping
   const keyWrappingData: KeyWrappingData = {
     wrappingMethod: wrapping.wrappingMethod,
-    encryptionKeyInformation: { ...information, cryptographicParameters: parameters },
+    encryptionKeyInformation: { ...information, cryptographicParameters: mechanism.said },
     ...(mechanism.iv && mechanism.ivGenerated && { ivCounterNonce: mechanism.iv }),
     encodingOption,
   }

@@ -29,7 +29,7 @@ import {
   stateName,
 } from '../lifecycle.ts'
 import { labelOf, type ManagedObject, objectTypeOf } from '../objects.ts'
-import { assertMayEnd, livingObject, visibleObject } from '../policy.ts'
+import { assertMayEnd, livingObject, permitted, visibleObject } from '../policy.ts'
 import type { ObjectChange } from '../store.ts'
 
 /** @throws {@link KmsError} `illegalOperation` when the object has no state to change. */
@@ -113,12 +113,14 @@ function assertReason(code: number, occurrence: number | undefined): void {
  *
  * @param isRemoved Whether the record goes as well, also that of what is destroyed already; the
  * audit trail keeps that it was there.
+ * @param ceased What an object that is active is revoked with, in the same step.
  * @throws {@link KmsError} `permissionDenied`, `alreadyDestroyed`, `wrongState`.
  */
 export async function destroy(
   context: Context,
   id: string,
   isRemoved = false,
+  ceased?: RevocationReason,
 ): Promise<ManagedObject> {
   return retried(async () => {
     const object = await visibleObject(context, id)
@@ -128,7 +130,8 @@ export async function destroy(
     }
     const what = `Cannot destroy ${labelOf(object)}`
     assertMayEnd(context, object, 'destroy')
-    const from = currentState(object, 'destroy', context.now)
+    const last = ceased === undefined ? object : revoked(context, object, ceased)
+    const from = currentState(last, 'destroy', context.now)
     if (isDestroyed(from) && !isRemoved) {
       throw new KmsError('alreadyDestroyed', `${what}: it is destroyed already`)
     }
@@ -136,11 +139,23 @@ export async function destroy(
     const isAtEnd = isDestroyed(from) || isPlaced(object.id)
     if (!isAtEnd) assertTransition(what, from, endOf(from))
     const ends = [object, ...(await publicHalf(context, object))].map((before): ObjectChange => {
-      return isRemoved ? { before } : { before, after: destroyed(context, before) }
+      if (isRemoved) return { before }
+      return { before, after: destroyed(context, before === object ? last : before) }
     })
-    await commit(context, ends, isRemoved ? 'with its record' : undefined)
+    const code = last === object ? undefined : ceased?.revocationReasonCode
+    const why = code === undefined ? undefined : nameOf(RevocationReasonCode, code)
+    await commit(context, ends, isRemoved ? 'with its record' : why)
     return ends[0]?.after ?? object
   })
+}
+
+/** What an active object is once it is revoked; any other is left as it is. */
+function revoked(context: Context, object: ManagedObject, reason: RevocationReason): ManagedObject {
+  if (stateAt(object.attributes, context.now) !== State.Active) return object
+  permitted(context, object, 'revoke')
+  const ends = { revocationReason: reason, deactivationDate: context.now }
+  const attributes = object.attributes.setAll({ state: State.Deactivated, ...ends })
+  return { ...object, attributes }
 }
 
 function endOf(state: State): State {

@@ -162,8 +162,13 @@ function maskHash(cipher: Cipher, parameters: CryptographicParameters): Hash | u
 /** Key wrap without a mode means RFC 3394. */
 const WRAP_DEFAULT: CryptographicParameters = { blockCipherMode: BlockCipherMode.NISTKeyWrap }
 
+/** So does RSA without a padding, by PKCS#1 v1.5. */
+const RSA_DEFAULT: CryptographicParameters = { paddingMethod: PaddingMethod.PKCS1V1_5 }
+
 export interface ChosenWrap extends WrapMechanism {
   readonly ivGenerated: boolean
+  /** With what is meant where nothing is given: whoever unwraps has to know. */
+  readonly said: CryptographicParameters
 }
 
 /** How a key wraps; AEAD and CBC get an IV of their own. */
@@ -179,12 +184,14 @@ export function wrapMechanism(
   const effective = given ? { ...parameters, ...WRAP_DEFAULT } : bare
   const cipher = cipherFor(key, effective)
   assertCipherFits(key.key, cipher, effective, undefined)
+  const meant = given ? WRAP_DEFAULT : cipher === 'RSA_PKCS' ? RSA_DEFAULT : {}
   const row = cipherRow(cipher)
   const needsIv = row.ivBytes.length > 0 && row.wraps === undefined && iv === undefined
   return {
     cipher,
     iv: needsIv ? randomIv(row.ivBytes[0] as number) : iv,
     ivGenerated: needsIv,
+    said: { ...parameters, ...meant },
     tagBytes: row.tagBytes === undefined ? undefined : effective.tagLength,
     hash: optionalHash(effective.hashingAlgorithm),
     mgfHash: maskHash(cipher, effective),

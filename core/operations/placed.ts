@@ -73,6 +73,7 @@ export async function makingAt<T>(
     const both = identifiersOf(keystores, keystore, name).flatMap((one) => {
       return [one, `${one}${PUBLIC_SUFFIX}`]
     })
+    await context.services.destructions.assertGone(context.services, what, both)
     const there = (await Promise.all(both.map((one) => store.object(one)))).flatMap((o) => o ?? [])
     const living = there.find(({ attributes }) => !isDestroyed(attributes.get('state')))
     if (living !== undefined) {

@@ -59,7 +59,7 @@ export async function rewrap(services: Services, wish: RewrapWish): Promise<Rewr
   let moved = 0
   for (let at = 0; at < ids.length; at += BATCH) {
     const altered: Altered = new Map()
-    const objects = await store.objects(ids.slice(at, at + BATCH), altered)
+    const objects = await store.objects(ids.slice(at, at + BATCH), altered, 'in passing')
     for (const [id, { message }] of altered) failed.push({ id, reason: message })
     const own = objects.filter((object) => isUnder(services, object, from))
     moved += await movedOf(context, own, from, to, failed)

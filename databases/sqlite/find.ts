@@ -5,7 +5,8 @@
  * for something that few records have: those few are looked up, and each is asked for the rest.
  * Otherwise SQLite is told the order: first the condition with the fewest entries (counted up to a
  * bound), then for each of its records whether the others hold. The entries of a term stand in the
- * order in which the records were made, so that the newest come first without sorting.
+ * order in which the records were made, so that the newest come first without sorting. Where even
+ * that condition has many entries, or one is a range, it is done in parts (`walk.ts`).
  *
  * @module
  */
@@ -19,13 +20,13 @@ const COUNT_MAX = 1_000
 const FEW = 16
 
 /** Terms whose records are merged in order; those of more are sorted. SQLite's own bound is 500. */
-const MERGED_MAX = 50
+export const MERGED_MAX = 50
 
 type Prepare = (sql: string) => StatementSync
 type Value = number | string | Uint8Array
 
 /** A piece of SQL with its values. */
-interface Piece {
+export interface Piece {
   readonly sql: string
   readonly values: readonly Value[]
 }
@@ -49,9 +50,12 @@ export interface Looking {
   readonly scopes: Map<string, number>
 }
 
-/** What is found, and whether its total is still to be counted: {@link countPart}. */
+/** What is found in one go. */
 export interface FoundPage extends Found {
+  /** Its total is still to be counted: {@link countPart}. */
   readonly isUncounted?: boolean
+  /** It is too much for one go: `walkRecords` (`walk.ts`). */
+  readonly isLong?: boolean
 }
 
 /** Within one transaction of the caller's. */
@@ -62,7 +66,11 @@ export function findRecords(query: Query, looking: Looking): FoundPage {
     return { ids: [], ...(query.count && { total: 0 }) }
   const few = fewRecords(query, scopes, prepare)
   if (few !== undefined) return pageOfFew(few, query, looking)
-  const { sql, values } = page(query, scopes, prepare)
+  if (query.conditions.some(isRange)) return LONG
+  const kinds = [query.kind, scopeFilter(scopes, prepare)] as const
+  const [first, isMany] = rarest(query.conditions, ...kinds, prepare)
+  if (isMany && query.conditions.length > 1) return LONG
+  const { sql, values } = page(query, scopes, prepare, first)
   const offset = query.offset ?? 0
   const rows = prepare(sql).all(...values, query.limit, offset)
   const ids = rows.map((row) => row['id'] as string)
@@ -74,6 +82,8 @@ export function findRecords(query: Query, looking: Looking): FoundPage {
   if (isLast && query.behind === undefined) return { ...found, total: offset + ids.length }
   return { ...found, isUncounted: true }
 }
+
+const LONG: FoundPage = { ids: [], isLong: true }
 
 /** The last of a page behind which there may be others. */
 function endOf<T>(page: readonly T[], { limit }: Query): T | undefined {
@@ -98,7 +108,8 @@ export function countPart(
 ): Counted {
   const scopes = scopeNumbers(query.scopes, prepare, known)
   const oldest = { ...query, oldestFirst: true, behind: place }
-  const { sql, values, isOrdered } = matchingSeqs(oldest, scopes, prepare)
+  const [first] = rarest(query.conditions, query.kind, scopeFilter(scopes, prepare), prepare)
+  const { sql, values, isOrdered } = matchingSeqs(oldest, scopes, prepare, first)
   // What has to be sorted is walked over as a whole for every part of it.
   const stride = isOrdered ? COUNT_STRIDE : Number.MAX_SAFE_INTEGER
   const part = `SELECT count(*) AS n, max(seq) AS last FROM (${sql} ORDER BY seq LIMIT ?)`
@@ -149,7 +160,7 @@ function fewEntries(
 }
 
 /** The terms of which one has to be there; undefined where a range would do as well. */
-function singleTerms(condition: Condition): readonly Term[] | undefined {
+export function singleTerms(condition: Condition): readonly Term[] | undefined {
   if ('is' in condition) return [condition.is]
   if ('from' in condition) return undefined
   const terms = condition.any.map(singleTerms)
@@ -157,7 +168,7 @@ function singleTerms(condition: Condition): readonly Term[] | undefined {
 }
 
 /** Whether it asks for more than single terms. */
-function isRange(condition: Condition): boolean {
+export function isRange(condition: Condition): boolean {
   if ('any' in condition) return condition.any.some(isRange)
   return 'from' in condition
 }
@@ -188,8 +199,13 @@ function pageOfFew(seqs: readonly number[], query: Query, { prepare, checked }: 
 /**
  * The page of entries comes first, one look-up of a record for each: a set of them would be sorted.
  */
-function page(query: Query, scopes: readonly number[] | undefined, prepare: Prepare): Piece {
-  const { sql, values } = matchingSeqs(query, scopes, prepare)
+function page(
+  query: Query,
+  scopes: readonly number[] | undefined,
+  prepare: Prepare,
+  first: Condition | undefined,
+): Piece {
+  const { sql, values } = matchingSeqs(query, scopes, prepare, first)
   const order = query.oldestFirst ? 'ASC' : 'DESC'
   const entriesOfPage = `${sql} ORDER BY seq ${order} LIMIT ? OFFSET ?`
   const records = `SELECT r.id AS id, m.seq AS seq FROM (${entriesOfPage}) m CROSS JOIN records r
@@ -198,7 +214,7 @@ function page(query: Query, scopes: readonly number[] | undefined, prepare: Prep
 }
 
 /** Numbers of the scopes that exist; undefined for all. */
-function scopeNumbers(
+export function scopeNumbers(
   scopes: readonly string[] | undefined,
   prepare: Prepare,
   known: Map<string, number>,
@@ -220,13 +236,14 @@ interface Matching extends Piece {
   readonly isOrdered: boolean
 }
 
-function matchingSeqs(
+/** @param first The condition whose entries are gone through; each is asked for the others. */
+export function matchingSeqs(
   query: Query,
   scopes: readonly number[] | undefined,
   prepare: Prepare,
+  first: Condition | undefined,
 ): Matching {
   const [kind, inScopes] = [query.kind, scopeFilter(scopes, prepare)]
-  const first = rarest(query.conditions, kind, inScopes, prepare)
   if (first === undefined) {
     const place = behind(query, 'seq')
     const sql = `SELECT seq FROM records WHERE kind = ? AND scope IN (${marks(inScopes)})`
@@ -262,7 +279,10 @@ function behind({ behind: place, oldestFirst }: Query, seq: string): readonly Pi
   return [{ sql: `${seq} ${oldestFirst ? '>' : '<'} ?`, values: [place] }]
 }
 
-function scopeFilter(scopes: readonly number[] | undefined, prepare: Prepare): readonly number[] {
+export function scopeFilter(
+  scopes: readonly number[] | undefined,
+  prepare: Prepare,
+): readonly number[] {
   if (scopes !== undefined) return scopes
   return prepare('SELECT number FROM scopes')
     .all()
@@ -274,7 +294,7 @@ function marks(values: readonly unknown[]): string {
 }
 
 /** Index entries of a condition, as a filter on the table with this alias. */
-function entries(
+export function entries(
   alias: string,
   condition: Condition,
   kind: string,
@@ -296,22 +316,23 @@ function entries(
 }
 
 /** That a record found by another condition has this one too. */
-function holds(condition: Condition, kind: string, scopes: readonly number[]): Piece {
+export function holds(condition: Condition, kind: string, scopes: readonly number[]): Piece {
   const { sql, values } = entries('o', condition, kind, scopes)
   return { sql: `EXISTS (SELECT 1 FROM terms o WHERE ${sql} AND o.seq = t.seq)`, values }
 }
 
 /**
- * The condition with the fewest entries. Each is counted up to the fewest found so far only, so
- * that a name that one object has ends the counting.
+ * The condition with the fewest entries, and whether even it has many. Each is counted up to the
+ * fewest found so far only, so that a name that one object has ends the counting.
  */
-function rarest(
+export function rarest(
   conditions: readonly Condition[],
   kind: string,
   scopes: readonly number[],
   prepare: Prepare,
-): Condition | undefined {
-  if (conditions.length < 2) return conditions[0]
+): readonly [first: Condition | undefined, isMany: boolean] {
+  // There is nothing to choose: it is not counted.
+  if (conditions.length < 2) return [conditions[0], true]
   let [best, fewest] = [conditions[0], COUNT_MAX]
   for (const condition of conditions) {
     const { sql, values } = entries('t', condition, kind, scopes)
@@ -320,5 +341,5 @@ function rarest(
     if (count < fewest) [best, fewest] = [condition, count]
     if (fewest <= 1) break
   }
-  return best
+  return [best, fewest === COUNT_MAX]
 }

@@ -28,6 +28,7 @@ import { isTampered, KmsError } from '#core/errors.ts'
 import { explained, migrate, openForReading, openForWriting } from './connection.ts'
 import { countPart, findRecords, type Looking, type RecordRow } from './find.ts'
 import { LedgerReader } from './ledger.ts'
+import { walkRecords } from './walk.ts'
 import { chainCode, type WriteRequest } from './writer.ts'
 import type { WriteAnswer, WriterData } from './writer-thread.ts'
 
@@ -211,7 +212,9 @@ class SqliteDatabase implements Database {
   }
 
   async find(query: Query): Promise<Found> {
-    const { isUncounted, ...page } = this.#snapshot(() => findRecords(query, this.#looking))
+    const found = this.#snapshot(() => findRecords(query, this.#looking))
+    const { isUncounted, isLong, ...page } = found
+    if (isLong) return walkRecords(query, this.#looking, (work) => this.#snapshot(work))
     if (!isUncounted) return page
     const total = await this.#count(query)
     // What others write meanwhile may have been counted or not.

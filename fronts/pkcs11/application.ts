@@ -101,6 +101,11 @@ export class Application implements Contract {
     throw new CryptokiError(CKR.SESSION_HANDLE_INVALID, `there is no session ${handle}`)
   }
 
+  /** Whether a session is open still. */
+  has(session: Session): boolean {
+    return this.#sessions.get(session.handle) === session
+  }
+
   sessionsOf(token: Token): readonly Session[] {
     return [...this.#sessions.values()].filter((session) => session.token === token)
   }
@@ -220,6 +225,11 @@ export class Application implements Contract {
 
   get sessionObjectCount(): number {
     return this.#sessionObjects
+  }
+
+  forget(handle: number): void {
+    const reference = this.#references.get(handle)
+    if (reference !== undefined) this.drop(reference)
   }
 
   /** Forgets a handle; a session object ends with it. */

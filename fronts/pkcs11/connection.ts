@@ -37,6 +37,8 @@ import type { Application, Engine, Peer } from './contract.ts'
 
 /** Options are a module's name, which nobody reads. */
 const OPTIONS_BYTES_MAX = 4_096
+/** A longer call is refused when all of it has come; beyond this it is no call of anybody. */
+const DROPPED_BYTES_MAX = 1_073_741_824
 /** Bytes that wait for a client to read them before another call of it is run. */
 const UNREAD_BYTES_MAX = 4_194_304
 
@@ -99,8 +101,11 @@ export class Connection<A extends Application> {
     this.#stream = stream
     this.#services = services
     this.#closed = closed
-    const bodyBytesMax = services.limits.callBytesMax
-    this.#splitter = new FrameSplitter({ optionsBytesMax: OPTIONS_BYTES_MAX, bodyBytesMax })
+    this.#splitter = new FrameSplitter({
+      optionsBytesMax: OPTIONS_BYTES_MAX,
+      bodyBytesMax: services.limits.callBytesMax,
+      droppedBytesMax: DROPPED_BYTES_MAX,
+    })
     stream.on('data', (chunk: Buffer) => this.#receive(chunk))
     stream.on('drain', () => this.#resume())
     stream.on('end', () => {
@@ -231,10 +236,12 @@ export class Connection<A extends Application> {
   }
 
   /** Answers a message; a promise where the answer has to be waited for. */
-  #answer(protocol: Protocol, { callCode, body }: Frame): Promise<void> | undefined {
+  #answer(protocol: Protocol, frame: Frame): Promise<void> | undefined {
+    const { callCode, body, droppedBytes } = frame
     const reader = this.#reader
     reader.reset(body)
     const codec = protocol.openRequest(reader)
+    if (droppedBytes !== undefined) return this.#refuseLong(protocol, codec, frame, droppedBytes)
     if (codec === null) return this.#answerBatch(callCode)
     const args = this.#arguments(codec)
     const outcome = typeof args === 'number' ? args : this.#outcome(codec, args)
@@ -243,6 +250,25 @@ export class Connection<A extends Application> {
       return undefined
     }
     return outcome.then((settled) => this.#write(protocol, codec, callCode, args, settled))
+  }
+
+  /** All that is known of its arguments is the first. */
+  #refuseLong(
+    protocol: Protocol,
+    codec: Codec | null,
+    { callCode, body }: Frame,
+    bytes: number,
+  ): undefined {
+    const hSession = this.#reader.u64()
+    body.fill(0)
+    const { engine } = this.#services
+    const application = this.#membership?.application
+    let rv: number = CKR.DATA_LEN_RANGE
+    if (application === undefined) rv = CKR.CRYPTOKI_NOT_INITIALIZED
+    else if (codec !== null) rv = engine.tooLong(application, codec.name, hSession, bytes).rv
+    this.#writer.beginFrame(callCode, undefined)
+    protocol.writeFailure(this.#writer, codec?.id ?? BATCH, rv)
+    this.#writer.endFrame()
   }
 
   #write(

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import type { Handlers } from '#spec/pkcs11/types.ts'
+import type { CryptokiError } from '#spec/pkcs11/errors.ts'
+import type { Handlers, RemoteFunction } from '#spec/pkcs11/types.ts'
 
 /** Who is at the other end, as far as the socket tells. */
 export interface Peer {
@@ -44,4 +45,11 @@ export interface Engine<A extends Application = Application> {
   readonly handlers: Omit<Handlers<A>, 'C_Initialize' | 'C_Finalize'>
   /** @throws CryptokiError where the application is not let in */
   open(info: ApplicationInfo): A
+  /**
+   * A call that was longer than `limits.callBytesMax`, so that its arguments are not known.
+   *
+   * @param hSession Its first argument; without meaning where the function has another one.
+   * @returns What it is refused with.
+   */
+  tooLong(application: A, name: RemoteFunction, hSession: number, bytes: number): CryptokiError
 }

@@ -14,7 +14,7 @@ import type { Services } from '#core/context.ts'
 import { FAILURES, failureCode, failureMessage, isServersOwn } from '#core/errors.ts'
 import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
 import type { FunctionName } from '#spec/pkcs11/functions.ts'
-import type { Handlers } from '#spec/pkcs11/types.ts'
+import type { Handlers, RemoteFunction } from '#spec/pkcs11/types.ts'
 import { Application, type Surroundings } from './application.ts'
 import { assertLoggedIn } from './before-login.ts'
 import type { ApplicationInfo, Engine } from './contract.ts'
@@ -36,6 +36,7 @@ import { state } from './functions/state.ts'
 import { wrap } from './functions/wrap.ts'
 import { metered } from './metered.ts'
 import type { Token } from './token.ts'
+import { refuseTooLong } from './too-long.ts'
 
 type Offered = Engine<Application>['handlers']
 
@@ -98,6 +99,17 @@ export class Pkcs11Engine implements Engine<Application> {
     this.#applications.add(application)
     void application.ended.then(() => this.#applications.delete(application))
     return application
+  }
+
+  tooLong(
+    application: Application,
+    name: RemoteFunction,
+    hSession: number,
+    bytes: number,
+  ): CryptokiError {
+    const error = refuseTooLong(application, name, hSession, bytes)
+    this.#services.meter?.pkcs11.of(name).add(rvName(error.rv), 0)
+    return this.#refused(name, error)
   }
 
   /** Applications at this time. */

@@ -24,6 +24,8 @@ import { Writer } from '#wire/pkcs11-rpc/writer.ts'
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000)
 
+const rvOf = (error: unknown): number => (error as CryptokiError).rv
+
 after(stopAll)
 
 describe('clients that do what they should not', () => {
@@ -47,7 +49,7 @@ describe('clients that do what they should not', () => {
 
   it('are cut off for an unknown call, a wrong signature and a message that is too long', async () => {
     const { path } = await start()
-    const long = header('00000010', 4_194_305)
+    const long = header('00000010', 1_073_741_825)
     for (const sent of [
       `02${header('00000010', 8)}0000005a00000000`,
       `02${header('00000010', 9)}000000020000000175`,
@@ -128,19 +130,50 @@ describe('clients that do what they should not', () => {
     })
   }
 
-  it('are cut off by a call longer than callBytesMax, and not by one as long', async () => {
-    const { path } = await start({ callBytesMax: 65_536 })
+  for (const version of [undefined, 0, 2] as const) {
+    const protocol = version === undefined ? 'the dialect' : `version ${version}`
+    it(`are refused a call that is too long in ${protocol}, and no other`, async () => {
+      const { path, engine } = await start({ callBytesMax: 65_536 })
+      const client = await open(path, version === undefined ? {} : { newest: version })
+      const sign = (bytes: number) => {
+        return client.call('C_Sign', { hSession: 1, pData: Buffer.alloc(bytes, 1), pSignature: 20 })
+      }
+      assert.ok((await sign(65_000)).pSignature instanceof Uint8Array)
+      // The second comes while the first is answered, and both in pieces.
+      const calls = [sign(65_600), sign(3_000_000), sign(10)]
+      const codes = await Promise.all(calls.map((call) => call.then(() => 0, rvOf)))
+      assert.deepEqual(codes, [CKR.DATA_LEN_RANGE, CKR.DATA_LEN_RANGE, 0])
+      const [application] = engine.opened
+      for (const call of engine.long) {
+        const [who, name, hSession] = call as readonly unknown[]
+        assert.deepEqual([who, name, hSession], [application, 'C_Sign', 1])
+      }
+      assert.equal(engine.long.length, 2)
+      client.close()
+    })
+  }
+
+  it('are refused a long call before C_Initialize, and a long batch', async () => {
+    const { path, engine } = await start({ callBytesMax: 65_536 })
+    const info = `${header('00000010', 65_537)}00000003${'00'.repeat(65_533)}`
+    const notYet = `c1${header('00000010', 8)}0000000300000190`
+    assert.equal(await exchange(path, `c1${info}`, 21), notYet)
     const client = await open(path)
-    const sign = (bytes: number) => {
-      return client.call('C_Sign', { hSession: 1, pData: Buffer.alloc(bytes, 1), pSignature: 20 })
-    }
-    assert.ok((await sign(65_000)).pSignature instanceof Uint8Array)
-    const other = await open(path)
-    const socket = `c1${header('00000010', 65_537)}`
-    assert.equal(await exchange(path, socket), 'c1 closed')
-    await assert.rejects(sign(65_600))
-    other.close()
+    const call = { name: 'C_Sign', args: { hSession: 1, pData: Buffer.alloc(40_000) } } as const
+    const batch = client.batch([call, call] as never, false)
+    await assert.rejects(batch, isRv(CKR.DATA_LEN_RANGE))
+    assert.equal(engine.long.length, 0)
+    assert.ok(await client.call('C_GetInfo', {}))
     client.close()
+  })
+
+  it('are cut off when the rest of a long call does not come', async () => {
+    const { path, server } = await start({ callBytesMax: 65_536, requestSeconds: 1 })
+    const name = Buffer.alloc(16, 9).toString('hex')
+    const join = `${header('00000010', 36)}0000000100000010${name}${'00'.repeat(8)}ffffffff`
+    const sent = `c1${join}${header('00000011', 80_000)}${'00'.repeat(70_000)}`
+    assert.match(await exchange(path, sent), /^c1.+ closed$/)
+    await until(() => server.connections === 0)
   })
 
   it('do not disturb others with a batch of too many calls', async () => {

@@ -230,8 +230,16 @@ export class Token {
     throw new CryptokiError(CKR.PIN_LEN_RANGE, what)
   }
 
-  /** `C_InitToken`: label and security officer's PIN; the user's PIN is gone. */
-  async initialise(soPin: Uint8Array, label: string): Promise<void> {
+  /**
+   * `C_InitToken`: label and security officer's PIN; the users' PINs are gone.
+   *
+   * @param user Who has a PIN from the start, with it.
+   */
+  async initialise(
+    soPin: Uint8Array,
+    label: string,
+    user?: { readonly name: string; readonly pin: Uint8Array },
+  ): Promise<void> {
     if (this.manner.setUp === 'operator' && label !== this.label) {
       const what = `the label of token "${this.label}" is that of the configuration (setUp: operator)`
       throw new CryptokiError(CKR.ARGUMENTS_BAD, `${what}; change it there`)
@@ -241,10 +249,11 @@ export class Token {
       await this.#assertEmpty()
     }
     this.#assertLength(soPin)
-    const so = await newPin(soPin, this.services.limits.pinAttemptsMax)
-    await this.#alone(() => {
-      return this.#write({ ...this.#state, label, initialised: true, so, users: {} })
-    })
+    if (user !== undefined) this.#assertLength(user.pin)
+    const { pinAttemptsMax } = this.services.limits
+    const so = await newPin(soPin, pinAttemptsMax)
+    const users = user === undefined ? {} : { [user.name]: await newPin(user.pin, pinAttemptsMax) }
+    await this.#alone(() => this.#write({ ...this.#state, label, initialised: true, so, users }))
   }
 
   async #assertEmpty(): Promise<void> {

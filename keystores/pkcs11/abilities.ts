@@ -230,10 +230,15 @@ export function cannotMake({ algorithm, bits, curve }: KeySpec): string | undefi
     if (!['RSA', 'Ed25519', 'Ed448'].includes(algorithm)) {
       return `${algorithm} is not made in HSMs here`
     }
-    return pairRow(algorithm).bits.includes(bits) ? undefined : `${algorithm} has not ${bits} bits`
+    const { bits: allowed } = pairRow(algorithm)
+    return allowed.includes(bits) ? undefined : hasOthers(algorithm, allowed, bits)
   }
   const row = secretKeyRow(algorithm)
   if (row.bits.includes(bits)) return undefined
   if (row.anyBits && bits % 8 === 0 && bits >= 8 && bits <= 65_536) return undefined
-  return `${algorithm} has ${row.bits.toSorted((a, b) => a - b).join(', ')} bits, not ${bits}`
+  return hasOthers(algorithm, row.bits, bits)
+}
+
+function hasOthers(algorithm: string, allowed: readonly number[], bits: number): string {
+  return `${algorithm} has ${allowed.toSorted((a, b) => a - b).join(', ')} bits, not ${bits}`
 }

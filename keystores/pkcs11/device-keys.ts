@@ -141,9 +141,13 @@ export class DeviceKeys {
   }
 
   /** The same in every HSM of a group. */
-  async each(what: string, work: (session: DeviceSession) => Promise<void>): Promise<void> {
+  async each(
+    what: string,
+    work: (session: DeviceSession) => Promise<void>,
+    places?: readonly string[],
+  ): Promise<readonly string[]> {
     try {
-      await this.#device.each(work)
+      return await this.#device.each(work, places)
     } catch (error) {
       throw failureOf(this.#name, what, error)
     }

@@ -73,8 +73,16 @@ export interface Device {
    * @param repeatable Whether it may be done a second time where nobody knows if it was done.
    */
   use<T>(work: (session: DeviceSession) => Promise<T>, repeatable?: boolean): Promise<T>
-  /** Does work that may be done twice, in every HSM of a group that runs. */
-  each(work: (session: DeviceSession) => Promise<void>): Promise<void>
+  /**
+   * Does work that may be done twice, in every HSM of a group that can be reached.
+   *
+   * @param places Only in these, where there are such; default: in all.
+   * @returns Where it is still to be done.
+   */
+  each(
+    work: (session: DeviceSession) => Promise<void>,
+    places?: readonly string[],
+  ): Promise<readonly string[]>
   /**
    * Does a short operation, together with others that come at the same time; it is rejected with
    * `NotBegun` where it has not come to it.

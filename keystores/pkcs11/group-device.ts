@@ -4,10 +4,12 @@
  * Work goes to the member with the least to do. When a member is away, the others go on: what had
  * not begun goes to the next one, and so does what changes nothing; anything else may have
  * happened, and is not tried twice. A key that a member does not have yet is looked for in the
- * others, and so is a mechanism that fails in one. What is destroyed is so in all that run.
+ * others, and so is a mechanism that fails in one. What is destroyed is so in all that can be
+ * reached, and whoever asks is told where it is still to be done.
  *
  * @module
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { KmsError } from '#core/errors.ts'
 import type { Mechanism } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession, DeviceStatus, Need } from './device.ts'
@@ -20,6 +22,8 @@ import type { Quirks } from './quirks.ts'
 const LEARN_MILLISECONDS = 5_000
 const TAKES_MILLISECONDS = 100
 const LOOKED_MAX = 10_000
+/** How long a member that is starting is waited for, where others can do without it. */
+const BACK_MILLISECONDS = 1_000
 
 export class GroupDevice implements Device {
   readonly #name: string
@@ -92,17 +96,31 @@ export class GroupDevice implements Device {
   }
 
   /**
-   * In all that run, at least in one; one after the other, because two that are ways to one token
-   * would fail over the same object.
+   * In all that can be reached, at least in one; one after the other, because two that are ways to
+   * one token would fail over the same object.
    */
-  async each(work: (session: DeviceSession) => Promise<void>): Promise<void> {
-    const running = this.#members.filter((member) => member.isRunning)
-    if (running.length === 0) return this.use(work, true)
+  async each(
+    work: (session: DeviceSession) => Promise<void>,
+    places?: readonly string[],
+  ): Promise<readonly string[]> {
+    const named = this.#members.filter(({ place }) => places?.includes(place))
+    // Where the configuration has other members by now, nobody knows which of them is meant.
+    const isKnown = named.length === places?.length
+    if (!isKnown) await this.ready()
+    const left: string[] = []
     const failures: unknown[] = []
-    for (const member of running) {
-      await member.use(work, true).catch((error: unknown) => failures.push(error))
+    for (const member of isKnown ? named : this.#members) {
+      try {
+        if (!(await isBack(member))) left.push(member.place)
+        else await member.use(work, true)
+      } catch (error) {
+        if (isGone(error) || isUnavailable(error)) left.push(member.place)
+        else failures.push(error)
+      }
     }
     if (failures.length > 0) throw failures[0]
+    if (isKnown || left.length < this.#members.length) return left
+    throw unavailable(this.#name, `${left.join(', ')}: none of them can be reached`)
   }
 
   quick(
@@ -195,6 +213,18 @@ function summed(all: readonly DeviceStatus['calls'][]): DeviceStatus['calls'] {
     total[name] = (total[name] ?? 0) + count
   }
   return total
+}
+
+/** Whether it runs; one that has been away has a moment to come back. */
+async function isBack(member: HostDevice): Promise<boolean> {
+  if (member.isRunning) return true
+  const { state } = member.status()
+  if (state !== 'stopped' && state !== 'starting') return false
+  const back = member.ready().then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([back, delay(BACK_MILLISECONDS, false, { ref: false })])
 }
 
 function isUnavailable(error: unknown): boolean {

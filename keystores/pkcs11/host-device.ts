@@ -18,29 +18,21 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Pkcs11ConnectionError } from '#clients/pkcs11-rpc/client.ts'
 import { Lookout, spinTime } from '#core/lookout.ts'
-import { CKF, CKR } from '#spec/pkcs11/constants.ts'
+import { CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Mechanism, RemoteFunction } from '#spec/pkcs11/types.ts'
 import type { Device, DeviceSession, DeviceStatus, Need } from './device.ts'
 import { isDeviceError, isDoubtful, isGone, isLost, isStale, unavailable } from './failures.ts'
 import { HostProcesses, lastWords } from './host-processes.ts'
-import { type Calls, Lane } from './lane.ts'
+import type { Calls, Lane } from './lane.ts'
 import { Login } from './login.ts'
 import { mechanismName } from './mechanisms.ts'
-import { isLate, negotiated } from './negotiation.ts'
+import { isLate } from './negotiation.ts'
+import { type Opening, openLanes } from './opening.ts'
 import { isQuick, type QuickAnswer, type Verb } from './quick.ts'
 import { type QueuedJob, QuickQueue } from './quick-queue.ts'
 import { generic, type Identity, type Quirks, quirksOf } from './quirks.ts'
-import {
-  Hopeless,
-  isHopeless,
-  type MechanismInfo,
-  openSession,
-  type SlotChoice,
-  slotOf,
-  type Token,
-  tokenIn,
-} from './token.ts'
+import { isHopeless, type MechanismInfo, type SlotChoice, type Token } from './token.ts'
 
 export interface HostOptions {
   /** Name of the keystore, for messages. */
@@ -130,6 +122,12 @@ export class HostDevice implements Device {
     return this.#options.name
   }
 
+  /** What tells it from the others of its group, also after the next start. */
+  get place(): string {
+    const [[key, value] = []] = Object.entries(this.#options.token)
+    return `${this.name} (${key} ${value})`
+  }
+
   /** For `claviger status` and tests; undefined while none runs. */
   get processId(): number | undefined {
     return this.#host?.pid
@@ -201,8 +199,9 @@ export class HostDevice implements Device {
     return max > 0 && size > max ? `its ${mechanismName(type)} goes up to ${max}` : undefined
   }
 
-  each(work: (session: DeviceSession) => Promise<void>): Promise<void> {
-    return this.use(work, true)
+  async each(work: (session: DeviceSession) => Promise<void>): Promise<readonly string[]> {
+    await this.use(work, true)
+    return []
   }
 
   async use<T>(work: (session: DeviceSession) => Promise<T>, repeatable = false): Promise<T> {
@@ -405,7 +404,7 @@ export class HostDevice implements Device {
     this.#handles = new Map()
     this.#shortMessages = 0
     try {
-      this.#lanes = await this.#openLanes(streams)
+      this.#lanes = await openLanes(streams, this.#opening())
     } catch (error) {
       const isOff = error instanceof Pkcs11ConnectionError && error.cause !== undefined
       const hasHungUp = isOff && !isLate(error)
@@ -418,37 +417,15 @@ export class HostDevice implements Device {
     this.#sessions = this.#lanes.length
   }
 
-  /** As many sessions as are wanted and the device has; one after the other: the first logs in. */
-  async #openLanes(streams: readonly Duplex[]): Promise<Lane[]> {
-    const opened: Lane[] = []
-    for (const [index, stream] of streams.entries()) {
-      const isFull = index > 0 && index >= (this.#quirks.sessionsMax ?? Infinity)
-      const lane = isFull ? undefined : await this.#openLane(stream, index === 0, opened.length > 0)
-      if (lane === undefined) stream.destroy()
-      else opened.push(lane)
+  #opening(): Opening {
+    return {
+      ...this.#options,
+      pin: () => this.#pin(),
+      login: this.#login,
+      handles: this.#handles,
+      calls: this.#calls,
+      learn: (token) => this.#learn(token),
     }
-    if (opened.length < streams.length) {
-      const { log, name } = this.#options
-      const counts = { wanted: streams.length, sessions: opened.length }
-      log.warn({ keystore: name, ...counts }, 'the HSM has fewer sessions than are wanted')
-    }
-    return opened
-  }
-
-  /** @returns Undefined where the device has no session left, and one may be done without. */
-  async #openLane(stream: Duplex, isFirst: boolean, isSpare: boolean): Promise<Lane | undefined> {
-    const pin = await this.#pin()
-    const client = await negotiated(stream, this.#options.callMilliseconds)
-    await client.initialize()
-    const slotID = await slotOf(client, this.#options.token, pin !== undefined)
-    if (isFirst) this.#learn(await tokenIn(client, slotID))
-    const flags = CKF.SERIAL_SESSION | CKF.RW_SESSION
-    const hSession = await openSession(client, slotID, flags)
-    if (hSession === undefined && isSpare) return undefined
-    if (hSession === undefined) throw new Hopeless('it has no session left')
-    if (pin !== undefined) await this.#login.logIn(client, hSession, pin)
-    const own = { slotID, serial: this.#token.serial }
-    return new Lane(client, hSession, own, this.#handles, this.#calls)
   }
 
   /** Asked for once: a person would not like to be asked whenever the host has to be started. */
@@ -459,12 +436,13 @@ export class HostDevice implements Device {
     return this.#known
   }
 
-  #learn({ identity, token, mechanisms }: Token): void {
+  #learn({ identity, token, mechanisms }: Token): Quirks {
     this.#identity = identity
     this.#token = token
     this.#quirks = this.#options.quirks ?? quirksOf(identity)
     const broken = new Set(this.#quirks.broken)
     this.#mechanisms = new Map([...mechanisms].filter(([type]) => !broken.has(type)))
+    return this.#quirks
   }
 
   /** Everything that the host knew is gone: who waits is told, and the next one starts it anew. */

@@ -18,7 +18,7 @@
 import { createHash, createSecretKey, hash as nodeHash } from 'node:crypto'
 import { KmsError } from '#core/errors.ts'
 import { isPlaced } from '#core/identifiers.ts'
-import { defaultFormat, readKey, writeKey } from '#core/key-formats.ts'
+import { defaultFormat, writeKey } from '#core/key-formats.ts'
 import type {
   Ability,
   Address,
@@ -35,6 +35,7 @@ import type {
   Made,
   MakePairRequest,
   MakeRequest,
+  Remains,
   SignatureMechanism,
   WrapMechanism,
 } from '#core/keystore.ts'
@@ -51,16 +52,15 @@ import {
   secretKeyRow,
 } from '#spec/algorithms.ts'
 import { KeyFormatType, ProtectionStorageMask } from '#spec/kmip/enumerations.ts'
-import { CKA } from '#spec/pkcs11/constants.ts'
 import { signatureOfRaw } from '#wire/der.ts'
 import { unwrapHybridWith } from '../software/hybrid.ts'
 import { mac } from '../software/macs.ts'
 import { verify } from '../software/signatures.ts'
 import { Abilities, cannotMake } from './abilities.ts'
-import { assertScheme, bytesOf } from './checks.ts'
+import { assertScheme } from './checks.ts'
 import { Ciphering } from './ciphering.ts'
 import { agree, assertDerives, deriveHere, firstBytes, ingredientsOf } from './derivation.ts'
-import type { Device, DeviceStatus } from './device.ts'
+import type { Device, DeviceSession, DeviceStatus } from './device.ts'
 import { DeviceKeys, nameOf } from './device-keys.ts'
 import { failureOf, isNoSeed, isStale } from './failures.ts'
 import { inventory } from './inventory.ts'
@@ -70,8 +70,8 @@ import { macOf, signatureOf, tagBytesOf } from './mechanisms.ts'
 import { endingObjects } from './own-objects.ts'
 import { generic } from './quirks.ts'
 import { besideReference, innerOf, templateOf } from './references.ts'
-import { CLASSES, privateKeyOf, privateParts } from './templates.ts'
-import { attributesOf } from './temporaries.ts'
+import { Taking } from './taking.ts'
+import { CLASSES } from './templates.ts'
 
 export interface HsmKeystoreOptions {
   readonly name: string
@@ -103,6 +103,7 @@ export class Pkcs11Keystore implements Keystore {
   readonly #abilities: Abilities
   readonly #keys: DeviceKeys
   readonly #maker: Maker
+  readonly #taking: Taking
   readonly #ciphering: Ciphering
   readonly #makings: MakingsHere | undefined
   /** References of what lies beside, without their first byte. */
@@ -125,7 +126,8 @@ export class Pkcs11Keystore implements Keystore {
     this.kek = kek && new Kek(name, kek, device, (id) => this.#keys.isReserved(id))
     const { makings } = options
     this.#makings = makings
-    const viaKek: MakerOptions['viaKek'] = (kind, spec) => this.#isViaKek(kind, spec)
+    this.#taking = new Taking({ name, extractable, kek: this.kek }, this.#keys)
+    const viaKek: MakerOptions['viaKek'] = (kind, spec) => this.#taking.isViaKek(kind, spec)
     this.#maker = new Maker({ name, extractable, viaKek, makings }, this.#keys)
     this.can = {
       exports: extractable,
@@ -192,7 +194,7 @@ export class Pkcs11Keystore implements Keystore {
 
   /** With the digest of the material, where that may be read anyway. */
   async #digested(kind: 'secret' | 'private', spec: KeySpec, made: Made): Promise<Made> {
-    if (!this.#extractable || this.#isViaKek(kind, spec)) return made
+    if (!this.#extractable || this.#taking.isViaKek(kind, spec)) return made
     try {
       using value = await this.export({ id: 'new key', kind, spec, ...made })
       return { ...made, sha256: nodeHash('sha256', value.expose(), 'buffer') }
@@ -220,31 +222,7 @@ export class Pkcs11Keystore implements Keystore {
 
   async export(key: KeyInUse, format: KeyFormatType = key.format): Promise<Secret> {
     const kept = this.#kept(key)
-    if (kept !== undefined) return this.#beside.export(kept, format)
-    if (key.kind === 'secret' && this.kek !== undefined) return this.#taken(this.kek, key, format)
-    if (this.kek?.takesPrivate(key.spec?.algorithm)) {
-      return this.#takenPrivate(this.kek, key, format)
-    }
-    const what = `Cannot give "${key.id}": HSM "${this.name}" does not let it out`
-    if (!this.#extractable) {
-      throw new KmsError('notExtractable', `${what}; with "extractable: true" it lets new keys`)
-    }
-    const { spec } = key
-    const isBytes = key.kind === 'secret' && format === KeyFormatType.Raw
-    if (spec === undefined && !isBytes) {
-      throw new KmsError('keyFormat', `Cannot give "${key.id}": its algorithm is not known`)
-    }
-    const types = spec === undefined || key.kind === 'secret' ? [CKA.VALUE] : privateParts(spec)
-    const values = await this.#keys.keyed('give key', key, async (session, hObject) => {
-      return attributesOf(session, hObject, types, `${what}: it is CKA_SENSITIVE there`)
-    })
-    if (spec === undefined || isBytes) return new Secret(values[0] as Uint8Array)
-    const read =
-      key.kind === 'secret'
-        ? readKey(key.kind, KeyFormatType.Raw, values[0] as Uint8Array, spec)
-        : privateKeyOf(spec, values)
-    for (const value of values) value.fill(0)
-    return new Secret(writeKey(key.kind, format, read))
+    return kept === undefined ? this.#taking.take(key, format) : this.#beside.export(kept, format)
   }
 
   /** A device may have gone without anybody having noticed: it is asked. */
@@ -256,42 +234,14 @@ export class Pkcs11Keystore implements Keystore {
     })
   }
 
-  #isViaKek(kind: 'secret' | 'private', { algorithm }: KeySpec): boolean {
-    if (this.kek === undefined) return false
-    return kind === 'secret' || this.kek.takesPrivate(algorithm)
-  }
-
-  /** A private key through the key-encrypting key. */
-  async #takenPrivate(kek: Kek, key: KeyInUse, format: KeyFormatType): Promise<Secret> {
-    using der = await this.#keys.keyed('give key', key, (session, hKey) => {
-      return kek.takePrivate(session, key.id, hKey)
-    })
-    const read = readKey('private', KeyFormatType.PKCS_8, der.expose(), key.spec)
-    return new Secret(writeKey('private', format, read))
-  }
-
-  /** A secret key through the key-encrypting key. */
-  async #taken(kek: Kek, key: KeyInUse, format: KeyFormatType): Promise<Secret> {
-    const { id, spec } = key
-    const bytes = spec && bytesOf(spec)
-    const value = await this.#keys.keyed('give key', key, (session, hKey) => {
-      return kek.take(session, id, hKey, bytes)
-    })
-    if (format === KeyFormatType.Raw) return value
-    using raw = value
-    return new Secret(
-      writeKey('secret', format, readKey('secret', KeyFormatType.Raw, raw.expose())),
-    )
-  }
-
   /** Keys that are made here share their CKA_ID with their public half; others are alone. */
-  async destroy(handle: Uint8Array): Promise<void> {
+  async destroy(handle: Uint8Array, places?: readonly string[]): Promise<Remains> {
     const inner = innerOf(handle)
     if (inner !== undefined) return this.#beside.destroy(inner)
     const reference = this.#keys.reference({ id: 'key', handle })
     const { isMade } = reference
     // What is gone already is as it should be: it may be done twice.
-    await this.#keys.each('destroy key', async (session) => {
+    const end = async (session: DeviceSession): Promise<void> => {
       session.handles.delete(nameOf(handle))
       for (const hObject of await endingObjects(session, this.name, reference)) {
         await session.call('C_DestroyObject', { hObject }).catch(unlessStale)
@@ -301,8 +251,10 @@ export class Pkcs11Keystore implements Keystore {
       for (const hObject of await session.find(publicHalf)) {
         await session.call('C_DestroyObject', { hObject }).catch(unlessStale)
       }
-    })
-    await this.#makings?.withdraw(handle)
+    }
+    const left = await this.#keys.each('destroy key', end, places)
+    if (left.length === 0) await this.#makings?.withdraw(handle)
+    return left
   }
 
   /**

@@ -9,27 +9,20 @@
  */
 import * as crypto from 'node:crypto'
 import type * as z from 'zod'
-import {
-  type Cipher,
-  curveRow,
-  HASHES,
-  type Hash,
-  hashRow,
-  type KeySpec,
-} from '#spec/algorithms.ts'
-import { CKA, CKF, CKK, CKM, CKO, CKR } from '#spec/pkcs11/constants.ts'
+import { type Cipher, curveRow, HASHES, type Hash, hashRow } from '#spec/algorithms.ts'
+import { CKA, CKF, CKK, CKM, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError, rvName } from '#spec/pkcs11/errors.ts'
-import { ulongBytes } from '#spec/pkcs11/memory.ts'
 import type { Attribute, Mechanism } from '#spec/pkcs11/types.ts'
 import { rsaEncrypt } from '../software/ciphers.ts'
 import type { DeviceSession } from './device.ts'
 import type { HostDevice } from './host-device.ts'
 import type { KekWrap } from './kek.ts'
 import { newIv, openWrapped, UNWRAPPINGS } from './kek-forms.ts'
-import { kekFindings } from './kek-probe.ts'
+import { kekFindings, kekPrivateOf } from './kek-probe.ts'
 import { cipherOf, mechanismName, signatureOf } from './mechanisms.ts'
+import { withAes, withKey, withPair, works } from './probe-keys.ts'
 import { type Identity, QUIRKS } from './quirks.ts'
-import { isFalse, isTrue, parametersOf, publicKeyOf } from './templates.ts'
+import { isTrue } from './templates.ts'
 import { agreeBytes, attributesOf, wrapBytes } from './temporaries.ts'
 
 export interface ProbedMechanism {
@@ -135,84 +128,6 @@ function reason(error: unknown): string {
   return error instanceof CryptokiError ? rvName(error.rv) : (error as Error).message
 }
 
-/** A key whose value is known, for the time of the work. */
-async function withKey<T>(
-  session: DeviceSession,
-  keyType: number,
-  value: Uint8Array,
-  work: (hKey: number) => Promise<T>,
-): Promise<T> {
-  const flags = [CKA.ENCRYPT, CKA.DECRYPT, CKA.SIGN, CKA.VERIFY, CKA.WRAP, CKA.UNWRAP]
-  const { phObject: hObject } = await session.call('C_CreateObject', {
-    pTemplate: [
-      { type: CKA.CLASS, value: ulongBytes(CKO.SECRET_KEY) },
-      { type: CKA.KEY_TYPE, value: ulongBytes(keyType) },
-      { type: CKA.TOKEN, value: isFalse },
-      { type: CKA.SENSITIVE, value: isFalse },
-      { type: CKA.EXTRACTABLE, value: isTrue },
-      ...flags.map((type) => ({ type, value: isTrue })),
-      { type: CKA.VALUE, value },
-    ],
-  })
-  try {
-    return await work(hObject)
-  } finally {
-    await session.call('C_DestroyObject', { hObject })
-  }
-}
-
-/** An AES key, made in the device. */
-async function withAes<T>(session: DeviceSession, work: (hKey: number) => Promise<T>): Promise<T> {
-  const { phKey } = await session.call('C_GenerateKey', {
-    pMechanism: { type: CKM.AES_KEY_GEN, parameter: undefined },
-    pTemplate: [
-      { type: CKA.TOKEN, value: isFalse },
-      { type: CKA.VALUE_LEN, value: ulongBytes(32) },
-      { type: CKA.ENCRYPT, value: isTrue },
-      { type: CKA.DECRYPT, value: isTrue },
-    ],
-  })
-  try {
-    return await work(phKey)
-  } finally {
-    await session.call('C_DestroyObject', { hObject: phKey })
-  }
-}
-
-async function withPair<T>(
-  session: DeviceSession,
-  spec: KeySpec,
-  flags: readonly number[],
-  work: (hKey: number, half: crypto.KeyObject) => Promise<T>,
-): Promise<T> {
-  const isRsa = spec.algorithm === 'RSA'
-  const type = isRsa ? CKM.RSA_PKCS_KEY_PAIR_GEN : CKM.EC_KEY_PAIR_GEN
-  const token = { type: CKA.TOKEN, value: isFalse }
-  const keys = await session.call('C_GenerateKeyPair', {
-    pMechanism: { type, parameter: undefined },
-    pPublicKeyTemplate: [token, ...parametersOf(spec)],
-    pPrivateKeyTemplate: [token, ...flags.map((flag) => ({ type: flag, value: isTrue }))],
-  })
-  try {
-    const types = isRsa ? [CKA.MODULUS, CKA.PUBLIC_EXPONENT] : [CKA.EC_POINT]
-    const half = publicKeyOf(spec, await attributesOf(session, keys.phPublicKey, types))
-    return await work(keys.phPrivateKey, half)
-  } finally {
-    for (const hObject of [keys.phPublicKey, keys.phPrivateKey]) {
-      await session.call('C_DestroyObject', { hObject })
-    }
-  }
-}
-
-/** Whether it works; other failures than refusals count as no as well. */
-async function works(work: () => Promise<unknown>): Promise<boolean> {
-  try {
-    return (await work()) !== false
-  } catch {
-    return false
-  }
-}
-
 async function tryTemporaries(session: DeviceSession): Promise<readonly [Findings, string]> {
   const value = crypto.randomBytes(16)
   const can = await works(() =>
@@ -290,8 +205,12 @@ async function tryWrapping(
       broken.push(type)
     } else if (scheme !== undefined && standard !== type) ciphers[scheme] ??= type
   }
+  const offered = await withCbc(session, device, kek, even, kekWrap)
+  const kekPrivate = await kekPrivateOf(session, kek, offered)
+  said.push(`private keys: ${kekPrivate.join(', ') || 'none'}`)
   const findings = {
-    ...kekFindings(await withCbc(session, device, kek, even, kekWrap)),
+    ...kekFindings(offered),
+    ...(kekPrivate.length > 0 && { kekPrivate }),
     ...(Object.keys(ciphers).length > 0 && { ciphers }),
     ...(broken.length > 0 && { broken }),
   }

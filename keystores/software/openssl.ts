@@ -113,12 +113,10 @@ export interface OpenSsl {
   seed(bytes: Uint8Array): void
 }
 
-export const openssl: OpenSsl | undefined = load()
-
 function load(): OpenSsl | undefined {
   try {
     const ffi = createRequire(import.meta.url)('node:ffi') as Ffi
-    return connect(ffi, bind(ffi))
+    return new Calls(ffi, bind(ffi))
   } catch {
     return undefined
   }
@@ -129,177 +127,212 @@ function bind(ffi: Ffi) {
 }
 type Functions = ReturnType<typeof bind>
 
-function connect(ffi: Ffi, ssl: Functions): OpenSsl {
-  const pointers = new WeakMap<KeyObject, bigint>()
-  const freed = new FinalizationRegistry<bigint>((pointer) => ssl.EVP_PKEY_free(pointer))
+/** Keys as OpenSSL knows them, which live as long as their KeyObject. */
+class Keys {
+  readonly #ffi: Ffi
+  readonly #ssl: Functions
+  readonly #pointers = new WeakMap<KeyObject, bigint>()
+  readonly #freed: FinalizationRegistry<bigint>
 
-  /** The key as OpenSSL knows it; lives as long as the KeyObject. */
-  function pointerOf(key: KeyObject): bigint {
-    const known = pointers.get(key)
+  constructor(ffi: Ffi, ssl: Functions) {
+    this.#ffi = ffi
+    this.#ssl = ssl
+    this.#freed = new FinalizationRegistry((pointer) => ssl.EVP_PKEY_free(pointer))
+  }
+
+  pointerOf(key: KeyObject): bigint {
+    const known = this.#pointers.get(key)
     if (known !== undefined) return known
-    const isPrivate = key.type === 'private'
-    const der = isPrivate ? key.export({ format: 'der', type: 'pkcs8' }) : createPublicKeyDer(key)
-    const input = Buffer.alloc(8)
-    input.writeBigUInt64LE(ffi.getRawPointer(der))
-    const read = isPrivate ? ssl.d2i_AutoPrivateKey : ssl.d2i_PUBKEY
-    const pointer = read(0n, input, BigInt(der.length))
-    der.fill(0)
-    if (pointer === 0n) throw failed('read the key')
-    pointers.set(key, pointer)
-    freed.register(key, pointer)
+    const pointer = this.#read(key)
+    this.#pointers.set(key, pointer)
+    this.#freed.register(key, pointer)
     return pointer
   }
 
-  function withContext<T>(
+  #read(key: KeyObject): bigint {
+    const isPrivate = key.type === 'private'
+    const der = isPrivate ? key.export({ format: 'der', type: 'pkcs8' }) : createPublicKeyDer(key)
+    const input = Buffer.alloc(8)
+    input.writeBigUInt64LE(this.#ffi.getRawPointer(der))
+    const read = isPrivate ? this.#ssl.d2i_AutoPrivateKey : this.#ssl.d2i_PUBKEY
+    const pointer = read(0n, input, BigInt(der.length))
+    der.fill(0)
+    if (pointer === 0n) throw failed('read the key')
+    return pointer
+  }
+}
+
+type Transform = Functions['EVP_PKEY_sign']
+
+class Calls implements OpenSsl {
+  readonly #ssl: Functions
+  readonly #keys: Keys
+  readonly #signing = new WeakMap<KeyObject, bigint>()
+  readonly #forgotten: FinalizationRegistry<bigint>
+  readonly #algorithms = new Map<string, bigint>()
+  readonly #room = Buffer.alloc(OUTPUT_BYTES_MAX)
+  readonly #length = Buffer.alloc(8)
+
+  constructor(ffi: Ffi, ssl: Functions) {
+    this.#ssl = ssl
+    this.#keys = new Keys(ffi, ssl)
+    this.#forgotten = new FinalizationRegistry((context) => ssl.EVP_PKEY_CTX_free(context))
+  }
+
+  sign(key: KeyObject, settings: readonly Setting[], digest: Uint8Array): Buffer {
+    const { EVP_PKEY_sign_init: init, EVP_PKEY_sign: call } = this.#ssl
+    if (settings.length === 0) return this.#signed(key, digest)
+    return this.#with(key, init, settings, (context) => this.#output(call, context, digest))
+  }
+
+  verify(
     key: KeyObject,
-    init: (context: bigint) => number,
     settings: readonly Setting[],
-    use: (context: bigint) => T,
-  ): T {
-    const context = ssl.EVP_PKEY_CTX_new(pointerOf(key), 0n)
-    try {
-      if (context === 0n || init(context) !== 1) throw failed('begin')
-      for (const [name, value] of settings) {
-        if (ssl.EVP_PKEY_CTX_ctrl_str(context, name, value) <= 0)
-          throw failed(`set ${name} ${value}`)
-      }
-      return use(context)
-    } finally {
-      ssl.EVP_PKEY_CTX_free(context)
-      ssl.ERR_clear_error()
-    }
+    digest: Uint8Array,
+    signature: Uint8Array,
+  ): boolean {
+    return this.#with(key, this.#ssl.EVP_PKEY_verify_init, settings, (context) => {
+      return this.#isVerified(context, digest, signature)
+    })
   }
 
-  const signing = new WeakMap<KeyObject, bigint>()
-  const forgotten = new FinalizationRegistry<bigint>((context) => ssl.EVP_PKEY_CTX_free(context))
-
-  /**
-   * A context that is ready to sign, kept as long as the key: EVP_PKEY_sign(3) allows any number of
-   * signatures with the same settings, and making one costs as much as a signature's tenth.
-   */
-  function signingContext(key: KeyObject): bigint {
-    const known = signing.get(key)
-    if (known !== undefined) return known
-    const context = ssl.EVP_PKEY_CTX_new(pointerOf(key), 0n)
-    if (context === 0n || ssl.EVP_PKEY_sign_init(context) !== 1) throw failed('begin')
-    signing.set(key, context)
-    forgotten.register(key, context)
-    return context
-  }
-
-  function signed(key: KeyObject, digest: Uint8Array): Buffer {
-    try {
-      return output(ssl.EVP_PKEY_sign, signingContext(key), digest)
-    } finally {
-      ssl.ERR_clear_error()
-    }
-  }
-
-  type Transform = typeof ssl.EVP_PKEY_sign
-  const room = Buffer.alloc(OUTPUT_BYTES_MAX)
-  const length = Buffer.alloc(8)
-
-  /** What a call writes; nothing of it stays here. */
-  function output(
-    call: Transform,
-    context: bigint,
-    data: Uint8Array,
-    bytesMax = OUTPUT_BYTES_MAX,
+  signMessage(
+    key: KeyObject,
+    settings: readonly Setting[],
+    message: Uint8Array,
+    name = String(key.asymmetricKeyType),
   ): Buffer {
-    const out = bytesMax === OUTPUT_BYTES_MAX ? room : Buffer.alloc(bytesMax)
-    length.writeBigUInt64LE(BigInt(out.length))
-    const input = bufferOf(data)
-    if (call(context, out, length, input, BigInt(input.length)) !== 1) throw failed('finish')
-    const written = out.subarray(0, Number(length.readBigUInt64LE()))
-    if (out !== room) return written
-    const copy = Buffer.from(written)
-    written.fill(0)
-    return copy
+    const { EVP_PKEY_sign_message_init: init, EVP_PKEY_sign: call } = this.#ssl
+    const begin = (context: bigint): number => init(context, this.#algorithmOf(name), 0n)
+    return this.#with(key, begin, settings, (context) => {
+      return this.#output(call, context, message, SIGNATURE_BYTES_MAX)
+    })
   }
 
-  const algorithms = new Map<string, bigint>()
-
-  /** An algorithm; it stays as long as the process. */
-  function algorithmOf(name: string): bigint {
-    const algorithm = algorithms.get(name) ?? ssl.EVP_SIGNATURE_fetch(0n, name, 0n)
-    if (algorithm === 0n) throw failed(`find ${name}`)
-    algorithms.set(name, algorithm)
-    return algorithm
+  verifyMessage(
+    key: KeyObject,
+    settings: readonly Setting[],
+    message: Uint8Array,
+    signature: Uint8Array,
+    name = String(key.asymmetricKeyType),
+  ): boolean {
+    const { EVP_PKEY_verify_message_init: init } = this.#ssl
+    const begin = (context: bigint): number => init(context, this.#algorithmOf(name), 0n)
+    return this.#with(key, begin, settings, (context) => {
+      return this.#isVerified(context, message, signature)
+    })
   }
 
-  function verified(context: bigint, data: Uint8Array, signature: Uint8Array): boolean {
-    const [sig, message] = [Buffer.from(signature), Buffer.from(data)]
-    const sizes = [BigInt(sig.length), BigInt(message.length)] as const
-    return ssl.EVP_PKEY_verify(context, sig, sizes[0], message, sizes[1]) === 1
+  encrypt(key: KeyObject, settings: readonly Setting[], data: Uint8Array): Buffer {
+    const { EVP_PKEY_encrypt_init: init, EVP_PKEY_encrypt: call } = this.#ssl
+    return this.#with(key, init, settings, (context) => this.#output(call, context, data))
+  }
+
+  decrypt(key: KeyObject, settings: readonly Setting[], data: Uint8Array): Buffer {
+    const { EVP_PKEY_decrypt_init: init, EVP_PKEY_decrypt: call } = this.#ssl
+    return this.#with(key, init, settings, (context) => this.#output(call, context, data))
   }
 
   /** RFC 8017 §7.1.2, step 3. */
-  function openOaep(
-    block: Uint8Array,
-    bytes: number,
-    { hash, mgfHash, label }: Oaep,
-  ): Buffer | undefined {
+  openOaep(block: Uint8Array, bytes: number, { hash, mgfHash, label }: Oaep): Buffer | undefined {
     const out = Buffer.alloc(bytes)
-    const md = ssl.EVP_get_digestbyname(hash)
-    const mgf = ssl.EVP_get_digestbyname(mgfHash)
+    const md = this.#ssl.EVP_get_digestbyname(hash)
+    const mgf = this.#ssl.EVP_get_digestbyname(mgfHash)
     if (md === 0n || mgf === 0n) throw failed(`find ${hash} and ${mgfHash}`)
     const [from, param] = [bufferOf(block), Buffer.from(label)]
     const [given, said] = [block.length, param.length]
-    const check = ssl.RSA_padding_check_PKCS1_OAEP_mgf1
+    const check = this.#ssl.RSA_padding_check_PKCS1_OAEP_mgf1
     const length = check(out, bytes, from, given, bytes, param, said, md, mgf)
-    ssl.ERR_clear_error()
+    this.#ssl.ERR_clear_error()
     const message = length < 0 ? undefined : Buffer.from(out.subarray(0, length))
     out.fill(0)
     return message
   }
 
-  function expanded(key: KeyObject): Buffer {
+  expanded(key: KeyObject): Buffer {
     const out = Buffer.alloc(EXPANDED_BYTES_MAX)
     const size = BigInt(out.length)
-    const pointer = pointerOf(key)
-    if (ssl.EVP_PKEY_get_octet_string_param(pointer, 'priv', out, size, length) !== 1) {
-      ssl.ERR_clear_error()
+    const { EVP_PKEY_get_octet_string_param: get } = this.#ssl
+    if (get(this.#keys.pointerOf(key), 'priv', out, size, this.#length) !== 1) {
+      this.#ssl.ERR_clear_error()
       throw failed('expand the seed')
     }
-    return out.subarray(0, Number(length.readBigUInt64LE()))
+    return out.subarray(0, Number(this.#length.readBigUInt64LE()))
   }
 
-  return {
-    signMessage: (key, settings, message, name = String(key.asymmetricKeyType)) =>
-      withContext(
-        key,
-        (context) => ssl.EVP_PKEY_sign_message_init(context, algorithmOf(name), 0n),
-        settings,
-        (context) => output(ssl.EVP_PKEY_sign, context, message, SIGNATURE_BYTES_MAX),
-      ),
-    verifyMessage: (key, settings, message, signature, name = String(key.asymmetricKeyType)) =>
-      withContext(
-        key,
-        (context) => ssl.EVP_PKEY_verify_message_init(context, algorithmOf(name), 0n),
-        settings,
-        (context) => verified(context, message, signature),
-      ),
-    sign: (key, settings, digest) =>
-      settings.length === 0
-        ? signed(key, digest)
-        : withContext(key, ssl.EVP_PKEY_sign_init, settings, (context) =>
-            output(ssl.EVP_PKEY_sign, context, digest),
-          ),
-    verify: (key, settings, digest, signature) =>
-      withContext(key, ssl.EVP_PKEY_verify_init, settings, (context) =>
-        verified(context, digest, signature),
-      ),
-    encrypt: (key, settings, data) =>
-      withContext(key, ssl.EVP_PKEY_encrypt_init, settings, (context) =>
-        output(ssl.EVP_PKEY_encrypt, context, data),
-      ),
-    decrypt: (key, settings, data) =>
-      withContext(key, ssl.EVP_PKEY_decrypt_init, settings, (context) =>
-        output(ssl.EVP_PKEY_decrypt, context, data),
-      ),
-    openOaep,
-    expanded,
-    seed: (bytes) => ssl.RAND_seed(Buffer.from(bytes), bytes.length),
+  seed(bytes: Uint8Array): void {
+    this.#ssl.RAND_seed(Buffer.from(bytes), bytes.length)
+  }
+
+  #with<T>(
+    key: KeyObject,
+    init: (context: bigint) => number,
+    settings: readonly Setting[],
+    use: (context: bigint) => T,
+  ): T {
+    const context = this.#ssl.EVP_PKEY_CTX_new(this.#keys.pointerOf(key), 0n)
+    try {
+      if (context === 0n || init(context) !== 1) throw failed('begin')
+      for (const [name, value] of settings) {
+        const done = this.#ssl.EVP_PKEY_CTX_ctrl_str(context, name, value)
+        if (done <= 0) throw failed(`set ${name} ${value}`)
+      }
+      return use(context)
+    } finally {
+      this.#ssl.EVP_PKEY_CTX_free(context)
+      this.#ssl.ERR_clear_error()
+    }
+  }
+
+  #signed(key: KeyObject, digest: Uint8Array): Buffer {
+    try {
+      return this.#output(this.#ssl.EVP_PKEY_sign, this.#signingContext(key), digest)
+    } finally {
+      this.#ssl.ERR_clear_error()
+    }
+  }
+
+  /**
+   * A context that is ready to sign, kept as long as the key: EVP_PKEY_sign(3) allows any number of
+   * signatures with the same settings, and making one costs as much as a signature's tenth.
+   */
+  #signingContext(key: KeyObject): bigint {
+    const known = this.#signing.get(key)
+    if (known !== undefined) return known
+    const context = this.#ssl.EVP_PKEY_CTX_new(this.#keys.pointerOf(key), 0n)
+    if (context === 0n || this.#ssl.EVP_PKEY_sign_init(context) !== 1) throw failed('begin')
+    this.#signing.set(key, context)
+    this.#forgotten.register(key, context)
+    return context
+  }
+
+  /** What a call writes; nothing of it stays here. */
+  #output(call: Transform, context: bigint, data: Uint8Array, bytesMax = OUTPUT_BYTES_MAX): Buffer {
+    const isShort = bytesMax === OUTPUT_BYTES_MAX
+    const out = isShort ? this.#room : Buffer.alloc(bytesMax)
+    this.#length.writeBigUInt64LE(BigInt(out.length))
+    const input = bufferOf(data)
+    const done = call(context, out, this.#length, input, BigInt(input.length))
+    if (done !== 1) throw failed('finish')
+    const written = out.subarray(0, Number(this.#length.readBigUInt64LE()))
+    if (!isShort) return written
+    const copy = Buffer.from(written)
+    written.fill(0)
+    return copy
+  }
+
+  /** An algorithm; it stays as long as the process. */
+  #algorithmOf(name: string): bigint {
+    const algorithm = this.#algorithms.get(name) ?? this.#ssl.EVP_SIGNATURE_fetch(0n, name, 0n)
+    if (algorithm === 0n) throw failed(`find ${name}`)
+    this.#algorithms.set(name, algorithm)
+    return algorithm
+  }
+
+  #isVerified(context: bigint, data: Uint8Array, signature: Uint8Array): boolean {
+    const [sig, message] = [Buffer.from(signature), Buffer.from(data)]
+    const sizes = [BigInt(sig.length), BigInt(message.length)] as const
+    return this.#ssl.EVP_PKEY_verify(context, sig, sizes[0], message, sizes[1]) === 1
   }
 }
 
@@ -316,3 +349,5 @@ function createPublicKeyDer(key: KeyObject): Buffer {
 function failed(what: string): KmsError {
   return new KmsError('cryptographicFailure', `Cannot use key: OpenSSL could not ${what}`)
 }
+
+export const openssl: OpenSsl | undefined = load()

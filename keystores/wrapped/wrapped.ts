@@ -28,6 +28,7 @@ import type {
   MakePairRequest,
   MakeRequest,
   Maker,
+  Remains,
   SignatureMechanism,
   Streams,
   WrapMechanism,
@@ -164,7 +165,7 @@ export class WrappedKeystore implements Keystore {
     return this.#with(key, (own) => this.#inner.export(own, format))
   }
 
-  destroy(handle: Uint8Array): Awaitable<void> {
+  destroy(handle: Uint8Array): Awaitable<Remains> {
     return this.#inner.destroy(handle)
   }
 

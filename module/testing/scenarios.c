@@ -8,8 +8,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -745,6 +747,67 @@ static void workers(void)
         _exit(0);
     }
     await_child(child);
+    sign(session);
+    OK(f->C_Finalize(NULL));
+}
+
+#define LARGE_BYTES ((size_t)600 << 10)
+
+/* Around the moment at which a thread of ours gives back memory. */
+static atomic_bool is_watched;
+static pthread_barrier_t freed;
+
+#if defined __GLIBC__ && !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+extern void __libc_free(void *memory);
+
+/* What the module finds instead of the system's. */
+void free(void *memory)
+{
+    const bool is_large = memory != NULL && malloc_usable_size(memory) > LARGE_BYTES / 2;
+    __libc_free(memory);
+    if (is_large && atomic_exchange(&is_watched, false)) {
+        pthread_barrier_wait(&freed);
+        pthread_barrier_wait(&freed);
+    }
+}
+#define CAN_WATCH true
+#else
+#define CAN_WATCH false
+#endif
+
+static void *call_with_much(void *session)
+{
+    CK_BYTE *data = malloc(LARGE_BYTES);
+    atomic_store(&is_watched, CAN_WATCH);
+    OK(f->C_GenerateRandom((CK_SESSION_HANDLE)session, data, LARGE_BYTES));
+    free(data);
+    return NULL;
+}
+
+/* A child that is made while another thread gives its buffers back does not use them. */
+static void forking_at_free(void)
+{
+    pthread_t thread;
+    CHECK(pthread_barrier_init(&freed, NULL, 2) == 0);
+    OK(f->C_Initialize(NULL));
+    CK_SESSION_HANDLE session = open_session();
+    CHECK(pthread_create(&thread, NULL, call_with_much, (void *)session) == 0);
+    if (CAN_WATCH)
+        pthread_barrier_wait(&freed);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        OK(f->C_Initialize(NULL));
+        /* Only this thread is here: there is nobody to wait for. */
+        session = open_session();
+        CK_BYTE *data = malloc(LARGE_BYTES);
+        OK(f->C_GenerateRandom(session, data, LARGE_BYTES));
+        _exit(0);
+    }
+    await_child(child);
+    if (CAN_WATCH)
+        pthread_barrier_wait(&freed);
+    CHECK(pthread_join(thread, NULL) == 0);
     sign(session);
     OK(f->C_Finalize(NULL));
 }
@@ -1493,6 +1556,7 @@ static const struct {
     {"closing_all", closing_all},
     {"bad_arguments", bad_arguments},
     {"interrupted", interrupted},
+    {"forking_at_free", forking_at_free},
 };
 
 int main(int count, char **arguments)

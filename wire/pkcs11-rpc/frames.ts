@@ -11,9 +11,14 @@ import { RpcError } from './errors.ts'
 
 export const HEADER_BYTES = 12
 
+/** What is kept of a body that is too long: which call it is, and its first arguments. */
+const BEGINNING_BYTES = 128
+
 export interface FrameLimits {
   readonly optionsBytesMax: number
   readonly bodyBytesMax: number
+  /** Longer bodies up to this are read and dropped, but for their beginning; default: none. */
+  readonly droppedBytesMax?: number
 }
 
 /** One message. */
@@ -22,6 +27,15 @@ export interface Frame {
   readonly callCode: number
   /** A view of what was received. */
   readonly body: Buffer
+  /** Bytes that the body had, where they were too many: then `body` is their beginning. */
+  readonly droppedBytes?: number
+}
+
+/** A message that is being dropped. */
+interface Dropping {
+  readonly frame: Frame
+  /** Bytes that have yet to come. */
+  left: number
 }
 
 export class FrameSplitter {
@@ -30,6 +44,7 @@ export class FrameSplitter {
   #received = 0
   /** Bytes of the message at the beginning, once its header is there. */
   #wanted = 0
+  #dropping: Dropping | undefined
 
   constructor(limits: FrameLimits) {
     this.#limits = limits
@@ -37,7 +52,7 @@ export class FrameSplitter {
 
   /** Bytes that belong to no whole message yet. */
   get pending(): number {
-    return this.#received
+    return this.#received + (this.#dropping?.frame.body.length ?? 0)
   }
 
   push(chunk: Buffer): void {
@@ -60,12 +75,14 @@ export class FrameSplitter {
    * @throws RpcError (envelope) where the header announces more than is allowed
    */
   next(): Frame | undefined {
+    if (this.#dropping !== undefined) return this.#drop(this.#dropping)
     if (this.#received < HEADER_BYTES || this.#received < this.#wanted) return undefined
     let head = this.#chunks[0] as Buffer
     if (head.length < HEADER_BYTES) head = this.#joined()
-    const optionsBytes = head.readUInt32BE(4)
-    const total = HEADER_BYTES + optionsBytes + head.readUInt32BE(8)
-    if (this.#wanted === 0) this.#check(optionsBytes, total - HEADER_BYTES - optionsBytes)
+    const [optionsBytes, bodyBytes] = [head.readUInt32BE(4), head.readUInt32BE(8)]
+    if (this.#wanted === 0) this.#check(optionsBytes, bodyBytes)
+    const isTooLong = bodyBytes > this.#limits.bodyBytesMax
+    const total = HEADER_BYTES + optionsBytes + (isTooLong ? BEGINNING_BYTES : bodyBytes)
     this.#wanted = total
     if (this.#received < total) return undefined
     if (head.length < total) head = this.#joined()
@@ -75,13 +92,32 @@ export class FrameSplitter {
       body: head.subarray(HEADER_BYTES + optionsBytes, total),
     }
     this.#consume(head, total)
-    return frame
+    if (!isTooLong) return frame
+    const kept = { ...frame, body: Buffer.from(frame.body), droppedBytes: bodyBytes }
+    frame.body.fill(0)
+    this.#dropping = { frame: kept, left: bodyBytes - BEGINNING_BYTES }
+    return this.#drop(this.#dropping)
+  }
+
+  /** The message that was too long, once the last byte of it has come. */
+  #drop(dropping: Dropping): Frame | undefined {
+    for (let first = this.#chunks[0]; first !== undefined; first = this.#chunks[0]) {
+      const length = Math.min(dropping.left, first.length)
+      first.fill(0, 0, length)
+      this.#consume(first, length)
+      dropping.left -= length
+      if (dropping.left === 0) break
+    }
+    if (dropping.left > 0) return undefined
+    this.#dropping = undefined
+    return dropping.frame
   }
 
   #check(options: number, body: number): void {
-    const { optionsBytesMax, bodyBytesMax } = this.#limits
+    const { optionsBytesMax, bodyBytesMax, droppedBytesMax = 0 } = this.#limits
+    const longest = Math.max(bodyBytesMax, droppedBytesMax)
     if (options > optionsBytesMax) throw tooLong('options', options, optionsBytesMax)
-    if (body > bodyBytesMax) throw tooLong('body', body, bodyBytesMax)
+    if (body > longest) throw tooLong('body', body, longest)
   }
 
   /** The pieces may hold a PIN: whoever wipes the message wipes all that there is of it. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { deepStrictEqual, strictEqual, throws } from 'node:assert/strict'
+import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { RpcError } from './errors.ts'
 import { type Frame, FrameSplitter } from './frames.ts'
@@ -76,6 +76,60 @@ describe('messages', () => {
       splitter.push(header)
       throws(() => splitter.next(), RpcError)
     }
+  })
+})
+
+describe('messages that are too long', () => {
+  const LONG = { ...LIMITS, droppedBytesMax: 2_000 }
+  const long = (bytes: number): Buffer => {
+    const w = new Writer()
+    w.beginFrame(18, Buffer.from('client'))
+    w.raw(Buffer.alloc(bytes, 2))
+    w.endFrame()
+    return w.take()
+  }
+
+  it('are dropped but for their beginning, wherever the stream is split', () => {
+    const whole = Buffer.concat([long(1_001), stream(), long(2_000), stream()])
+    for (let size = 1; size <= whole.length; size += 7) {
+      const splitter = new FrameSplitter(LONG)
+      const found: Frame[] = []
+      for (let at = 0; at < whole.length; at += size) {
+        if (at > 0) strictEqual(splitter.pending > 0, !ENDS.has(at), `${size} ${at}`)
+        splitter.push(Buffer.from(whole.subarray(at, at + size)))
+        found.push(...frames(splitter))
+      }
+      deepStrictEqual(
+        found.map(({ callCode, body, droppedBytes }) => [callCode, body.length, droppedBytes]),
+        [[18, 128, 1_001], ...REST, [18, 128, 2_000], ...REST],
+      )
+      deepStrictEqual(found[0]?.body, Buffer.alloc(128, 2))
+      strictEqual(splitter.pending, 0)
+    }
+  })
+  const REST = [
+    [16, 5, undefined],
+    [17, 0, undefined],
+    [0xffff_ffff, 1_000, undefined],
+  ]
+  const LENGTHS = [1_019, 23, 12, 1_012, 2_018, 23, 12, 1_012]
+  const ENDS = new Set(LENGTHS.map((_, at) => LENGTHS.slice(0, at).reduce((a, b) => a + b, 0)))
+
+  it('are not kept meanwhile, and nothing of them stays', () => {
+    const splitter = new FrameSplitter({ ...LIMITS, droppedBytesMax: 1_000_000 })
+    const chunks = [long(1_000_000)].flatMap((one) => [one.subarray(0, 500), one.subarray(500)])
+    for (const chunk of chunks) {
+      splitter.push(chunk)
+      const frame = splitter.next()
+      if (frame === undefined) strictEqual(splitter.pending, 128)
+    }
+    for (const chunk of chunks) ok(chunk.subarray(-400).every((byte) => byte === 0))
+  })
+
+  it('are refused by their header beyond what is dropped', () => {
+    const splitter = new FrameSplitter(LONG)
+    splitter.push(long(2_001).subarray(0, 12))
+    throws(() => splitter.next(), /allowed are 2000/)
   })
 })
 

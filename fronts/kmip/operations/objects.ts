@@ -196,18 +196,22 @@ export const Get = handler('Get', 'read', (request, call) => {
       wrappedAttributes,
       encodeKeyValue: (keyValue) =>
         encodeItem(KeyValue.encode(Tag.KeyValue, keyValue, { version, beyondVersion: 'drop' })),
+      assertCarried: (found) => assertCarried(found, version),
     })
-    return after(got, (found) => getAnswer(found, version))
+    return after(got, getAnswer)
   })
 })
 
-function getAnswer({ object, value }: Got, version: Version): Answer<'Get'> {
+function assertCarried({ object, value }: Got, version: Version): void {
   assertInVersion(objectTypeOf(object), version, `get ${labelOf(object)}`)
   const coder = OBJECT_CODERS[value.tag] as Coder<unknown>
   if (!hasValues(coder, value.value, rankSeen(version))) {
     const what = `Cannot get ${labelOf(object)}: KMIP ${versionText(version)} cannot describe it`
     throw new KmsError('objectType', `${what}; ask with a later version`)
   }
+}
+
+function getAnswer({ object, value }: Got): Answer<'Get'> {
   const payload: ResponseOf<'Get'> = {
     objectType: objectTypeOf(object),
     uniqueIdentifier: object.id,

@@ -195,16 +195,14 @@ function assertRules(session: Session, base: ManagedObject, plan: Plan, bytes: n
   if (mechanism.kdf === 'ENCRYPT') assertDerivesOnly(rules, base)
 }
 
-type Making = Parameters<typeof makeSecret> extends [unknown, ...infer R] ? R : never
-
 interface Derived {
   readonly key: Secret
-  readonly further: readonly { readonly making: Making }[]
+  readonly further: readonly { readonly list: readonly Attribute[]; readonly value: Secret }[]
 }
 
 /** The bytes of the key, and of those beside it. */
 async function derived({ held, plan, list, bytes }: Wish): Promise<Derived> {
-  const { mostBytes = bytes, keepsTail, further = [], blockBytes = 1, others = [] } = plan
+  const { mostBytes = bytes, keepsTail, further = [], blockBytes = 1 } = plan
   const asked = keepsTail ? mostBytes : bytes
   const starts = [0]
   for (const length of [asked, ...further.map((one) => one.bytes)]) {
@@ -218,8 +216,7 @@ async function derived({ held, plan, list, bytes }: Wish): Promise<Derived> {
   const more = further.map(({ template, bytes: length }, index) => {
     const start = starts[index + 1] as number
     const value = secretOf(template, whole.expose().subarray(start, start + length))
-    const rest = [value, 'derived', held.seen, CKK.GENERIC_SECRET, others] as const
-    return { making: [withoutLength(template), ...rest] satisfies Making }
+    return { list: template, value }
   })
   return { key, further: more }
 }
@@ -259,7 +256,7 @@ async function allMade(
   const phKey = await made(wish, key)
   const handles: number[] = []
   try {
-    for (const { making } of further) handles.push(await makeSecret(session, ...making))
+    for (const { list, value } of further) handles.push(await madeSecret(wish, list, value))
     return [phKey, ...handles]
   } catch (error) {
     for (const hObject of [phKey, ...handles]) {
@@ -269,13 +266,22 @@ async function allMade(
   }
 }
 
-async function made({ session, held, plan, list }: Wish, key: Secret): Promise<number> {
+async function made(wish: Wish, key: Secret): Promise<number> {
+  const { session, held, plan, list } = wish
   const { others = [], isReversible, isData } = plan
   if (isData) return madeData(session, list, key)
   const bases = [held.object, ...others]
   const ruled = isReversible ? reversibleTemplate(session.token.rules, list, bases) : list
-  const template = withoutLength(ruled)
-  return makeSecret(session, template, key, 'derived', held.seen, CKK.GENERIC_SECRET, others)
+  return madeSecret(wish, ruled, key)
+}
+
+function madeSecret(
+  { session, held, plan }: Wish,
+  list: readonly Attribute[],
+  value: Secret,
+): Promise<number> {
+  const provenance = { origin: 'derived', base: held.seen, others: plan.others } as const
+  return makeSecret(session, withoutLength(list), value, provenance, CKK.GENERIC_SECRET)
 }
 
 /** `CKM_HKDF_DATA`: what is derived is no secret. */

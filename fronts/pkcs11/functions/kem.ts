@@ -216,6 +216,6 @@ async function made(
   const length = bytes ?? whole.length
   const from = agreement === undefined ? 0 : whole.length - length
   const value = new Secret(Uint8Array.from(whole.expose().subarray(from, from + length)))
-  const template = withoutLength(list)
-  return makeSecret(session, template, value, 'encapsulated', seen, CKK.GENERIC_SECRET)
+  const provenance = { origin: 'encapsulated', base: seen } as const
+  return makeSecret(session, withoutLength(list), value, provenance, CKK.GENERIC_SECRET)
 }

@@ -192,14 +192,8 @@ async function allMade(
       if (end === at) continue
       const value = new Secret(Uint8Array.from(block.expose().subarray(at, end)))
       const template = templates[piece]
-      handles[name] = await makeSecret(
-        session,
-        template,
-        value,
-        'derived',
-        seen,
-        CKK.GENERIC_SECRET,
-      )
+      const provenance = { origin: 'derived', base: seen } as const
+      handles[name] = await makeSecret(session, template, value, provenance, CKK.GENERIC_SECRET)
       at = end
     }
     return handles

@@ -7,10 +7,9 @@
  * @module
  */
 import { commit } from '#core/change.ts'
-import { stateAt } from '#core/lifecycle.ts'
-import { destroy, revoke } from '#core/operations/lifecycle.ts'
+import { destroy } from '#core/operations/lifecycle.ts'
 import { encodeObject } from '#core/record.ts'
-import { RevocationReasonCode, State } from '#spec/kmip/enumerations.ts'
+import { RevocationReasonCode } from '#spec/kmip/enumerations.ts'
 import { CKA, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import type { Handlers } from '#spec/pkcs11/types.ts'
@@ -93,15 +92,15 @@ function searchOf(session: Session): Search {
 
 const CESSATION = { revocationReasonCode: RevocationReasonCode.CessationOfOperation } as const
 
-/** A session object vanishes; a token object is revoked, where it is active, and destroyed. */
+/**
+ * A session object vanishes; a token object is revoked, where it is active, and destroyed: both or
+ * neither, and nobody sees what is between.
+ */
 async function end(session: Session, { object, lasting }: Seen): Promise<void> {
   const context = session.context('Destroy', lasting)
   if (!lasting) {
     await commit(context, [{ before: object }])
     return
   }
-  if (stateAt(object.attributes, context.now) === State.Active) {
-    await revoke(session.context('Revoke'), { id: object.id, reason: CESSATION })
-  }
-  await destroy(context, object.id)
+  await destroy(context, object.id, false, CESSATION)
 }

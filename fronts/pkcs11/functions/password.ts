@@ -44,7 +44,7 @@ export async function generateFromPassword(
     throw new CryptokiError(CKR.TEMPLATE_INCOMPLETE, 'CKA_VALUE_LEN is missing')
   }
   const value = await derived(session, fields, bytes)
-  return makeSecret(session, withoutLength(list), value, 'derived', undefined, keyType)
+  return makeSecret(session, withoutLength(list), value, { origin: 'derived' }, keyType)
 }
 
 interface Wish {

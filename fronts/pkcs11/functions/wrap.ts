@@ -220,7 +220,7 @@ async function unwrapped(session: Session, asked: Asked, wish: UnwrapWish): Prom
     if (isPrivate) return madePrivate(session, template, Uint8Array.from(bytes), seen)
     const value = cut(wish.template, keyType, bytes, wrapping)
     if (wrapping.bare) assertNoShortKey(rules, held.object, value.expose().length)
-    return makeSecret(session, withoutLength(template), value, 'unwrapped', seen)
+    return makeSecret(session, withoutLength(template), value, { origin: 'unwrapped', base: seen })
   })
 }
 
@@ -285,7 +285,7 @@ async function madePrivate(
   base: Seen,
 ): Promise<number> {
   try {
-    return await makePrivate(session, template, new Secret(pkcs8), 'unwrapped', base)
+    return await makePrivate(session, template, new Secret(pkcs8), { origin: 'unwrapped', base })
   } catch (error) {
     // The only value there is is the one that was unwrapped.
     const isValue = error instanceof CryptokiError && error.rv === CKR.ATTRIBUTE_VALUE_INVALID

@@ -39,24 +39,30 @@ export async function changeObject(
   list: readonly Attribute[],
 ): Promise<void> {
   const { object, lasting } = seen
-  assertMayWrite(session, lasting, isPrivate(object))
-  assertAllowed(object, CKA.MODIFIABLE)
   const template = new Template(list)
-  for (const type of template.types()) {
-    const row = knownRow(object, type)
-    if (!row.notes.has(8) && type !== CKA.TRUSTED) throw readOnly(row)
-    assertOneWay(session, object, row, template)
-  }
+  assertChangeable(session, seen, template)
   const context = session.context('ModifyAttribute', lasting)
   const isData = kindOfObject(object) === 'data'
   const value = isData ? template.bytes(CKA.VALUE)?.slice() : undefined
   const names = [...template.types()].map(ckaName).join(', ')
   await withLabel((repeats) => {
     const change = (bag: AttributeBag, one: ManagedObject): AttributeBag => {
+      // Another request may have changed it since.
+      assertChangeable(session, { ...seen, object: one }, template)
       return changed(session, bag, one, template, context.now, repeats)
     }
     return amend(context, object.id, { change, value, detail: names })
   })
+}
+
+function assertChangeable(session: Session, { object, lasting }: Seen, template: Template): void {
+  assertMayWrite(session, lasting, isPrivate(object))
+  assertAllowed(object, CKA.MODIFIABLE)
+  for (const type of template.types()) {
+    const row = knownRow(object, type)
+    if (!row.notes.has(8) && type !== CKA.TRUSTED) throw readOnly(row)
+    assertOneWay(session, object, row, template)
+  }
 }
 
 /** Does it with the label as a Name, and again with an Alternative Name where that is taken. */

@@ -206,7 +206,7 @@ export class Search implements Operation {
     const builtIn = ids.flatMap((id) => builtInObject(token, id) ?? [])
     if (builtIn.length === ids.length) return builtIn
     const made = ids.filter((id) => builtInObject(token, id) === undefined)
-    const objects = await store.objects(made, altered)
+    const objects = await store.objects(made, altered, 'in passing')
     for (const id of made) {
       const error = altered.get(id)
       if (error !== undefined && this.#isNamed && !this.#shared.includes(id)) throw error

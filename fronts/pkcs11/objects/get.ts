@@ -31,7 +31,16 @@ function readOf(seen: Seen, type: number): Awaitable<Read> {
     const read = attributeValue(seen, type)
     return read instanceof Promise ? read.catch(unreadable) : read
   } catch (error) {
+    return refusedOrRejected(error)
+  }
+}
+
+/** Thrown at once it would leave behind the values that are still read, unheard if they fail. */
+function refusedOrRejected(error: unknown): Awaitable<Read> {
+  try {
     return unreadable(error)
+  } catch (other) {
+    return Promise.reject(other)
   }
 }
 

@@ -47,7 +47,7 @@ export async function importObject(session: Session, list: readonly Attribute[])
     case 'secret': {
       const value = template.bytes(CKA.VALUE)
       if (value === undefined) throw missing(CKA.VALUE)
-      return makeSecret(session, list, new Secret(Uint8Array.from(value)), 'imported')
+      return makeSecret(session, list, new Secret(Uint8Array.from(value)), { origin: 'imported' })
     }
     case 'private':
       return importPrivate(session, template)
@@ -108,7 +108,7 @@ async function importPrivate(session: Session, template: Template): Promise<numb
   const read = PRIVATE_READERS[family] as PrivateReader
   const key = read(template, keyType)
   const pkcs8 = new Secret(key.export({ format: 'der', type: 'pkcs8' }))
-  return makePrivate(session, template.list(), pkcs8, 'imported')
+  return makePrivate(session, template.list(), pkcs8, { origin: 'imported' })
 }
 
 type PrivateReader = (template: Template, keyType: number) => KeyObject
@@ -275,7 +275,7 @@ async function importCertificate(session: Session, template: Template): Promise<
       value: { certificateType: CertificateType.X_509, certificateValue },
     },
     given: [...plan.given, ...serial],
-    internal: internalOf(plan, 'imported', undefined),
+    internal: internalOf(plan, { origin: 'imported' }),
   })
 }
 
@@ -363,6 +363,6 @@ async function importStored(
       value: { opaqueDataType: dataType(number), opaqueDataValue },
     },
     given: plan.given,
-    internal: internalOf(plan, 'imported', undefined, kind === 'data' ? [] : [said]),
+    internal: internalOf(plan, { origin: 'imported' }, kind === 'data' ? [] : [said]),
   })
 }

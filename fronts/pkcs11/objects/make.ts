@@ -39,6 +39,7 @@ import {
 import { flagOf } from './flags.ts'
 import { chosenIdentifier } from './placed.ts'
 import { type Plan, planOf } from './plan.ts'
+import { isPrivate } from './private.ts'
 import { templateOf } from './rules.ts'
 import { ckaName } from './table.ts'
 import { assertAgrees, assertFits, type Making, sameTemplateValue, Template } from './template.ts'
@@ -57,6 +58,15 @@ const MAKING: Readonly<Record<Origin, Making>> = {
   encapsulated: 'derive',
 }
 
+/** Where a key comes from that is not generated. */
+export interface Provenance {
+  readonly origin: Origin
+  /** What it demands is done, what it was is remembered. */
+  readonly base?: Base | undefined
+  /** Further keys that it comes from: what they were is remembered as well. */
+  readonly others?: readonly ManagedObject[] | undefined
+}
+
 /** Which template of the base all that comes from it has to fit. */
 function templateTypes(origin: Origin): readonly number[] {
   switch (origin) {
@@ -72,7 +82,7 @@ function templateTypes(origin: Origin): readonly number[] {
 }
 
 /** A template with what the base demands. @throws `CryptokiError` `TEMPLATE_INCONSISTENT`. */
-function demanded(list: readonly Attribute[], origin: Origin, base: Base | undefined): Template {
+function demanded(list: readonly Attribute[], { origin, base }: Provenance): Template {
   const template = new Template(list)
   if (base === undefined) return template
   return templateTypes(origin).reduce((all, type) => all.and(templateOf(base, type)), template)
@@ -81,9 +91,7 @@ function demanded(list: readonly Attribute[], origin: Origin, base: Base | undef
 /**
  * A secret key of bytes that are at hand: imported, unwrapped, derived or encapsulated.
  *
- * @param base The key that it comes from: what it demands is done, what it was is remembered.
  * @param fallback Key type where the template does not say it.
- * @param others Further keys that it comes from: what they were is remembered as well.
  * @returns The handle.
  * @throws `CryptokiError` for whatever the template does not allow.
  */
@@ -91,13 +99,11 @@ export async function makeSecret(
   session: Session,
   list: readonly Attribute[],
   bytes: Secret,
-  origin: Origin,
-  base?: Base,
+  provenance: Provenance,
   fallback?: number,
-  others: readonly ManagedObject[] = [],
 ): Promise<number> {
   using material = bytes
-  const template = demanded(list, origin, base)
+  const template = demanded(list, provenance)
   assertAgrees(template, CKA.CLASS, CKO.SECRET_KEY)
   const keyType = template.number(CKA.KEY_TYPE) ?? fallback
   if (keyType === undefined) {
@@ -111,28 +117,21 @@ export async function makeSecret(
     keyType,
   } as const
   // What a derivation gives is checked by its own rules, and the value is ours.
-  assertFits(template, 'secret', subject.family, MAKING[origin])
+  assertFits(template, 'secret', subject.family, MAKING[provenance.origin])
   const bits = assertLength(template, keyType, material.length)
   const plan = planOf(session, subject, template)
-  const given: ListedAttribute[] = [
-    ...plan.given,
-    { id: 'cryptographicLength', value: bits },
-    ...(secretKind.algorithm === undefined
-      ? []
-      : [
-          {
-            id: 'cryptographicAlgorithm',
-            value: secretKeyRow(secretKind.algorithm).kmip[0],
-          } as const,
-        ]),
-  ]
-  const isKey = secretKind.algorithm !== undefined
+  const given: ListedAttribute[] = [...plan.given, { id: 'cryptographicLength', value: bits }]
+  const { algorithm } = secretKind
+  if (algorithm !== undefined) {
+    given.push({ id: 'cryptographicAlgorithm', value: secretKeyRow(algorithm).kmip[0] })
+  }
+  const isKey = algorithm !== undefined
   // Awaited: the material is zeroed at the end of this function.
   return await entered(session, plan, template, {
     objectType: isKey ? ObjectType.SymmetricKey : ObjectType.SecretData,
     object: secretObject(isKey, material.expose()),
     given,
-    internal: internalOf(plan, origin, base, keyTypeAttributes(saidKeyType(keyType, bits)), others),
+    internal: internalOf(plan, provenance, keyTypeAttributes(saidKeyType(keyType, bits))),
   })
 }
 
@@ -179,14 +178,13 @@ export async function makePrivate(
   session: Session,
   list: readonly Attribute[],
   pkcs8: Secret,
-  origin: Origin,
-  base?: Base,
+  provenance: Provenance,
 ): Promise<number> {
   using material = pkcs8
   const spec = specOfPkcs8(material.expose())
-  const template = demanded(list, origin, base)
+  const template = demanded(list, provenance)
   const subject = pairSubject('private', spec, template)
-  assertFits(template, 'private', subject.family, MAKING[origin])
+  assertFits(template, 'private', subject.family, MAKING[provenance.origin])
   const plan = planOf(session, subject, template)
   return await entered(session, plan, template, {
     objectType: ObjectType.PrivateKey,
@@ -195,7 +193,7 @@ export async function makePrivate(
       value: { keyBlock: keyBlockOf(KeyFormatType.PKCS_8, material.expose()) },
     },
     given: [...plan.given, ...specAttributes(spec)],
-    internal: internalOf(plan, origin, base),
+    internal: internalOf(plan, provenance),
   })
 }
 
@@ -265,17 +263,15 @@ export async function makePublic(
     objectType: ObjectType.PublicKey,
     object: { tag: Tag.PublicKey, value: { keyBlock: keyBlockOf(KeyFormatType.X_509, der) } },
     given: [...plan.given, ...specAttributes(spec)],
-    internal: internalOf(plan, 'imported', undefined, owned),
+    internal: internalOf(plan, { origin: 'imported' }, owned),
   })
 }
 
 /** What is remembered of where the material was before. */
 export function internalOf(
   plan: Plan,
-  origin: Origin,
-  base: Base | undefined,
+  { origin, base, others = [] }: Provenance,
   more: readonly ListedAttribute[] = [],
-  others: readonly ManagedObject[] = [],
 ): Internal {
   const inherits = origin === 'derived' && base !== undefined
   const bases = base === undefined ? others : [base.object, ...others]
@@ -339,8 +335,22 @@ async function saidOtherwise(
   return undefined
 }
 
+/**
+ * The handle of an object that has just been made. A session object ends with its session, and a
+ * private one with the login, also where that was while it was made.
+ *
+ * @throws `CryptokiError` `SESSION_CLOSED`, `USER_NOT_LOGGED_IN`.
+ */
 export function handleFor(session: Session, object: ManagedObject, lasting: boolean): number {
-  return session.application.handleOf(session.token, object.id, lasting ? undefined : session)
+  const { application, token } = session
+  const handle = application.handleOf(token, object.id, lasting ? undefined : session)
+  if (lasting) return handle
+  const isHidden = isPrivate(object) && !session.seesPrivate
+  if (application.has(session) && !isHidden) return handle
+  application.forget(handle)
+  const what = 'while a session object was made for it'
+  if (isHidden) throw new CryptokiError(CKR.USER_NOT_LOGGED_IN, `the user logged out ${what}`)
+  throw new CryptokiError(CKR.SESSION_CLOSED, `the session was closed ${what}`)
 }
 
 /** @throws `CryptokiError` `DEVICE_MEMORY` where there are too many session objects. */
