@@ -112,6 +112,14 @@ export function textBytes(text: string | undefined, option: string): Uint8Array 
   return text.startsWith('hex:') ? hexBytes(text.slice(4), option) : Buffer.from(text, 'utf8')
 }
 
+/** Text that is not empty, as that of a variable may be that is not set. @throws `UsageError`. */
+export function someText(option: string): (text: string) => string {
+  return (text) => {
+    if (text !== '') return text
+    throw new UsageError(`${option}: is empty`)
+  }
+}
+
 /** A whole number within bounds. @throws `UsageError`. */
 export function wholeNumber(option: string, min: number, max: number): (text: string) => number {
   return (text) => {

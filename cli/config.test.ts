@@ -63,6 +63,15 @@ describe('the configuration on the command line', () => {
     deepStrictEqual(unlisted, [])
   })
 
+  it('is no name that is empty, as of a variable that is not set', () => {
+    for (const words of [['create'], ['register', '--in', LAUNCHER]]) {
+      const line = ['keys', ...words, '--name', '', '--server', '127.0.0.1:1']
+      const { status, stderr } = spawnSync(LAUNCHER, line, { encoding: 'utf8', timeout: 30_000 })
+      strictEqual(stderr, 'error: --name: is empty\n')
+      strictEqual(status, 2)
+    }
+  })
+
   it('is no server that cannot be, and no data directory without a name', () => {
     const words = ['keys', 'list', '--server', '127.0.0.1:99999']
     const far = spawnSync(LAUNCHER, words, { encoding: 'utf8', timeout: 30_000 })

@@ -4,7 +4,7 @@
  * @module
  */
 import { deepEqual, equal, match } from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -114,6 +114,19 @@ describe('a file that cannot be used', () => {
       const { code, out, errors } = await run(line)
       deepEqual([code, out], [1, ''], line)
       equal(errors.startsWith(`error: ${words}`), true, errors)
+    }
+  })
+
+  it('is told of where it is the output that cannot be written', async () => {
+    for (const line of ['keys list', 'random 100000', 'keys list --json']) {
+      const command = `"$0" ${line} --data "$1" > /dev/full`
+      const { status, stderr } = spawnSync('sh', ['-c', command, LAUNCHER, server.dataDir], {
+        encoding: 'utf8',
+        timeout: 30_000,
+      })
+      equal(status, 1, line)
+      equal(stderr.trim().split('\n').length, 1, stderr)
+      match(stderr, /Cannot write the output: the disk is full \(ENOSPC\)/)
     }
   })
 

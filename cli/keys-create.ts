@@ -32,7 +32,7 @@ import {
   usualUsages,
   wishAttributes,
 } from './algorithms.ts'
-import { type InputOptions, readInput, wholeNumber, withInput } from './bytes.ts'
+import { type InputOptions, readInput, someText, wholeNumber, withInput } from './bytes.ts'
 import { type ClientOptions, withClient, withServer } from './environment.ts'
 import { list, print, UsageError } from './output.ts'
 import { calling, isHardware } from './references.ts'
@@ -55,7 +55,7 @@ const LENGTH_MAX = 65_536
 
 function makeOptions(command: Command): Command {
   return withServer(command)
-    .requiredOption('--name <name>', 'its name; nothing else may have it')
+    .requiredOption('--name <name>', 'its name; nothing else may have it', someText('--name'))
     .option('--length <bits>', 'length of the key', wholeNumber('--length', 8, LENGTH_MAX))
     .option('--usage <list>', `what it is for: ${USAGE_NAMES.join(', ')}`, usagesOf)
     .option('--pre-active', 'do not activate it: it cannot be used yet', false)

@@ -13,9 +13,9 @@ const USAGE_EXIT_CODE = 2
 /** Where Commander would have printed the help. */
 const NO_COMMAND = 'a command is missing; see --help'
 
-// Who reads our output may stop reading: `claviger keys list | head -1`.
+// Who reads our output may stop reading: `claviger keys list | head -1`. A file may be full.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
+  if (error.code !== 'EPIPE') fail(error, wantsJson())
 })
 
 // The log may lie on a full disk, or its reader be gone: lines are lost, and the server serves on.

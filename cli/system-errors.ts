@@ -25,7 +25,7 @@ const PLAIN_VERBS = ['open', 'read', 'write', 'rename']
 
 /** The message of a failed system call about a file; undefined for another one. */
 export function fileTrouble(error: NodeJS.ErrnoException): string | undefined {
-  const { code, syscall = '', path } = error
+  const { code, syscall = '', path = syscall === 'write' ? 'the output' : undefined } = error
   const reason = REASONS[code ?? '']
   const verb = VERBS[syscall] ?? (PLAIN_VERBS.includes(syscall) ? syscall : 'use')
   if (reason === undefined || path === undefined) return undefined
