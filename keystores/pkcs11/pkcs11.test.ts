@@ -150,11 +150,11 @@ describe('an HSM behind a host process', { skip, timeout: 60_000 }, () => {
 
   it('has a breaker that says why', async () => {
     const [program, ...args] = options.command
-    const broken = args.map((arg) => (arg === SOFTHSM ? '/nonexistent.so' : arg))
+    const broken = args.map((arg) => (arg === SOFTHSM ? `${SOFTHSM}.absent` : arg))
     const command = [program, ...broken] as unknown as HostOptions['command']
-    const why = /Cannot use HSM "softhsm": .*\/nonexistent\.so: cannot open shared object file/
+    const why = /Cannot use HSM "softhsm": .*softhsm2\.so\.absent: cannot open shared object file/
     await rejects(HostDevice.open({ ...options, command }), why)
-    const environment = { SOFTHSM2_CONF: '/nonexistent' }
+    const environment = { SOFTHSM2_CONF: `${options.environment?.['SOFTHSM2_CONF']}.absent` }
     const refused = /"softhsm": CKR_GENERAL_ERROR: the module refuses C_Initialize/
     await rejects(HostDevice.open({ ...options, environment }), refused)
   })
