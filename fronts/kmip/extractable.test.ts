@@ -6,9 +6,9 @@
  * @module
  */
 import { deepEqual, equal } from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
-import { KmipClient, KmipError } from '#clients/kmip/client.ts'
-import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import { describe, it } from 'node:test'
+import { KmipError } from '#clients/kmip/client.ts'
+import { ownClient } from '#conformance/own-client.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   BlockCipherMode,
@@ -20,16 +20,7 @@ import {
 import { nameOf } from '#spec/kmip/table.ts'
 
 describe('A key leaves', { timeout: 60_000 }, () => {
-  let server: OwnServer
-  let client: KmipClient
-  before(async () => {
-    server = await startOwnServer()
-    client = new KmipClient({ ...server.client('admin'), version: 21 })
-  })
-  after(async () => {
-    client?.close()
-    await server?.stop()
-  })
+  const client = ownClient()
 
   const created = async (mask: number, ...more: readonly ListedAttribute[]): Promise<string> => {
     const attributes: ListedAttribute[] = [

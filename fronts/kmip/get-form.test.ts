@@ -7,9 +7,8 @@
  * @module
  */
 import { deepEqual, equal, rejects } from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
-import { KmipClient } from '#clients/kmip/client.ts'
-import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import { describe, it } from 'node:test'
+import { ownClient } from '#conformance/own-client.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import {
   CryptographicAlgorithm,
@@ -84,17 +83,7 @@ const KINDS: readonly (readonly [string, Registered, KeyFormatType | undefined, 
 ]
 
 describe('Get', { timeout: 60_000 }, () => {
-  let server: OwnServer
-  let client: KmipClient
-
-  before(async () => {
-    server = await startOwnServer()
-    client = new KmipClient({ ...server.client('admin'), version: 21 })
-  })
-  after(async () => {
-    client?.close()
-    await server?.stop()
-  })
+  const client = ownClient()
 
   const registered = async (kind: Registered, version: Version): Promise<string> => {
     const mask = [{ id: 'cryptographicUsageMask', value: 0 }] as const

@@ -6,9 +6,9 @@
  * @module
  */
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
-import { KmipClient, KmipError } from '#clients/kmip/client.ts'
-import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import { describe, it } from 'node:test'
+import { KmipError } from '#clients/kmip/client.ts'
+import { ownClient } from '#conformance/own-client.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import { KeyFormatType, ObjectType, ResultReason } from '#spec/kmip/enumerations.ts'
 import type { RequestOf } from '#spec/kmip/operations.ts'
@@ -26,17 +26,7 @@ const name = (nameValue: string) => ({ id: 'name', value: { nameValue, nameType:
 const group = (value: string) => ({ id: 'objectGroup', value }) as const
 
 describe('Attributes in a plain Key Value', { timeout: 60_000 }, () => {
-  let server: OwnServer
-  let client: KmipClient
-
-  before(async () => {
-    server = await startOwnServer()
-    client = new KmipClient({ ...server.client('admin'), version: 21 })
-  })
-  after(async () => {
-    client?.close()
-    await server?.stop()
-  })
+  const client = ownClient()
 
   const register = async (
     version: Version,

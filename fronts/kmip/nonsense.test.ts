@@ -8,9 +8,9 @@
  */
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { after, before, describe, it } from 'node:test'
-import { decodeResponse, encodeRequest, KmipClient, KmipError } from '#clients/kmip/client.ts'
-import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import { describe, it } from 'node:test'
+import { decodeResponse, encodeRequest, KmipError } from '#clients/kmip/client.ts'
+import { ownClient } from '#conformance/own-client.ts'
 import type { ListedAttribute } from '#spec/kmip/attribute-list.ts'
 import { ResultReason as R } from '#spec/kmip/enumerations.ts'
 import type { OperationName, RequestOf } from '#spec/kmip/operations.ts'
@@ -26,17 +26,7 @@ const ENCRYPTS = { id: 'cryptographicUsageMask', value: 12 } as const
 const WRAPS = { id: 'cryptographicUsageMask', value: 0x30 } as const
 const ACTIVE = { id: 'activationDate', value: 1_000 } as const
 
-let server: OwnServer
-let client: KmipClient
-
-before(async () => {
-  server = await startOwnServer()
-  client = new KmipClient({ ...server.client('admin'), version: 21 })
-})
-after(async () => {
-  client?.close()
-  await server?.stop()
-})
+const client = ownClient()
 
 async function create(more: readonly ListedAttribute[] = [ENCRYPTS], version: Version = 21) {
   const attributes = { attributes: [...AES, ...more] }

@@ -7,9 +7,9 @@
  * @module
  */
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
-import { KmipClient, KmipError } from '#clients/kmip/client.ts'
-import { type OwnServer, startOwnServer } from '#conformance/own-server.ts'
+import { describe, it } from 'node:test'
+import { KmipError } from '#clients/kmip/client.ts'
+import { ownClient } from '#conformance/own-client.ts'
 import {
   BlockCipherMode,
   CryptographicAlgorithm,
@@ -67,17 +67,7 @@ const refusedFor = (reason: ResultReason) => (error: unknown) => {
 }
 
 describe('A sensitive object', { timeout: 60_000 }, () => {
-  let server: OwnServer
-  let client: KmipClient
-
-  before(async () => {
-    server = await startOwnServer()
-    client = new KmipClient({ ...server.client('admin'), version: 21 })
-  })
-  after(async () => {
-    client?.close()
-    await server?.stop()
-  })
+  const client = ownClient()
 
   const registered = async (request: RequestOf<'Register'>): Promise<string> =>
     (await client.call('Register', request)).uniqueIdentifier as string
