@@ -48,6 +48,11 @@ describe('a configuration that cannot be used', { timeout: 60_000 }, () => {
       /keystores\.0\.slott: unknown key; allowed are name, type, module, .*slot/,
     ],
     [
+      'a label that is too long in UTF-8',
+      `pkcs11:\n  tokens:\n    - {name: a, label: ${'ü'.repeat(17)}}`,
+      /3:\d+: pkcs11\.tokens\.0\.label: has up to 32 bytes in UTF-8/,
+    ],
+    [
       'keystores of one name',
       'keystores:\n  - {name: a, type: software}\n  - {name: a, type: software}',
       /yaml:1:1: keystores: two of them have the same name/,

@@ -6,6 +6,7 @@
 import '#core/uncompiled.ts'
 import * as z from 'zod'
 import { USUAL } from '#fronts/pkcs11/manner.ts'
+import { LABEL_BYTES } from '#spec/pkcs11/structures.ts'
 
 /** How it behaves where systems differ; see `fronts/pkcs11/manner.ts`. */
 const manner = {
@@ -43,14 +44,18 @@ const manner = {
     .describe('never-sensitive: a key that is sensitive or not extractable never leaves.'),
 }
 
+/** CKA_LABEL of a token: more than CK_TOKEN_INFO has room for would be cut off. */
+export const tokenLabel = z.string().refine((text) => Buffer.byteLength(text) <= LABEL_BYTES, {
+  error: `has up to ${LABEL_BYTES} bytes in UTF-8`,
+})
+
 export const token = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/, 'has up to 64 letters, digits and . _ -')
     .describe('What the server keeps the token under; changing it makes a new token.'),
-  label: z
-    .string()
-    .max(32)
+  label: tokenLabel
+    .max(LABEL_BYTES)
     .default('Claviger')
     .describe('CKA_LABEL of the token until C_InitToken gives another.'),
   slot: z

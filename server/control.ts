@@ -23,6 +23,7 @@ import * as z from 'zod'
 import type { WireLog } from '#fronts/kmip/wire-log.ts'
 import { type Token, USER } from '#fronts/pkcs11/token.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
+import { tokenLabel } from './config-token.ts'
 import type { House } from './house.ts'
 import { adoptKeys, hsmList } from './hsm.ts'
 import { generateKek, importKek, showKek } from './hsm-kek.ts'
@@ -60,12 +61,6 @@ const OPERATOR = 'operator'
 const AUDIT_MAX = 10_000
 const CERTIFICATE_CHARACTERS_MAX = 32_768
 const name = z.string().min(1).max(64)
-
-/** CK_TOKEN_INFO has so many bytes for it. */
-const LABEL_BYTES_MAX = 32
-const label = z.string().refine((text) => Buffer.byteLength(text) <= LABEL_BYTES_MAX, {
-  error: `has up to ${LABEL_BYTES_MAX} bytes in UTF-8`,
-})
 
 /** Its length is the token's affair. */
 const pin = z.string().min(1).max(1_024)
@@ -165,7 +160,7 @@ export const COMMANDS = {
   'token.init': command(
     z.strictObject({
       token: name.optional(),
-      label: label.optional(),
+      label: tokenLabel.optional(),
       soPin: pin,
       pin,
     }),

@@ -14,6 +14,7 @@ import {
 } from '#spec/kmip/enumerations.ts'
 import type { RevocationReason } from '#spec/kmip/structures.ts'
 import { nameOf } from '#spec/kmip/table.ts'
+import type { AttributeBag } from '../attribute-bag.ts'
 import { commit, retried, revised, update } from '../change.ts'
 import type { Context } from '../context.ts'
 import { KmsError } from '../errors.ts'
@@ -72,30 +73,32 @@ export interface RevokeWish {
  * `wrongState`.
  */
 export async function revoke(context: Context, wish: RevokeWish): Promise<ManagedObject> {
-  const { reason, compromiseOccurrenceDate } = wish
-  assertReason(reason.revocationReasonCode, compromiseOccurrenceDate)
+  const { revocationReasonCode: code } = wish.reason
+  assertReason(code, wish.compromiseOccurrenceDate)
   return retried(async () => {
     const object = await visibleObject(context, wish.id)
-    const what = `Cannot revoke ${labelOf(object)}`
     assertMayEnd(context, object, 'revoke')
-    const from = currentState(object, 'revoke', context.now)
-    const to = stateAfterRevoke(from, reason.revocationReasonCode)
-    assertTransition(what, from, to)
-    const dates = isCompromise(reason.revocationReasonCode)
-      ? {
-          compromiseDate: context.now,
-          compromiseOccurrenceDate:
-            compromiseOccurrenceDate ?? object.attributes.get('initialDate'),
-        }
-      : { deactivationDate: context.now }
-    const changed = object.attributes.setAll({ state: to, revocationReason: reason, ...dates })
-    return update(
-      context,
-      object,
-      changed,
-      nameOf(RevocationReasonCode, reason.revocationReasonCode),
-    )
+    const changed = revoked(context, object, wish)
+    return update(context, object, changed, nameOf(RevocationReasonCode, code))
   })
+}
+
+/** The object once it is revoked. @throws {@link KmsError} `illegalOperation`, `wrongState`. */
+function revoked(
+  context: Context,
+  object: ManagedObject,
+  { reason, compromiseOccurrenceDate }: Omit<RevokeWish, 'id'>,
+): AttributeBag {
+  const from = currentState(object, 'revoke', context.now)
+  const state = stateAfterRevoke(from, reason.revocationReasonCode)
+  assertTransition(`Cannot revoke ${labelOf(object)}`, from, state)
+  const dates = isCompromise(reason.revocationReasonCode)
+    ? {
+        compromiseDate: context.now,
+        compromiseOccurrenceDate: compromiseOccurrenceDate ?? object.attributes.get('initialDate'),
+      }
+    : { deactivationDate: context.now }
+  return object.attributes.setAll({ state, revocationReason: reason, ...dates })
 }
 
 function assertReason(code: number, occurrence: number | undefined): void {
@@ -130,7 +133,7 @@ export async function destroy(
     }
     const what = `Cannot destroy ${labelOf(object)}`
     assertMayEnd(context, object, 'destroy')
-    const last = ceased === undefined ? object : revoked(context, object, ceased)
+    const last = ceased === undefined ? object : ceasedFirst(context, object, ceased)
     const from = currentState(last, 'destroy', context.now)
     if (isDestroyed(from) && !isRemoved) {
       throw new KmsError('alreadyDestroyed', `${what}: it is destroyed already`)
@@ -149,13 +152,15 @@ export async function destroy(
   })
 }
 
-/** What an active object is once it is revoked; any other is left as it is. */
-function revoked(context: Context, object: ManagedObject, reason: RevocationReason): ManagedObject {
+/** An active object as revoked; any other as it is. */
+function ceasedFirst(
+  context: Context,
+  object: ManagedObject,
+  reason: RevocationReason,
+): ManagedObject {
   if (stateAt(object.attributes, context.now) !== State.Active) return object
   permitted(context, object, 'revoke')
-  const ends = { revocationReason: reason, deactivationDate: context.now }
-  const attributes = object.attributes.setAll({ state: State.Deactivated, ...ends })
-  return { ...object, attributes }
+  return { ...object, attributes: revoked(context, object, { reason }) }
 }
 
 function endOf(state: State): State {

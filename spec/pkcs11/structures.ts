@@ -42,6 +42,9 @@ import {
   version,
 } from './members.ts'
 
+/** Of the label of a token, in UTF-8. */
+export const LABEL_BYTES = 32
+
 // biome-ignore format: a table
 export const STRUCTURES = {
   CK_ATTRIBUTE: {
@@ -79,7 +82,7 @@ export const STRUCTURES = {
     hardwareVersion: version, firmwareVersion: version,
   },
   CK_TOKEN_INFO: {
-    label: text(32), manufacturerID: text(32), model: text(16), serialNumber: text(16, CHAR),
+    label: text(LABEL_BYTES), manufacturerID: text(32), model: text(16), serialNumber: text(16, CHAR),
     flags: ulong('CK_FLAGS'), ulMaxSessionCount: ulong(), ulSessionCount: ulong(),
     ulMaxRwSessionCount: ulong(), ulRwSessionCount: ulong(), ulMaxPinLen: ulong(),
     ulMinPinLen: ulong(), ulTotalPublicMemory: ulong(), ulFreePublicMemory: ulong(),

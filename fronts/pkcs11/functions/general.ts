@@ -10,6 +10,7 @@
 import { CKF, CKR } from '#spec/pkcs11/constants.ts'
 import { CryptokiError } from '#spec/pkcs11/errors.ts'
 import { paddedText } from '#spec/pkcs11/memory.ts'
+import { LABEL_BYTES } from '#spec/pkcs11/structures.ts'
 import type { Handlers, Results } from '#spec/pkcs11/types.ts'
 import type { Application } from '../application.ts'
 import { NAMED_PIN_BYTES_MAX } from '../manner.ts'
@@ -146,7 +147,7 @@ function tokenInfo(application: Application, token: Token): Results<'C_GetTokenI
   const sessions = application.sessionsOf(token)
   const { limits } = token.services
   return {
-    label: paddedText(token.label, 32),
+    label: paddedText(token.label, LABEL_BYTES),
     manufacturerID: paddedText(MANUFACTURER, 32),
     model: paddedText(MODEL, 16),
     serialNumber: paddedText(token.serial, 16),

@@ -13,7 +13,7 @@ import { CKR } from '../constants.ts'
 import { CryptokiError } from '../errors.ts'
 import type { Argument } from '../functions.ts'
 import type { Member } from '../members.ts'
-import { STRUCTURES } from '../structures.ts'
+import { LABEL_BYTES, STRUCTURES } from '../structures.ts'
 import type { Fields } from '../types.ts'
 import {
   type AnyGiven,
@@ -38,8 +38,6 @@ export interface Variant {
   /** Whether wishes for templates have lists within them. */
   readonly isNested: boolean
 }
-
-const LABEL_BYTES = 32
 
 const ulong: GivenCodec<number> = {
   read: (r) => r.u64(),
